@@ -1,0 +1,17 @@
+//! The small types that everything above is built of: exact decimals, ids, times, digests, secrets.
+//!
+//! Nothing here knows a clock, a file or the environment; values come in, values go out.
+
+mod decimal;
+mod digest;
+mod id;
+mod number;
+mod secret;
+mod time;
+
+pub use decimal::{Decimal, DecimalError};
+pub use digest::{Digest, Hasher};
+pub use id::{BatchId, BatchIdError, MutationId};
+pub use number::{Kind, Number};
+pub use secret::Secret;
+pub use time::{Timestamp, nanos};
