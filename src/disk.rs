@@ -1,1 +1,236 @@
-//! placeholder
+//! Files that are there whole or not at all, and are never somebody else's.
+//!
+//! A crash at any instruction leaves the old file or the new one: the new content goes to a
+//! temporary name, is synced, renamed over the old name, and the folder is synced. No symbolic
+//! link is followed at the last component of a path that is written.
+
+use rustix::fs::OFlags;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// What could not be done to which file, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct DiskError {
+    /// A verb: `create`, `write`, `sync`.
+    pub action: &'static str,
+    /// To what.
+    pub path: PathBuf,
+    /// Why not.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// For `map_err`.
+    pub fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self { action, path, source }
+    }
+
+    /// Whether the operating system refused for want of permission.
+    pub fn is_permission(&self) -> bool {
+        matches!(
+            self.source.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        )
+    }
+}
+
+/// Files of ours are for us alone; what others are meant to read says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// 0600.
+    Private,
+    /// 0644 less the umask: candidates, the textfile.
+    Shared,
+}
+
+impl Mode {
+    const fn bits(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Shared => 0o644,
+        }
+    }
+}
+
+/// Makes a folder with its parents; those that are made are 0700 if private.
+pub fn create_folder(path: &Path, mode: Mode) -> Result<(), DiskError> {
+    let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
+    let made = fs::DirBuilder::new().recursive(true).mode(bits).create(path);
+    made.map_err(DiskError::new("create the folder", path))
+}
+
+/// Opens a file that must not be there yet, for appending.
+pub fn create_new(path: &Path, mode: Mode) -> Result<File, DiskError> {
+    OpenOptions::new()
+        .append(true)
+        .create_new(true)
+        .mode(mode.bits())
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::CLOEXEC))
+        .open(path)
+        .map_err(DiskError::new("create", path))
+}
+
+/// Opens a regular file for reading; a link, a pipe, a folder or a device is refused.
+pub fn open(path: &Path) -> Result<File, DiskError> {
+    regular(OpenOptions::new().read(true), path)
+}
+
+/// Opens a regular file for reading and writing, as [`open`] does.
+pub fn open_to_repair(path: &Path) -> Result<File, DiskError> {
+    regular(OpenOptions::new().read(true).write(true), path)
+}
+
+fn regular(options: &mut OpenOptions, path: &Path) -> Result<File, DiskError> {
+    // NONBLOCK: opening a pipe must not wait for its other end.
+    let file = options
+        .custom_flags(flags(OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK))
+        .open(path)
+        .map_err(DiskError::new("open", path))?;
+    let metadata = file.metadata().map_err(DiskError::new("look at", path))?;
+    if metadata.is_file() {
+        return Ok(file);
+    }
+    Err(DiskError::new("open", path)(io::Error::other("it is not a regular file")))
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "open flags are small positive numbers")]
+fn flags(flags: OFlags) -> i32 {
+    flags.bits() as i32
+}
+
+/// Reads a regular file of at most `limit` bytes; `None` where there is none.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, DiskError> {
+    let file = match open(path) {
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(DiskError::new("read", path))?;
+    if bytes.len() as u64 > limit {
+        let too_long = io::Error::other(format!("it is longer than {limit} bytes"));
+        return Err(DiskError::new("read", path)(too_long));
+    }
+    Ok(Some(bytes))
+}
+
+/// Puts `bytes` in the place of whatever regular file `path` is, whole or not at all.
+pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
+    let temporary = beside(path, "tmp");
+    remove_if_there(&temporary)?;
+    let written = create_new(&temporary, mode).and_then(|mut file| {
+        file.write_all(bytes).map_err(DiskError::new("write", &temporary))?;
+        file.sync_all().map_err(DiskError::new("sync", &temporary))
+    });
+    let placed = written.and_then(|()| rename(&temporary, path));
+    if placed.is_err() {
+        // What is left is harmless and is removed by the next try.
+        let _ = fs::remove_file(&temporary);
+    }
+    placed
+}
+
+/// Renames within a folder, and syncs the folder.
+pub fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
+    #[expect(clippy::disallowed_methods, reason = "the one place; the folder is synced below")]
+    fs::rename(from, to).map_err(DiskError::new("rename", from))?;
+    sync_folder(folder_of(to))
+}
+
+/// Makes `link` a symbolic link to `target`, in one step where there was another.
+pub fn swap_link(link: &Path, target: &Path) -> Result<(), DiskError> {
+    let temporary = beside(link, "tmp");
+    remove_if_there(&temporary)?;
+    std::os::unix::fs::symlink(target, &temporary).map_err(DiskError::new("link", &temporary))?;
+    rename(&temporary, link)
+}
+
+/// Removes a file; that it was not there is fine.
+pub fn remove_if_there(path: &Path) -> Result<(), DiskError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DiskError::new("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes renames and removals in a folder lasting.
+pub fn sync_folder(path: &Path) -> Result<(), DiskError> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(DiskError::new("sync", path))
+}
+
+/// The folder that a path is in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Whether others may write in the folder; `None` where it cannot be looked at.
+pub fn writable_by_others(path: &Path) -> Option<bool> {
+    fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o022 != 0)
+}
+
+/// `.name.suffix` in the same folder: hidden, and never mistaken for the file itself.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    folder_of(path).join(format!(".{name}.{suffix}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        replace(&path, b"one", Mode::Private).unwrap();
+        replace(&path, b"two", Mode::Private).unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap(), b"two");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_replaced_and_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        replace(&target, b"theirs", Mode::Shared).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(read(&link, 10).is_err());
+        assert!(create_new(&link, Mode::Private).is_err());
+        replace(&link, b"ours", Mode::Private).unwrap();
+        assert_eq!(read(&target, 10).unwrap().unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn what_is_not_a_regular_file_is_not_read_and_does_not_hang() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(folder.path(), 10).unwrap_err().to_string().contains("not a regular file"));
+        let pipe = folder.path().join("pipe");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(read(&pipe, 10).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_it_may_be_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long");
+        replace(&path, &[0; 11], Mode::Private).unwrap();
+        assert!(read(&path, 10).unwrap_err().to_string().contains("longer than 10 bytes"));
+        assert!(read(&folder.path().join("none"), 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_link_is_swapped_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("latest.jsonl");
+        swap_link(&link, Path::new("a.jsonl")).unwrap();
+        swap_link(&link, Path::new("b.jsonl")).unwrap();
+        assert_eq!(fs::read_link(&link).unwrap(), Path::new("b.jsonl"));
+    }
+}

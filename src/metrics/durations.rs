@@ -1,0 +1,212 @@
+//! Durations in constant memory: extremes, the last ten, and percentiles over all of them.
+
+use crate::record::Millis;
+use hdrhistogram::Histogram as Hdr;
+use serde::{Deserialize, Serialize};
+
+/// How many durations `recent_avg_duration_seconds` is taken over.
+pub(super) const RECENT: usize = 10;
+
+/// Percentiles are right to three significant digits (`HdrHistogram`), the rest exactly.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "RawDurations", into = "RawDurations")]
+pub struct Durations {
+    /// Nanoseconds.
+    quantiles: Hdr<u64>,
+    extremes: Option<(u64, u64)>,
+    sum: u64,
+    /// Oldest first; at most [`RECENT`].
+    recent: Vec<u64>,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        #[expect(clippy::expect_used, reason = "1 to 2^51 ns in three digits is a valid range")]
+        let quantiles = Hdr::new_with_bounds(1, 1 << 51, 3).expect("constant bounds are valid");
+        Self { quantiles, extremes: None, sum: 0, recent: Vec::with_capacity(RECENT + 1) }
+    }
+}
+
+impl Durations {
+    /// Takes one duration in.
+    pub fn observe(&mut self, duration: Millis) {
+        let nanos = duration.nanos();
+        // Cannot be out of range: `Millis` ends at 2^51 ns.
+        self.quantiles.saturating_record(nanos);
+        self.extremes = Some(match self.extremes {
+            None => (nanos, nanos),
+            Some((min, max)) => (min.min(nanos), max.max(nanos)),
+        });
+        self.sum = self.sum.saturating_add(nanos);
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(nanos);
+    }
+
+    /// Takes another's in; `other` is the later one.
+    pub fn merge(&mut self, other: &Self) {
+        for step in other.quantiles.iter_recorded() {
+            self.quantiles.saturating_record_n(step.value_iterated_to(), step.count_at_value());
+        }
+        self.extremes = match (self.extremes, other.extremes) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, None) | (None, one) => one,
+        };
+        self.sum = self.sum.saturating_add(other.sum);
+        self.recent.extend(&other.recent);
+        let surplus = self.recent.len().saturating_sub(RECENT);
+        self.recent.drain(..surplus);
+    }
+
+    /// How many durations were taken in.
+    pub fn count(&self) -> u64 {
+        self.quantiles.len()
+    }
+
+    /// Shortest and longest, in seconds.
+    pub fn extremes(&self) -> Option<(f64, f64)> {
+        self.extremes.map(|(min, max)| (seconds(min), seconds(max)))
+    }
+
+    /// The duration in seconds that a share `quantile` (0..=1) of all does not exceed.
+    pub fn quantile(&self, quantile: f64) -> Option<f64> {
+        let (min, max) = self.extremes?;
+        Some(seconds(self.quantiles.value_at_quantile(quantile).clamp(min, max)))
+    }
+
+    /// The mean of all, in seconds.
+    pub fn average(&self) -> Option<f64> {
+        (self.count() > 0).then(|| seconds(self.sum) / self.count() as f64)
+    }
+
+    /// The mean of the last ten, in seconds.
+    pub fn recent_average(&self) -> Option<f64> {
+        let sum: u64 = self.recent.iter().sum();
+        (!self.recent.is_empty()).then(|| seconds(sum) / self.recent.len() as f64)
+    }
+}
+
+fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+impl PartialEq for Durations {
+    fn eq(&self, other: &Self) -> bool {
+        self.quantiles == other.quantiles
+            && self.extremes == other.extremes
+            && self.sum == other.sum
+            && self.recent == other.recent
+    }
+}
+
+/// As it stands in JSON: `quantiles` are pairs of nanoseconds and how often they came.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDurations {
+    min_nanoseconds: Option<u64>,
+    max_nanoseconds: Option<u64>,
+    sum_nanoseconds: u64,
+    recent_nanoseconds: Vec<u64>,
+    quantiles: Vec<(u64, u64)>,
+}
+
+impl From<Durations> for RawDurations {
+    fn from(durations: Durations) -> Self {
+        Self {
+            min_nanoseconds: durations.extremes.map(|(min, _)| min),
+            max_nanoseconds: durations.extremes.map(|(_, max)| max),
+            sum_nanoseconds: durations.sum,
+            recent_nanoseconds: durations.recent,
+            quantiles: durations
+                .quantiles
+                .iter_recorded()
+                .map(|step| (step.value_iterated_to(), step.count_at_value()))
+                .collect(),
+        }
+    }
+}
+
+impl TryFrom<RawDurations> for Durations {
+    type Error = String;
+
+    fn try_from(raw: RawDurations) -> Result<Self, Self::Error> {
+        let mut durations = Self::default();
+        if raw.recent_nanoseconds.len() > RECENT {
+            return Err(format!("more than {RECENT} recent durations"));
+        }
+        for (nanos, count) in raw.quantiles {
+            durations
+                .quantiles
+                .record_n(nanos, count)
+                .map_err(|_| format!("a duration of {nanos} ns is out of range"))?;
+        }
+        durations.extremes = raw.min_nanoseconds.zip(raw.max_nanoseconds);
+        if durations.extremes.is_none() != (durations.count() == 0) {
+            return Err("durations without extremes, or extremes without durations".to_owned());
+        }
+        durations.sum = raw.sum_nanoseconds;
+        durations.recent.extend(raw.recent_nanoseconds);
+        Ok(durations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(nanos: &[u64]) -> Durations {
+        let mut durations = Durations::default();
+        for value in nanos {
+            durations.observe(Millis::from_nanos(*value));
+        }
+        durations
+    }
+
+    #[test]
+    fn nothing_observed_has_no_statistics() {
+        let none = Durations::default();
+        assert_eq!((none.count(), none.extremes(), none.quantile(0.5)), (0, None, None));
+        assert_eq!(none.recent_average(), None);
+    }
+
+    #[test]
+    fn one_duration_is_all_its_own_percentiles() {
+        let one = of(&[254_260_123]);
+        for quantile in [0.0, 0.5, 0.95, 0.99, 1.0] {
+            assert_eq!(one.quantile(quantile), Some(0.254_260_123));
+        }
+    }
+
+    #[test]
+    fn the_recent_average_is_over_the_last_ten() {
+        let nanos: Vec<u64> = (1..=25).map(|n| n * 1_000_000_000).collect();
+        assert_eq!(of(&nanos).recent_average(), Some(20.5));
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_number_of_durations() {
+        let mut durations = of(&[1]);
+        let before = durations.quantiles.distinct_values();
+        for nanos in 0..200_000_u64 {
+            durations.observe(Millis::from_nanos(nanos * 7919));
+        }
+        assert_eq!(durations.quantiles.distinct_values(), before);
+        assert!(durations.recent.capacity() <= 2 * RECENT + 2);
+    }
+
+    proptest! {
+        #[test]
+        fn merging_two_halves_is_observing_the_whole(
+            first in prop::collection::vec(0_u64..=1 << 51, 0..40),
+            second in prop::collection::vec(0_u64..=1 << 51, 0..40),
+        ) {
+            let mut merged = of(&first);
+            merged.merge(&of(&second));
+            prop_assert_eq!(&merged, &of(&[first, second].concat()));
+            let text = serde_json::to_string(&merged).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Durations>(&text).unwrap(), merged);
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! What Prometheus sees: all families over the totals, through the prometheus crate's types and encoders.
+
+use super::families as f;
+use super::{Family, FamilyKind, Histogram, PushResult, Status, Totals};
+use crate::mutation::Operator;
+use crate::record::Outcome;
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{ProtobufEncoder, Registry, TextEncoder};
+use std::collections::{BTreeSet, HashMap};
+
+/// Version and git revision of the agent.
+#[derive(Clone, Copy, Debug)]
+pub struct BuildInfo {
+    /// `CARGO_PKG_VERSION`.
+    pub version: &'static str,
+    /// Abbreviated commit, or `unknown`.
+    pub revision: &'static str,
+}
+
+impl BuildInfo {
+    /// Of this build.
+    pub const CURRENT: Self = Self {
+        version: env!("CARGO_PKG_VERSION"),
+        revision: match option_env!("MUTATION_AGENT_REVISION") {
+            Some(revision) => revision,
+            None => "unknown",
+        },
+    };
+}
+
+/// A view of totals as metric families, without timestamps.
+///
+/// Series that the config makes possible are there with 0 before they happen: `increase()` over a
+/// series that appears with its first event misses that event.
+#[derive(Clone, Debug)]
+pub struct Exposition {
+    totals: Totals,
+    series: BTreeSet<(String, Operator)>,
+    gateways: BTreeSet<String>,
+    descriptions: Vec<Desc>,
+}
+
+impl Exposition {
+    /// Shows `totals`.
+    pub fn new(totals: Totals) -> Self {
+        let descriptions = f::FAMILIES.iter().filter_map(describe).collect();
+        Self { totals, series: BTreeSet::new(), gateways: BTreeSet::new(), descriptions }
+    }
+
+    /// Also shows the configured parameters with their operators, and gateways, of which nothing is known yet.
+    #[must_use]
+    pub fn with_configured(
+        mut self,
+        series: impl IntoIterator<Item = (String, Operator)>,
+        gateways: impl IntoIterator<Item = String>,
+    ) -> Self {
+        self.series.extend(series);
+        self.gateways.extend(gateways);
+        self
+    }
+
+    /// All families, sorted by name, as a registry gathers them.
+    pub fn gather(self) -> Vec<MetricFamily> {
+        let registry = Registry::new();
+        #[expect(
+            clippy::expect_used,
+            reason = "a fresh registry takes valid, distinct descriptions; a test shows it"
+        )]
+        registry.register(Box::new(self)).expect("the families are valid and distinct");
+        registry.gather()
+    }
+
+    fn outcomes(&self) -> Vec<Metric> {
+        let parameters = self.totals.tally().parameters();
+        let mut series = self.series.clone();
+        series.extend(parameters.iter().flat_map(|(name, tally)| {
+            tally.operators.keys().map(|operator| (name.clone(), *operator))
+        }));
+        let count = |name: &str, operator, outcome| {
+            let counts = parameters.get(name).and_then(|tally| tally.operators.get(operator));
+            counts.map_or(0, |counts| counts.get(outcome))
+        };
+        let rows = series.iter().flat_map(|(name, operator)| {
+            Outcome::ALL.map(|outcome| {
+                let labels = [name, operator.as_str(), outcome.as_str()];
+                counter(&f::OUTCOMES, &labels, count(name, operator, outcome))
+            })
+        });
+        rows.collect()
+    }
+
+    fn clamped(&self) -> Vec<Metric> {
+        let parameters = self.totals.tally().parameters();
+        let names: BTreeSet<&String> =
+            self.series.iter().map(|(name, _)| name).chain(parameters.keys()).collect();
+        let clamped = |name| parameters.get(name).map_or(0, |tally| tally.clamped);
+        names.into_iter().map(|name| counter(&f::CLAMPED, &[name], clamped(name))).collect()
+    }
+
+    fn pushes(&self) -> Vec<Metric> {
+        let known = self.totals.pushed_gateways();
+        let names: BTreeSet<&str> = self.gateways.iter().map(String::as_str).chain(known).collect();
+        let rows = names.into_iter().flat_map(|name| {
+            PushResult::ALL.map(|result| {
+                counter(&f::PUSHES, &[name, result.as_str()], self.totals.pushes(name, result))
+            })
+        });
+        rows.collect()
+    }
+
+    fn last_batch(&self) -> Vec<MetricFamily> {
+        let Some(last) = self.totals.last() else {
+            return vec![
+                family(&f::SUCCESS_RATE, vec![gauge(&f::SUCCESS_RATE, &[], f64::NAN)]),
+                family(&f::IN_PROGRESS, vec![gauge(&f::IN_PROGRESS, &[], 0.0)]),
+            ];
+        };
+        let running = last.status == Status::Running;
+        let targets = last.targets.iter();
+        let one = |of: &Family, value: f64| family(of, vec![gauge(of, &[], value)]);
+        let maybe = |of: &Family, value: Option<f64>| {
+            family(of, value.map(|value| gauge(of, &[], value)).into_iter().collect())
+        };
+        vec![
+            one(&f::SUCCESS_RATE, last.success_rate()),
+            one(&f::LAST_START, last.started.to_f64()),
+            maybe(&f::LAST_DURATION, last.duration_seconds),
+            maybe(&f::LAST_EXIT_CODE, last.exit_code.map(f64::from)),
+            one(&f::IN_PROGRESS, if running { 1.0 } else { 0.0 }),
+            one(&f::ROUNDS, f64::from(last.rounds_completed)),
+            family(
+                &f::TARGETS,
+                targets.map(|(state, n)| gauge(&f::TARGETS, &[state], *n as f64)).collect(),
+            ),
+        ]
+    }
+}
+
+impl Collector for Exposition {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let tally = self.totals.tally();
+        let single = |of: &Family, value| family(of, vec![counter(of, &[], value)]);
+        let maybe = |of: &Family, value: Option<f64>| {
+            family(of, value.map(|value| gauge(of, &[], value)).into_iter().collect())
+        };
+        let best = tally.best_fitness().iter();
+        let batches = Status::ENDED.iter();
+        let BuildInfo { version, revision } = BuildInfo::CURRENT;
+        let mut families = vec![
+            single(&f::MUTATIONS, tally.attempts()),
+            single(&f::SUCCESSES, tally.successes()),
+            family(&f::DURATION, vec![histogram(tally.duration_histogram())]),
+            family(&f::OUTCOMES, self.outcomes()),
+            family(&f::CLAMPED, self.clamped()),
+            family(&f::EVALUATION, vec![histogram(tally.evaluation_histogram())]),
+            family(
+                &f::BEST_FITNESS,
+                best.map(|(name, value)| gauge(&f::BEST_FITNESS, &[name], *value)).collect(),
+            ),
+            maybe(&f::LAST_COMPLETION, self.totals.last_completion().map(|time| time.to_f64())),
+            maybe(&f::LAST_SUCCESS, self.totals.last_success().map(|time| time.to_f64())),
+            family(
+                &f::BATCHES,
+                batches
+                    .map(|status| {
+                        counter(&f::BATCHES, &[status.as_str()], self.totals.batches(*status))
+                    })
+                    .collect(),
+            ),
+            single(&f::RECORDS, tally.attempts()),
+            family(&f::PUSHES, self.pushes()),
+            family(&f::BUILD_INFO, vec![gauge(&f::BUILD_INFO, &[version, revision], 1.0)]),
+        ];
+        families.extend(self.last_batch());
+        families
+    }
+}
+
+/// The text exposition format, version 0.0.4.
+pub fn encode_text(families: &[MetricFamily]) -> Vec<u8> {
+    encode(&TextEncoder::new(), families)
+}
+
+/// Length-delimited protobuf.
+pub fn encode_protobuf(families: &[MetricFamily]) -> Vec<u8> {
+    encode(&ProtobufEncoder::new(), families)
+}
+
+fn encode(encoder: &impl prometheus::Encoder, families: &[MetricFamily]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(16 * 1024);
+    #[expect(clippy::expect_used, reason = "gathered families are not empty and a Vec takes all")]
+    encoder.encode(families, &mut body).expect("gathered families can be encoded");
+    body
+}
+
+fn describe(family: &Family) -> Option<Desc> {
+    let labels = family.labels.iter().map(ToString::to_string).collect();
+    // `None` cannot be: a test counts the descriptions.
+    Desc::new(family.name.to_owned(), family.help.to_owned(), labels, HashMap::new()).ok()
+}
+
+fn family(of: &Family, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(of.name.to_owned());
+    family.set_help(of.help.to_owned());
+    family.set_field_type(match of.kind {
+        FamilyKind::Counter => MetricType::COUNTER,
+        FamilyKind::Gauge => MetricType::GAUGE,
+        FamilyKind::Histogram => MetricType::HISTOGRAM,
+    });
+    family.set_metric(metrics);
+    family
+}
+
+fn labelled(of: &Family, values: &[&str]) -> Metric {
+    let pairs = of.labels.iter().zip(values).map(|(name, value)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    });
+    Metric::from_label(pairs.collect())
+}
+
+fn counter(of: &Family, labels: &[&str], value: u64) -> Metric {
+    let mut counter = proto::Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = labelled(of, labels);
+    metric.set_counter(counter);
+    metric
+}
+
+fn gauge(of: &Family, labels: &[&str], value: f64) -> Metric {
+    let mut gauge = proto::Gauge::default();
+    gauge.set_value(value);
+    let mut metric = labelled(of, labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+/// Without an explicit `+Inf`: the text encoder adds it, and a gateway makes it from the count.
+fn histogram(from: &Histogram) -> Metric {
+    let buckets = from.cumulative().map(|(bound, count)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(count);
+        bucket
+    });
+    let mut histogram = proto::Histogram::default();
+    histogram.set_bucket(buckets.collect());
+    histogram.set_sample_count(from.count());
+    histogram.set_sample_sum(from.sum_seconds());
+    let mut metric = Metric::default();
+    metric.set_histogram(histogram);
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{BatchSummary, Buckets, Tally, tally::tests::record};
+    use crate::units::Timestamp;
+    use std::collections::BTreeMap;
+
+    fn summary(status: Status, ended: i64) -> BatchSummary {
+        let mut tally = Tally::new(Buckets::default());
+        tally.add(&record(Outcome::Success, 2_000));
+        tally.add(&record(Outcome::NoChange, 20_000_000_000));
+        BatchSummary {
+            batch_id: "20261123T020000Z-7f3a9c".parse().unwrap(),
+            status,
+            started: Timestamp::from_micros(1_000_000),
+            ended: Some(Timestamp::from_micros(ended)),
+            duration_seconds: Some(1.5),
+            exit_code: Some(0),
+            rounds_completed: 1,
+            targets: BTreeMap::from([("usable".to_owned(), 3)]),
+            tally,
+        }
+    }
+
+    fn text(totals: &Totals) -> String {
+        String::from_utf8(encode_text(&Exposition::new(totals.clone()).gather())).unwrap()
+    }
+
+    #[test]
+    fn every_family_has_a_description_and_is_shown_after_a_batch() {
+        let mut totals = Totals::new(Buckets::default());
+        totals.fold(&summary(Status::Completed, 2_000_000));
+        totals.count_pushes("g", PushResult::Failed, 2);
+        let exposition = Exposition::new(totals);
+        assert_eq!(exposition.descriptions.len(), f::FAMILIES.len());
+        let shown = exposition.gather();
+        let shown: BTreeSet<&str> = shown.iter().map(|family| family.name()).collect();
+        assert_eq!(shown, f::FAMILIES.iter().map(|family| family.name).collect());
+    }
+
+    #[test]
+    fn the_histogram_is_cumulative_and_ends_in_inf() {
+        let mut totals = Totals::new(Buckets::default());
+        totals.fold(&summary(Status::Completed, 2_000_000));
+        let text = text(&totals);
+        for line in [
+            "exit_mutation_duration_seconds_bucket{le=\"0.000001\"} 0",
+            "exit_mutation_duration_seconds_bucket{le=\"0.0000025\"} 1",
+            "exit_mutation_duration_seconds_bucket{le=\"10\"} 1",
+            "exit_mutation_duration_seconds_bucket{le=\"+Inf\"} 2",
+            "exit_mutation_duration_seconds_count 2",
+            "exit_mutation_duration_seconds_sum 20.000002",
+            "exit_mutation_outcomes_total{operator=\"lognormal\",outcome=\"no_change\",parameter=\"stop_loss_pct\"} 1",
+        ] {
+            let sorted = |line: &str| {
+                let mut parts: Vec<_> = line.split(['{', '}', ',']).map(str::to_owned).collect();
+                parts.sort();
+                parts
+            };
+            assert!(text.lines().any(|shown| sorted(shown) == sorted(line)), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn last_success_survives_a_failed_batch_and_never_goes_back() {
+        let mut totals = Totals::new(Buckets::default());
+        totals.fold(&summary(Status::Completed, 9_000_000));
+        totals.fold(&summary(Status::Failed, 10_000_000));
+        totals.fold(&summary(Status::Completed, 5_000_000));
+        assert_eq!(totals.last_success(), Some(Timestamp::from_micros(9_000_000)));
+        assert_eq!(totals.last_completion(), Some(Timestamp::from_micros(10_000_000)));
+    }
+
+    #[test]
+    fn nothing_has_happened_yet_is_shown_as_zeros_and_nan() {
+        let totals = Totals::new(Buckets::default());
+        let shown = Exposition::new(totals)
+            .with_configured([("a".to_owned(), Operator::Uniform)], ["g".to_owned()]);
+        let text = String::from_utf8(encode_text(&shown.gather())).unwrap();
+        assert!(text.contains("exit_mutation_success_rate NaN\n"), "{text}");
+        assert!(text.contains("exit_mutations_total 0\n"), "{text}");
+        assert_eq!(text.matches("exit_mutation_outcomes_total{").count(), Outcome::ALL.len());
+        assert!(text.contains("exit_mutations_clamped_total{parameter=\"a\"} 0\n"), "{text}");
+        assert_eq!(text.matches("mutation_push_attempts_total{").count(), 3);
+        assert!(!text.contains("last_success"), "{text}");
+    }
+}

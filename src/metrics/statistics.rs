@@ -1,0 +1,99 @@
+//! The figures of `stats`, under the names that the Python system gave them.
+
+use super::Tally;
+use serde::Serialize;
+
+/// Figures over a set of attempts; durations in seconds, `None` (JSON `null`) where there is nothing to take them from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Statistics {
+    /// Attempts.
+    pub total: u64,
+    /// Attempts that gave a candidate.
+    pub successes: u64,
+    /// Attempts that did not.
+    pub failures: u64,
+    /// `successes / total`, 0..=1.
+    pub success_rate: Option<f64>,
+    /// The same, 0..=100.
+    pub success_percentage: Option<f64>,
+    /// Mean over all durations.
+    pub avg_duration_seconds: Option<f64>,
+    /// Mean over the last ten.
+    pub recent_avg_duration_seconds: Option<f64>,
+    /// Spread of the durations.
+    pub duration_statistics: DurationStatistics,
+    /// How many attempts had a duration.
+    pub total_duration_samples: u64,
+}
+
+/// Seconds; `min` and `max` are exact, percentiles over all samples right to three digits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DurationStatistics {
+    /// Shortest.
+    pub min: Option<f64>,
+    /// Longest.
+    pub max: Option<f64>,
+    /// Median.
+    pub p50: Option<f64>,
+    /// 95th percentile.
+    pub p95: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+}
+
+impl Statistics {
+    /// The figures of a tally.
+    pub fn of(tally: &Tally) -> Self {
+        let rate = (tally.attempts() > 0).then(|| tally.success_rate());
+        let durations = tally.durations();
+        let samples = durations.count();
+        let extremes = durations.extremes();
+        Self {
+            total: tally.attempts(),
+            successes: tally.successes(),
+            failures: tally.attempts() - tally.successes(),
+            success_rate: rate,
+            success_percentage: rate.map(|rate| rate * 100.0),
+            avg_duration_seconds: durations.average(),
+            recent_avg_duration_seconds: durations.recent_average(),
+            duration_statistics: DurationStatistics {
+                min: extremes.map(|(min, _)| min),
+                max: extremes.map(|(_, max)| max),
+                p50: durations.quantile(0.50),
+                p95: durations.quantile(0.95),
+                p99: durations.quantile(0.99),
+            },
+            total_duration_samples: samples,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Buckets;
+    use crate::record::Millis;
+
+    #[test]
+    fn field_names_are_the_given_ones() {
+        let mut tally = Tally::new(Buckets::default());
+        tally.observe(true, Some(Millis::from_nanos(2_000_000)));
+        tally.observe(false, None);
+        let value = serde_json::to_value(Statistics::of(&tally)).unwrap();
+        let expected = serde_json::json!({
+            "total": 2, "successes": 1, "failures": 1,
+            "success_rate": 0.5, "success_percentage": 50.0,
+            "avg_duration_seconds": 0.002, "recent_avg_duration_seconds": 0.002,
+            "duration_statistics": {"min": 0.002, "max": 0.002, "p50": 0.002, "p95": 0.002, "p99": 0.002},
+            "total_duration_samples": 1,
+        });
+        assert_eq!(value, expected);
+    }
+
+    #[test]
+    fn nothing_attempted_is_null_and_not_zero() {
+        let statistics = Statistics::of(&Tally::new(Buckets::default()));
+        assert_eq!((statistics.total, statistics.success_rate), (0, None));
+        assert_eq!(statistics.avg_duration_seconds, None);
+    }
+}

@@ -1,0 +1,274 @@
+//! The fold over records; all other figures are derived from it.
+
+use super::{Buckets, Durations, Histogram};
+use crate::mutation::Operator;
+use crate::record::{Millis, Outcome, Record};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Attempts by outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<Outcome, u64>", into = "BTreeMap<Outcome, u64>")]
+pub struct OutcomeCounts([u64; Outcome::ALL.len()]);
+
+impl OutcomeCounts {
+    /// How many ended so.
+    pub const fn get(&self, outcome: Outcome) -> u64 {
+        self.0[outcome as usize]
+    }
+
+    /// All attempts.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn add(&mut self, outcome: Outcome, count: u64) {
+        self.0[outcome as usize] += count;
+    }
+}
+
+impl From<BTreeMap<Outcome, u64>> for OutcomeCounts {
+    fn from(map: BTreeMap<Outcome, u64>) -> Self {
+        let mut counts = Self::default();
+        for (outcome, count) in map {
+            counts.add(outcome, count);
+        }
+        counts
+    }
+}
+
+impl From<OutcomeCounts> for BTreeMap<Outcome, u64> {
+    fn from(counts: OutcomeCounts) -> Self {
+        let pairs = Outcome::ALL.map(|outcome| (outcome, counts.get(outcome)));
+        pairs.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// What became of one parameter's attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterTally {
+    /// Attempts whose proposal had left its bounds.
+    pub clamped: u64,
+    /// Outcomes by operator.
+    pub operators: BTreeMap<Operator, OutcomeCounts>,
+}
+
+/// Everything that is known of a set of attempts, in memory that does not grow with their number.
+///
+/// `add` and `merge` are its only ways to change, so a tally over records read back from the audit
+/// is the tally that was pushed. Merging is associative; `other` is the later one, which matters
+/// to the last ten durations alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tally {
+    attempts: u64,
+    successes: u64,
+    parameters: BTreeMap<String, ParameterTally>,
+    duration_histogram: Histogram,
+    durations: Durations,
+    evaluation_histogram: Histogram,
+    /// The highest fitness by strategy.
+    best_fitness: BTreeMap<String, f64>,
+}
+
+impl Tally {
+    /// No attempts yet; `buckets` are those of the mutations' durations.
+    pub fn new(buckets: Buckets) -> Self {
+        Self {
+            attempts: 0,
+            successes: 0,
+            parameters: BTreeMap::new(),
+            duration_histogram: Histogram::new(buckets),
+            durations: Durations::default(),
+            evaluation_histogram: Histogram::new(Buckets::evaluation()),
+            best_fitness: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in one record.
+    pub fn add(&mut self, record: &Record<'_>) {
+        self.observe(record.outcome.is_success(), Some(record.duration));
+        let parameter = entry(&mut self.parameters, &record.parameter);
+        parameter.clamped += u64::from(record.clamped);
+        parameter.operators.entry(record.operator).or_default().add(record.outcome, 1);
+        if let Some(evaluation) = record.evaluation {
+            self.evaluation_histogram.observe(evaluation);
+        }
+        if let Some(fitness) = record.fitness.filter(|fitness| fitness.is_finite()) {
+            keep_best(&mut self.best_fitness, &record.strategy, fitness);
+        }
+    }
+
+    /// Takes in an attempt of which nothing else is known.
+    pub fn observe(&mut self, success: bool, duration: Option<Millis>) {
+        self.attempts += 1;
+        self.successes += u64::from(success);
+        if let Some(duration) = duration {
+            self.duration_histogram.observe(duration);
+            self.durations.observe(duration);
+        }
+    }
+
+    /// Takes in a later tally; false where its duration buckets differ, and so the histogram
+    /// started anew with it.
+    pub fn merge(&mut self, later: &Self) -> bool {
+        self.attempts += later.attempts;
+        self.successes += later.successes;
+        for (name, theirs) in &later.parameters {
+            let ours = entry(&mut self.parameters, name);
+            ours.clamped += theirs.clamped;
+            for (operator, counts) in &theirs.operators {
+                let sums = ours.operators.entry(*operator).or_default();
+                Outcome::ALL.iter().for_each(|outcome| sums.add(*outcome, counts.get(*outcome)));
+            }
+        }
+        self.durations.merge(&later.durations);
+        self.evaluation_histogram.merge(&later.evaluation_histogram);
+        for (strategy, fitness) in &later.best_fitness {
+            keep_best(&mut self.best_fitness, strategy, *fitness);
+        }
+        self.duration_histogram.merge(&later.duration_histogram)
+    }
+
+    /// Attempts.
+    pub const fn attempts(&self) -> u64 {
+        self.attempts
+    }
+
+    /// Successful attempts.
+    pub const fn successes(&self) -> u64 {
+        self.successes
+    }
+
+    /// Successes per attempt, 0..=1; NaN before the first attempt.
+    pub fn success_rate(&self) -> f64 {
+        self.successes as f64 / self.attempts as f64
+    }
+
+    /// By parameter.
+    pub const fn parameters(&self) -> &BTreeMap<String, ParameterTally> {
+        &self.parameters
+    }
+
+    /// The mutations' own times.
+    pub const fn duration_histogram(&self) -> &Histogram {
+        &self.duration_histogram
+    }
+
+    /// The mutations' own times, for percentiles.
+    pub const fn durations(&self) -> &Durations {
+        &self.durations
+    }
+
+    /// The evaluations' times.
+    pub const fn evaluation_histogram(&self) -> &Histogram {
+        &self.evaluation_histogram
+    }
+
+    /// The highest fitness by strategy.
+    pub const fn best_fitness(&self) -> &BTreeMap<String, f64> {
+        &self.best_fitness
+    }
+}
+
+/// `map.entry(name).or_default()` without a new `String` for a name that is there.
+fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mut V {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), V::default());
+    }
+    #[expect(clippy::expect_used, reason = "inserted just above")]
+    map.get_mut(name).expect("the name is in the map")
+}
+
+fn keep_best(best: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64) {
+    match best.get_mut(strategy) {
+        Some(known) => *known = known.max(fitness),
+        None => drop(best.insert(strategy.to_owned(), fitness)),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::units::{MutationId, Number, Timestamp};
+    use proptest::prelude::*;
+    use std::borrow::Cow;
+
+    pub(in crate::metrics) fn record(outcome: Outcome, nanos: u64) -> Record<'static> {
+        Record {
+            timestamp: Timestamp::from_micros(0),
+            batch_id: Cow::Owned("20261123T020000Z-7f3a9c".parse().unwrap()),
+            mutation_id: MutationId(1),
+            round: 1,
+            strategy: "a.py".into(),
+            line: 1,
+            parameter: "stop_loss_pct".into(),
+            operator: Operator::Lognormal,
+            variant: None,
+            parent: None,
+            old_value: Number::Float(0.1),
+            new_value: Number::Float(0.12),
+            clamped: nanos.is_multiple_of(2),
+            outcome,
+            success: outcome.is_success(),
+            validation_passed: outcome.is_valid(),
+            error: None,
+            fitness: Some(nanos as f64),
+            duration: Millis::from_nanos(nanos),
+            evaluation: Some(Millis::from_nanos(nanos)),
+        }
+    }
+
+    fn records() -> impl Strategy<Value = Vec<Record<'static>>> {
+        let one = (0..Outcome::ALL.len(), 0_u64..1 << 40, "[a-c]", 0..Operator::ALL.len());
+        let one = one.prop_map(|(outcome, nanos, parameter, operator)| Record {
+            parameter: parameter.into(),
+            operator: Operator::ALL[operator],
+            ..record(Outcome::ALL[outcome], nanos)
+        });
+        prop::collection::vec(one, 0..30)
+    }
+
+    fn fold(records: &[Record<'_>]) -> Tally {
+        let mut tally = Tally::new(Buckets::default());
+        records.iter().for_each(|record| tally.add(record));
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn a_fold_over_all_is_the_merge_of_folds_over_the_parts(a in records(), b in records(), c in records()) {
+            let mut left = fold(&a);
+            left.merge(&fold(&b));
+            left.merge(&fold(&c));
+            let mut right = fold(&b);
+            right.merge(&fold(&c));
+            let mut nested = fold(&a);
+            nested.merge(&right);
+            prop_assert_eq!(&left, &fold(&[a, b, c].concat()));
+            prop_assert_eq!(left, nested);
+        }
+
+        #[test]
+        fn a_tally_reads_back_from_json_as_itself(records in records()) {
+            let tally = fold(&records);
+            let text = serde_json::to_string(&tally).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Tally>(&text).unwrap(), tally);
+        }
+
+        #[test]
+        fn a_fold_over_lines_read_back_is_the_fold_over_the_records(records in records()) {
+            let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap()).collect();
+            let read: Vec<Record<'_>> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            prop_assert_eq!(fold(&read), fold(&records));
+        }
+    }
+
+    #[test]
+    fn the_success_rate_of_nothing_is_not_a_number() {
+        assert!(fold(&[]).success_rate().is_nan());
+        let half = fold(&[record(Outcome::Success, 1), record(Outcome::NoChange, 1)]);
+        assert!((half.success_rate() - 0.5).abs() < f64::EPSILON);
+    }
+}

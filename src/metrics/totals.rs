@@ -1,0 +1,220 @@
+//! Totals across batches: tallies folded together, and what became of the batches themselves.
+
+use super::Tally;
+use crate::units::{BatchId, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Still at work, or killed and not recovered yet. Never counted.
+    Running,
+    /// Done: its rounds were run or its deadline came, and a mutation succeeded.
+    Completed,
+    /// No mutation succeeded, or an error ended it.
+    Failed,
+    /// Ended by SIGTERM or SIGINT.
+    Interrupted,
+    /// Killed; the next start found it.
+    Crashed,
+}
+
+impl Status {
+    /// The ways in which a batch ends.
+    pub const ENDED: [Self; 4] = [Self::Completed, Self::Failed, Self::Interrupted, Self::Crashed];
+
+    /// The name in manifests and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Crashed => "crashed",
+        }
+    }
+}
+
+/// One batch, as far as metrics show it. The manifest holds it; every total is a fold over these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BatchSummary {
+    /// Which batch.
+    pub batch_id: BatchId,
+    /// What became of it.
+    pub status: Status,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; `None` while it runs and where it was killed.
+    pub ended: Option<Timestamp>,
+    /// How long it took, by a clock that is never set; `None` as for `ended`.
+    pub duration_seconds: Option<f64>,
+    /// The exit code that its own end gave, before any push; `None` as for `ended`.
+    pub exit_code: Option<u8>,
+    /// Rounds whose every attempt is on record.
+    pub rounds_completed: u32,
+    /// Targets by state: `usable`, or why not.
+    pub targets: BTreeMap<String, u64>,
+    /// The fold over its records.
+    pub tally: Tally,
+}
+
+/// What came of one push attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PushResult {
+    /// The gateway took it.
+    Delivered,
+    /// It may be tried again.
+    Failed,
+    /// The gateway said no for good.
+    Refused,
+}
+
+impl PushResult {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::Refused];
+
+    /// The name in labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Everything that is pushed, cumulative over all batches of a data folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Totals {
+    tally: Tally,
+    batches: BTreeMap<Status, u64>,
+    last: Option<LastBatch>,
+    last_completion: Option<Timestamp>,
+    last_success: Option<Timestamp>,
+    pushes: BTreeMap<String, BTreeMap<PushResult, u64>>,
+}
+
+/// The batch that the gauges speak of: the one now running, or the last one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastBatch {
+    /// What became of it.
+    pub status: Status,
+    /// When it started.
+    pub started: Timestamp,
+    /// How long the last batch that ended by itself took, in seconds.
+    pub duration_seconds: Option<f64>,
+    /// The exit code of the last batch that ended by itself.
+    pub exit_code: Option<u8>,
+    /// Rounds whose every attempt is on record.
+    pub rounds_completed: u32,
+    /// Attempts and successes.
+    pub attempts: u64,
+    /// Successes among them.
+    pub successes: u64,
+    /// Targets by state.
+    pub targets: BTreeMap<String, u64>,
+}
+
+impl Totals {
+    /// Nothing yet.
+    pub fn new(buckets: super::Buckets) -> Self {
+        Self {
+            tally: Tally::new(buckets),
+            batches: BTreeMap::new(),
+            last: None,
+            last_completion: None,
+            last_success: None,
+            pushes: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in a batch; a running one is shown but not counted among the batches. False where
+    /// its duration buckets differ, and so the histogram started anew.
+    pub fn fold(&mut self, batch: &BatchSummary) -> bool {
+        if batch.status != Status::Running {
+            *self.batches.entry(batch.status).or_default() += 1;
+        }
+        // A clock that was set back must not take these back: alerts count from them.
+        self.last_completion = self.last_completion.max(batch.ended);
+        if batch.status == Status::Completed {
+            self.last_success = self.last_success.max(batch.ended);
+        }
+        let before = self.last.take();
+        self.last = Some(LastBatch {
+            status: batch.status,
+            started: batch.started,
+            // A gauge that vanishes while a batch runs would leave a gap in the graph.
+            duration_seconds: batch
+                .duration_seconds
+                .or(before.as_ref().and_then(|last| last.duration_seconds)),
+            exit_code: batch.exit_code.or(before.and_then(|last| last.exit_code)),
+            rounds_completed: batch.rounds_completed,
+            attempts: batch.tally.attempts(),
+            successes: batch.tally.successes(),
+            targets: batch.targets.clone(),
+        });
+        self.tally.merge(&batch.tally)
+    }
+
+    /// Counts push attempts.
+    pub fn count_pushes(&mut self, gateway: &str, result: PushResult, count: u64) {
+        if count > 0 {
+            let results = self.pushes.entry(gateway.to_owned()).or_default();
+            *results.entry(result).or_default() += count;
+        }
+    }
+
+    /// Corrects the exit code of the last batch: it is 75 where its push failed.
+    pub fn set_exit_code(&mut self, code: u8) {
+        if let Some(last) = &mut self.last {
+            last.exit_code = Some(code);
+        }
+    }
+
+    /// The fold over all records.
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// How many batches ended so.
+    pub fn batches(&self, status: Status) -> u64 {
+        self.batches.get(&status).copied().unwrap_or(0)
+    }
+
+    /// The batch now running, or the last one.
+    pub const fn last(&self) -> Option<&LastBatch> {
+        self.last.as_ref()
+    }
+
+    /// When a batch last ended by itself.
+    pub const fn last_completion(&self) -> Option<Timestamp> {
+        self.last_completion
+    }
+
+    /// When a batch last ended `completed`; never goes back.
+    pub const fn last_success(&self) -> Option<Timestamp> {
+        self.last_success
+    }
+
+    /// Push attempts of one gateway that ended so.
+    pub fn pushes(&self, gateway: &str, result: PushResult) -> u64 {
+        self.pushes.get(gateway).and_then(|results| results.get(&result)).copied().unwrap_or(0)
+    }
+
+    /// Gateways that were ever pushed to.
+    pub fn pushed_gateways(&self) -> impl Iterator<Item = &str> {
+        self.pushes.keys().map(String::as_str)
+    }
+}
+
+impl LastBatch {
+    /// Successes per attempt; NaN before the first.
+    pub fn success_rate(&self) -> f64 {
+        self.successes as f64 / self.attempts as f64
+    }
+}
