@@ -84,6 +84,11 @@ pub fn open_to_repair(path: &Path) -> Result<File, DiskError> {
     regular(OpenOptions::new().read(true).write(true), path)
 }
 
+/// Opens a regular file as `options` say, as [`open`] does.
+pub fn open_or_create(options: &mut OpenOptions, path: &Path) -> Result<File, DiskError> {
+    regular(options, path)
+}
+
 fn regular(options: &mut OpenOptions, path: &Path) -> Result<File, DiskError> {
     // NONBLOCK: opening a pipe must not wait for its other end.
     let file = options

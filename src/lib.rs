@@ -16,4 +16,8 @@ pub mod disk;
 
 pub mod gateway;
 
+pub mod audit;
+
+pub mod state;
+
 pub mod config;

@@ -1,0 +1,108 @@
+//! The names of the files in an audit folder, in one place.
+
+use crate::disk::{self, DiskError, Mode};
+use crate::units::BatchId;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A folder of batches.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+/// Which files of a batch there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchFiles {
+    /// `<id>.jsonl.partial`: open, or left behind by a batch that was killed.
+    pub open: bool,
+    /// `<id>.jsonl`.
+    pub plain: bool,
+    /// `<id>.jsonl.zst`.
+    pub compressed: bool,
+    /// `<id>.manifest.json`.
+    pub manifest: bool,
+    /// Bytes of all of them.
+    pub bytes: u64,
+}
+
+impl BatchFiles {
+    /// Renamed to its final name.
+    pub const fn is_sealed(self) -> bool {
+        !self.open && (self.plain || self.compressed)
+    }
+}
+
+impl Folder {
+    /// The folder at `path`; nothing is touched.
+    pub const fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Makes the folder, 0700, where there is none.
+    pub fn create(&self) -> Result<(), DiskError> {
+        disk::create_folder(&self.0, Mode::Private)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The journal while it is open.
+    pub fn open_journal(&self, id: &BatchId) -> PathBuf {
+        self.0.join(format!("{id}.jsonl.partial"))
+    }
+
+    /// The tail of a journal that was cut off.
+    pub fn broken(&self, id: &BatchId) -> PathBuf {
+        self.0.join(format!("{id}.jsonl.broken"))
+    }
+
+    /// The sealed log.
+    pub fn sealed(&self, id: &BatchId) -> PathBuf {
+        self.0.join(format!("{id}.jsonl"))
+    }
+
+    /// The sealed log, compressed.
+    pub fn compressed(&self, id: &BatchId) -> PathBuf {
+        self.0.join(format!("{id}.jsonl.zst"))
+    }
+
+    /// The manifest.
+    pub fn manifest(&self, id: &BatchId) -> PathBuf {
+        self.0.join(format!("{id}.manifest.json"))
+    }
+
+    /// The link to the newest sealed log.
+    pub fn latest(&self) -> PathBuf {
+        self.0.join("latest.jsonl")
+    }
+
+    /// All batches in the order of their ids; files that are not ours are passed over.
+    pub fn batches(&self) -> Result<BTreeMap<BatchId, BatchFiles>, DiskError> {
+        let failed = |source| DiskError::new("list", &self.0)(source);
+        let mut batches = BTreeMap::<BatchId, BatchFiles>::new();
+        let entries = match std::fs::read_dir(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(batches),
+            other => other.map_err(failed)?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name();
+            let Some((id, suffix)) = name.to_str().and_then(|name| name.split_once('.')) else {
+                continue;
+            };
+            let Ok(id) = id.parse::<BatchId>() else { continue };
+            let mut files = batches.get(&id).copied().unwrap_or_default();
+            match suffix {
+                "jsonl.partial" => files.open = true,
+                "jsonl" => files.plain = true,
+                "jsonl.zst" => files.compressed = true,
+                "manifest.json" => files.manifest = true,
+                _ => continue,
+            }
+            files.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+            batches.insert(id, files);
+        }
+        Ok(batches)
+    }
+}

@@ -1,0 +1,117 @@
+//! A batch's audit file while it is open: whole lines, appended, and only what is written counts.
+
+use super::Folder;
+use super::line::LineWriter;
+use crate::disk::{self, DiskError, Mode};
+use crate::record::Record;
+use crate::units::{BatchId, Digest, Hasher};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+/// An open journal. After an error it takes no more records: see [`Journal::cut_back`].
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    writer: LineWriter,
+    buffer: Vec<u8>,
+    buffered: usize,
+    /// How many records wait in memory at the most.
+    limit: usize,
+    /// Bytes in the file, whole lines only.
+    written: u64,
+    hasher: Hasher,
+    unsynced: bool,
+}
+
+/// What stands in a journal that was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEnd {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Digest of all of them.
+    pub sha256: Digest,
+}
+
+impl Journal {
+    /// Creates the batch's journal, which must not be there; `limit` (at least 1) records are
+    /// kept in memory before they are written together.
+    pub fn create(folder: &Folder, id: &BatchId, limit: usize) -> Result<Self, DiskError> {
+        let path = folder.open_journal(id);
+        let file = disk::create_new(&path, Mode::Private)?;
+        disk::sync_folder(folder.path())?;
+        Ok(Self {
+            path,
+            file,
+            writer: LineWriter::new(),
+            buffer: Vec::with_capacity(64 * 1024),
+            buffered: 0,
+            limit: limit.max(1),
+            written: 0,
+            hasher: Hasher::default(),
+            unsynced: false,
+        })
+    }
+
+    /// Adds a record; it is written at once or with the ones after it.
+    pub fn append(&mut self, record: &Record<'_>) -> Result<(), DiskError> {
+        self.writer.write(record, &mut self.buffer);
+        self.buffered += 1;
+        if self.buffered >= self.limit { self.flush() } else { Ok(()) }
+    }
+
+    /// Whether records wait in memory.
+    pub const fn has_buffered(&self) -> bool {
+        self.buffered > 0
+    }
+
+    /// Writes what waits.
+    pub fn flush(&mut self) -> Result<(), DiskError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        // `write_all` goes on after a short write, so a full disk is seen as an error.
+        self.file.write_all(&self.buffer).map_err(DiskError::new("write", &self.path))?;
+        self.hasher.update(&self.buffer);
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        self.buffered = 0;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Writes what waits and makes all of it lasting.
+    pub fn sync(&mut self) -> Result<(), DiskError> {
+        self.flush()?;
+        if self.unsynced {
+            self.file.sync_data().map_err(DiskError::new("sync", &self.path))?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    /// After a failed write: cuts the file back to its last whole line and drops what waited.
+    pub fn cut_back(&mut self) -> Result<(), DiskError> {
+        self.buffer.clear();
+        self.buffered = 0;
+        self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;
+        self.file.sync_all().map_err(DiskError::new("sync", &self.path))
+    }
+
+    /// Where it is.
+    pub const fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// What stands in it, after everything was synced.
+    pub fn end(&mut self) -> Result<JournalEnd, DiskError> {
+        self.sync()?;
+        let length = self.file.metadata().map_err(DiskError::new("look at", &self.path))?.len();
+        if length != self.written {
+            let changed = format!("{} bytes were written and it has {length}", self.written);
+            return Err(DiskError::new("seal", &self.path)(io::Error::other(changed)));
+        }
+        Ok(JournalEnd { bytes: self.written, sha256: self.hasher.finish() })
+    }
+}

@@ -1,0 +1,167 @@
+//! What a batch was and what became of it: one file beside its log.
+
+use super::Folder;
+use crate::disk::{self, DiskError, Mode};
+use crate::metrics::{BatchSummary, Totals};
+use crate::units::{BatchId, Digest, Number};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The manifest's form; a greater number is from a later version of the agent.
+const SCHEMA: u32 = 1;
+/// A thousand strategies with ten targets each are some two megabytes.
+const LONGEST: u64 = 256 << 20;
+
+/// The manifest of a batch. While the batch runs it says `running` and what was planned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// 1.
+    pub schema: u32,
+    /// The batch as metrics show it, its whole tally among it.
+    #[serde(flatten)]
+    pub summary: BatchSummary,
+    /// Why it ended: `rounds`, `deadline`, `signal`, `no_target`, `error`.
+    pub ended_by: Option<String>,
+    /// What went wrong, in words.
+    pub error: Option<String>,
+    /// The agent's version.
+    pub agent_version: String,
+    /// The seed of all its random streams; `None` only where a killed batch had no time to say.
+    pub seed: Option<u64>,
+    /// Digest of the effective config.
+    pub config_sha256: Option<Digest>,
+    /// Rounds that were planned.
+    pub rounds_planned: u32,
+    /// Attempts that were planned for each round.
+    pub mutations_per_round: u32,
+    /// The strategies as they were read.
+    pub strategies: Vec<StrategyEntry>,
+    /// Lines in the log.
+    pub records: u64,
+    /// Length of the log in bytes, before compression.
+    pub bytes: u64,
+    /// Digest of the log, before compression.
+    pub sha256: Digest,
+    /// Digest of the manifest before this one: a chain over all batches.
+    pub previous_sha256: Option<Digest>,
+    /// The totals before this batch, so that a lost state is rebuilt from the newest manifest
+    /// even where older ones were pruned. `None` only where a killed batch had no time to say.
+    pub totals_before: Option<Totals>,
+}
+
+/// A strategy in a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrategyEntry {
+    /// Its path as in the records.
+    pub path: String,
+    /// Digest of its bytes; `None` where it could not be read.
+    pub sha256: Option<Digest>,
+    /// Targets that are mutated.
+    pub usable: Vec<TargetEntry>,
+    /// Targets that are not, and why.
+    pub unusable: Vec<UnusableEntry>,
+}
+
+/// A usable target in a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetEntry {
+    /// The parameter's name.
+    pub parameter: String,
+    /// The literal's line, from 1.
+    pub line: u32,
+    /// The value in the source.
+    pub value: Number,
+}
+
+/// An unusable target in a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct UnusableEntry {
+    /// The parameter's name.
+    pub parameter: String,
+    /// The reason's name, as in the gauge.
+    pub reason: String,
+    /// The reason in words.
+    pub detail: String,
+}
+
+/// A manifest that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// Not readable.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Not there.
+    #[error("{} is missing", .0.display())]
+    Missing(PathBuf),
+    /// Not a manifest.
+    #[error("{} is not a manifest: {source}", path.display())]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// From a later agent.
+    #[error("{} has schema {found}; this agent knows {SCHEMA}: use a newer agent", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+    },
+}
+
+impl Manifest {
+    /// The manifest of a batch that starts with nothing known but what `summary` says.
+    pub fn new(summary: BatchSummary) -> Self {
+        Self {
+            schema: SCHEMA,
+            summary,
+            ended_by: None,
+            error: None,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            seed: None,
+            config_sha256: None,
+            rounds_planned: 0,
+            mutations_per_round: 0,
+            strategies: Vec::new(),
+            records: 0,
+            bytes: 0,
+            sha256: Digest::of(b""),
+            previous_sha256: None,
+            totals_before: None,
+        }
+    }
+
+    /// Reads a batch's manifest, and its digest.
+    pub fn read(folder: &Folder, id: &BatchId) -> Result<(Self, Digest), ManifestError> {
+        #[derive(Deserialize)]
+        struct Schema {
+            schema: u64,
+        }
+        let path = folder.manifest(id);
+        let Some(bytes) = disk::read(&path, LONGEST)? else {
+            return Err(ManifestError::Missing(path));
+        };
+        // The schema first: a later form may not even parse.
+        if let Ok(Schema { schema: found }) = serde_json::from_slice(&bytes)
+            && found > u64::from(SCHEMA)
+        {
+            return Err(ManifestError::Newer { path, found });
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(manifest) => Ok((manifest, Digest::of(&bytes))),
+            Err(source) => Err(ManifestError::Syntax { path, source }),
+        }
+    }
+
+    /// Writes it, whole or not at all, and gives its digest.
+    pub fn write(&self, folder: &Folder) -> Result<Digest, DiskError> {
+        let path = folder.manifest(&self.summary.batch_id);
+        let mut bytes = serde_json::to_vec(self)
+            .map_err(|error| DiskError::new("write", &path)(error.into()))?;
+        bytes.push(b'\n');
+        disk::replace(&path, &bytes, Mode::Private)?;
+        Ok(Digest::of(&bytes))
+    }
+}

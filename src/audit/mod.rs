@@ -1,0 +1,26 @@
+//! The audit log: the truth that everything else is derived from.
+//!
+//! In reading order: the [`Folder`] knows the names of the files; a [`Journal`] is a batch's file
+//! while it is open, written line by line (`line.rs`); [`Manifest`] and [`seal`] close it;
+//! [`read_records`] reads any of them back; [`salvage`] cuts what a killed batch left behind;
+//! [`Retention`] plans what may go, and [`compress`] packs what stays.
+
+mod compress;
+mod folder;
+mod journal;
+mod line;
+mod manifest;
+mod reader;
+mod retention;
+mod salvage;
+mod seal;
+
+pub use compress::{CompressError, compress};
+pub use folder::{BatchFiles, Folder};
+pub use journal::{Journal, JournalEnd};
+pub use manifest::{Manifest, ManifestError, StrategyEntry, TargetEntry, UnusableEntry};
+pub use reader::{ReadError, Tail, read_records};
+pub use retention::{PruneReason, Retention, RetentionError, SealedBatch};
+pub use salvage::{Salvaged, salvage};
+pub(crate) use seal::finish as finish_seal;
+pub use seal::seal;

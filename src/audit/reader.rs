@@ -1,0 +1,83 @@
+//! Reading audit files back: open, sealed or compressed, line by line, in constant memory.
+
+use crate::disk::{self, DiskError};
+use crate::record::Record;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+
+/// Longer lines are none of ours: an error text is capped far below.
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// An audit file that cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not readable.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A line that is no record.
+    #[error("{}:{line}: not an audit record: {source}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// Where in the line and why.
+        source: serde_json::Error,
+    },
+    /// A line without end.
+    #[error("{}:{line}: the line is longer than {LONGEST_LINE} bytes", path.display())]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+    },
+}
+
+/// How a file ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// With a newline, or empty.
+    Whole,
+    /// In the middle of a line, as an open or torn journal may.
+    Torn {
+        /// How many bytes stand after the last newline.
+        bytes: u64,
+    },
+}
+
+/// Hands every whole line of the file to `visit`, as a record and as it stands, newline included.
+///
+/// A name that ends in `.zst` is decompressed on the way.
+pub fn read_records(
+    path: &Path,
+    mut visit: impl FnMut(&Record<'_>, &[u8]),
+) -> Result<Tail, ReadError> {
+    let file = disk::open(path)?;
+    let failed = |source: io::Error| ReadError::Disk(DiskError::new("read", path)(source));
+    let mut reader: Box<dyn BufRead> = if path.extension().is_some_and(|end| end == "zst") {
+        let decoder = zstd::stream::read::Decoder::new(file).map_err(failed)?;
+        Box::new(BufReader::with_capacity(256 * 1024, decoder))
+    } else {
+        Box::new(BufReader::with_capacity(256 * 1024, file))
+    };
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes).map_err(failed)?;
+        if bytes.is_empty() {
+            break;
+        }
+        if bytes.last() != Some(&b'\n') {
+            if bytes.len() as u64 == LONGEST_LINE {
+                return Err(ReadError::TooLong { path: path.to_owned(), line });
+            }
+            return Ok(Tail::Torn { bytes: bytes.len() as u64 });
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(record) => visit(&record, &bytes),
+            Err(source) => return Err(ReadError::Line { path: path.to_owned(), line, source }),
+        }
+    }
+    Ok(Tail::Whole)
+}

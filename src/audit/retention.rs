@@ -1,0 +1,140 @@
+//! What may go: a plan over sealed batches, as a value.
+
+use crate::units::{BatchId, Timestamp};
+use std::time::Duration;
+
+/// How much of the past is kept: a batch goes when any of the three is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    batches: usize,
+    age: Duration,
+    bytes: u64,
+}
+
+/// Numbers that would keep nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("retention must keep at least one batch, one hour and one MiB")]
+pub struct RetentionError;
+
+/// Why a batch goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PruneReason {
+    /// There are enough newer ones.
+    Batches,
+    /// It started too long ago.
+    Age,
+    /// It and the newer ones take too much room.
+    Bytes,
+}
+
+/// A sealed batch that is counted in the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedBatch {
+    /// Which one.
+    pub id: BatchId,
+    /// Bytes of its log and manifest.
+    pub bytes: u64,
+}
+
+impl Retention {
+    /// At the most `batches` (from 1), none started longer ago than `age` (from an hour), and no
+    /// more than `bytes` (from a MiB) together.
+    pub const fn new(batches: usize, age: Duration, bytes: u64) -> Result<Self, RetentionError> {
+        if batches == 0 || age.as_secs() < 3600 || bytes < 1 << 20 {
+            return Err(RetentionError);
+        }
+        Ok(Self { batches, age, bytes })
+    }
+
+    /// At the most so many batches.
+    pub const fn batches(&self) -> usize {
+        self.batches
+    }
+
+    /// At the most this old.
+    pub const fn age(&self) -> Duration {
+        self.age
+    }
+
+    /// At the most so many bytes.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Which of `batches` (oldest first) go. The newest always stays, whatever the clock says.
+    pub fn plan(&self, batches: &[SealedBatch], now: Timestamp) -> Vec<(BatchId, PruneReason)> {
+        let mut bytes = 0_u64;
+        let mut going = Vec::new();
+        for (newer, batch) in batches.iter().rev().enumerate() {
+            bytes = bytes.saturating_add(batch.bytes);
+            let reason = if newer == 0 {
+                None
+            } else if newer >= self.batches {
+                Some(PruneReason::Batches)
+            } else if bytes > self.bytes {
+                Some(PruneReason::Bytes)
+            } else if now.since(batch.id.start()) > self.age {
+                Some(PruneReason::Age)
+            } else {
+                None
+            };
+            going.extend(reason.map(|reason| (batch.id.clone(), reason)));
+        }
+        going.reverse();
+        going
+    }
+}
+
+impl Default for Retention {
+    /// 400 batches, 400 days, 10 GiB.
+    fn default() -> Self {
+        Self { batches: 400, age: Duration::from_secs(400 * 86_400), bytes: 10 << 30 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000_000;
+
+    fn nights(count: i64, bytes: u64) -> Vec<SealedBatch> {
+        let id = |night| BatchId::next(Timestamp::from_micros(night * DAY), 0, None);
+        (0..count).map(|night| SealedBatch { id: id(night), bytes }).collect()
+    }
+
+    fn plan(retention: Retention, batches: &[SealedBatch], night: i64) -> Vec<PruneReason> {
+        let going = retention.plan(batches, Timestamp::from_micros(night * DAY));
+        for ((id, _), batch) in going.iter().zip(batches) {
+            assert_eq!(id, &batch.id, "the oldest go first");
+        }
+        going.into_iter().map(|(_, reason)| reason).collect()
+    }
+
+    #[test]
+    fn each_limit_lets_the_oldest_go() {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        let batches = nights(5, 1 << 20);
+        let by_count = Retention::new(3, days(99), u64::MAX).unwrap();
+        assert_eq!(plan(by_count, &batches, 5), [PruneReason::Batches; 2]);
+        let by_age = Retention::new(99, days(2), u64::MAX).unwrap();
+        assert_eq!(plan(by_age, &batches, 5), [PruneReason::Age; 3]);
+        let by_bytes = Retention::new(99, days(99), 2 << 20).unwrap();
+        assert_eq!(plan(by_bytes, &batches, 5), [PruneReason::Bytes; 3]);
+    }
+
+    #[test]
+    fn the_newest_stays_even_when_the_clock_runs_a_century_ahead() {
+        let retention = Retention::new(1, Duration::from_secs(3600), 1 << 20).unwrap();
+        assert_eq!(retention.plan(&nights(1, u64::MAX), Timestamp::from_micros(i64::MAX)), []);
+        assert_eq!(plan(retention, &nights(3, u64::MAX), 36_500).len(), 2);
+    }
+
+    #[test]
+    fn a_retention_that_keeps_nothing_is_refused() {
+        let day = Duration::from_secs(86_400);
+        assert!(Retention::new(0, day, 1 << 30).is_err());
+        assert!(Retention::new(1, Duration::ZERO, 1 << 30).is_err());
+        assert!(Retention::new(1, day, 0).is_err());
+    }
+}

@@ -1,0 +1,458 @@
+//! Bringing the state up to the audit: every sealed batch is folded in once, a killed one is sealed first.
+
+use super::{FoldedBatch, State, StateError, Store};
+use crate::audit::{self, BatchFiles, Folder, Manifest, ManifestError, ReadError};
+use crate::disk::DiskError;
+use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::units::{BatchId, Digest, Timestamp};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The state, up to date, and what had to be done for it.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Saved already where it changed.
+    pub state: State,
+    /// In order.
+    pub done: Vec<Recovery>,
+    /// The greatest id in state and folder; the next one must be greater.
+    pub newest: Option<BatchId>,
+}
+
+/// One thing that a recovery did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// A corrupt state was renamed.
+    SetAside {
+        /// To what.
+        path: PathBuf,
+        /// What was wrong.
+        error: String,
+    },
+    /// The totals were made anew from the manifests, from this one on.
+    Rebuilt {
+        /// The first that was folded; the totals before it stand in it.
+        from: BatchId,
+    },
+    /// A killed batch was cut, sealed and counted as crashed.
+    Crashed {
+        /// Which.
+        id: BatchId,
+        /// Its whole records.
+        records: u64,
+        /// Bytes after them, kept as `.broken`.
+        cut: u64,
+    },
+    /// A batch that was killed after its manifest was written was given its final name.
+    Finished {
+        /// Which.
+        id: BatchId,
+    },
+    /// A sealed log without a usable manifest was given one from its records.
+    Remade {
+        /// Which.
+        id: BatchId,
+    },
+    /// A sealed batch was folded into the totals.
+    Folded {
+        /// Which.
+        id: BatchId,
+    },
+    /// The duration buckets changed, so that histogram started anew.
+    NewBuckets {
+        /// With which batch.
+        id: BatchId,
+    },
+}
+
+impl fmt::Display for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetAside { path, error } => {
+                write!(f, "the state was corrupt ({error}) and is kept as {}", path.display())
+            }
+            Self::Rebuilt { from } => {
+                write!(f, "totals rebuilt from the manifests, from {from} on")
+            }
+            Self::Crashed { id, records, cut: 0 } => {
+                write!(f, "batch {id} was killed; its {records} records are sealed and counted")
+            }
+            Self::Crashed { id, records, cut } => write!(
+                f,
+                "batch {id} was killed; its {records} records are sealed and counted, \
+                 {cut} bytes of a torn line are kept as {id}.jsonl.broken"
+            ),
+            Self::Finished { id } => write!(f, "batch {id} was killed while it was sealed; sealed"),
+            Self::Remade { id } => {
+                write!(f, "batch {id} had no usable manifest; made from its records")
+            }
+            Self::Folded { id } => write!(f, "batch {id} folded into the totals"),
+            Self::NewBuckets { id } => {
+                write!(f, "other buckets since batch {id}: the duration histogram starts anew")
+            }
+        }
+    }
+}
+
+/// A state that cannot be brought up to date; nothing was lost by trying.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A manifest from a later agent, or unreadable.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A sealed log that cannot be read.
+    #[error("{0}; move the file away to go on without it")]
+    Read(#[from] ReadError),
+    /// A file or folder.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Reads the state, seals what was left open, folds what is not folded, saves. Under the lock.
+pub fn recover(
+    store: &Store,
+    folder: &Folder,
+    buckets: &Buckets,
+    now: Timestamp,
+) -> Result<Recovered, RecoveryError> {
+    let batches = folder.batches()?;
+    let mut done = Vec::new();
+    let (mut state, lost) = match store.load()? {
+        Some(Ok(state)) => (state, false),
+        Some(Err(error)) => {
+            let path = store.set_aside(now)?;
+            done.push(Recovery::SetAside { path, error: error.to_string() });
+            (State::new(buckets.clone()), true)
+        }
+        None => (State::new(buckets.clone()), true),
+    };
+    let start = if lost { rebuild(folder, &batches, &mut state, &mut done)? } else { None };
+    let folded = state.last_batch.as_ref().map(|last| last.batch_id.clone());
+    let is_new = |id: &BatchId| {
+        folded.as_ref().is_none_or(|last| id > last)
+            && start.as_ref().is_none_or(|first| id >= first)
+    };
+    for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
+        if let Some((summary, digest)) = settle(folder, id, *files, buckets, &state, &mut done)? {
+            fold(&mut state, &summary, digest, &mut done);
+        }
+    }
+    if !done.is_empty() {
+        store.save(&state)?;
+    }
+    let newest = batches.into_keys().next_back().max(folded);
+    Ok(Recovered { state, done, newest })
+}
+
+/// Folds a batch that was just sealed.
+pub(crate) fn fold(
+    state: &mut State,
+    summary: &BatchSummary,
+    manifest_sha256: Digest,
+    done: &mut Vec<Recovery>,
+) {
+    let id = summary.batch_id.clone();
+    let had_some = state.totals.tally().attempts() > 0;
+    if !state.totals.fold(summary) && had_some {
+        done.push(Recovery::NewBuckets { id: id.clone() });
+    }
+    done.push(Recovery::Folded { id: id.clone() });
+    state.last_batch = Some(FoldedBatch { batch_id: id, manifest_sha256 });
+}
+
+/// For a lost state: takes the totals from the newest manifest that has them; folding starts there.
+fn rebuild(
+    folder: &Folder,
+    batches: &BTreeMap<BatchId, BatchFiles>,
+    state: &mut State,
+    done: &mut Vec<Recovery>,
+) -> Result<Option<BatchId>, RecoveryError> {
+    for (id, files) in batches.iter().rev() {
+        if !files.is_sealed() || !files.manifest {
+            continue;
+        }
+        match Manifest::read(folder, id) {
+            Ok((Manifest { totals_before: Some(before), .. }, _)) => {
+                state.totals = before;
+                done.push(Recovery::Rebuilt { from: id.clone() });
+                return Ok(Some(id.clone()));
+            }
+            Ok(_) | Err(ManifestError::Syntax { .. } | ManifestError::Missing(_)) => {}
+            Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => {
+                return Err(error.into());
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Makes sure that a batch is sealed and has a manifest; gives both as the fold needs them.
+fn settle(
+    folder: &Folder,
+    id: &BatchId,
+    files: BatchFiles,
+    buckets: &Buckets,
+    state: &State,
+    done: &mut Vec<Recovery>,
+) -> Result<Option<(BatchSummary, Digest)>, RecoveryError> {
+    let known = match Manifest::read(folder, id) {
+        Ok(known) => Some(known),
+        Err(ManifestError::Missing(_) | ManifestError::Syntax { .. }) => None,
+        Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => {
+            return Err(error.into());
+        }
+    };
+    if files.open {
+        return seal_killed(folder, id, known, buckets, state, done).map(Some);
+    }
+    if !files.is_sealed() {
+        // A manifest whose log somebody took away: there is nothing to count.
+        return Ok(None);
+    }
+    if let Some((manifest, digest)) = known {
+        return Ok(Some((manifest.summary, digest)));
+    }
+    let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
+    let mut tally = Tally::new(buckets.clone());
+    let mut hasher = crate::units::Hasher::default();
+    let mut bytes = 0;
+    audit::read_records(&sealed, |record, line| {
+        tally.add(record);
+        hasher.update(line);
+        bytes += line.len() as u64;
+    })?;
+    let end = audit::JournalEnd { bytes, sha256: hasher.finish() };
+    let manifest = crashed(Manifest::new(summary_of(id)), tally, &end, state);
+    let digest = manifest.write(folder)?;
+    done.push(Recovery::Remade { id: id.clone() });
+    Ok(Some((manifest.summary, digest)))
+}
+
+/// Seals the journal of a batch that was killed.
+fn seal_killed(
+    folder: &Folder,
+    id: &BatchId,
+    known: Option<(Manifest, Digest)>,
+    buckets: &Buckets,
+    state: &State,
+    done: &mut Vec<Recovery>,
+) -> Result<(BatchSummary, Digest), RecoveryError> {
+    let found = audit::salvage(folder, id, buckets.clone())?;
+    let draft = match known {
+        // Killed between the manifest and the last rename: the batch had ended.
+        Some((manifest, digest))
+            if manifest.summary.status != Status::Running
+                && manifest.sha256 == found.end.sha256 =>
+        {
+            audit::finish_seal(folder, &manifest)?;
+            done.push(Recovery::Finished { id: id.clone() });
+            return Ok((manifest.summary, digest));
+        }
+        Some((manifest, _)) => manifest,
+        None => Manifest::new(summary_of(id)),
+    };
+    let records = found.tally.attempts();
+    let mut manifest = crashed(draft, found.tally, &found.end, state);
+    manifest.summary.rounds_completed = found.rounds_completed;
+    let digest = audit::seal(folder, &manifest)?;
+    done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
+    Ok((manifest.summary, digest))
+}
+
+/// All that is known of a batch from its id alone.
+fn summary_of(id: &BatchId) -> BatchSummary {
+    BatchSummary {
+        batch_id: id.clone(),
+        status: Status::Crashed,
+        started: id.start(),
+        ended: None,
+        duration_seconds: None,
+        exit_code: None,
+        rounds_completed: 0,
+        targets: BTreeMap::new(),
+        tally: Tally::new(Buckets::default()),
+    }
+}
+
+fn crashed(mut draft: Manifest, tally: Tally, end: &audit::JournalEnd, state: &State) -> Manifest {
+    draft.summary.status = Status::Crashed;
+    draft.summary.ended = None;
+    draft.summary.duration_seconds = None;
+    draft.summary.exit_code = None;
+    draft.ended_by = Some("crash".to_owned());
+    draft.records = tally.attempts();
+    draft.summary.tally = tally;
+    draft.bytes = end.bytes;
+    draft.sha256 = end.sha256.clone();
+    draft.previous_sha256 = state.last_batch.as_ref().map(|last| last.manifest_sha256.clone());
+    draft.totals_before = Some(state.totals.clone());
+    draft
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Journal;
+    use crate::disk;
+    use crate::mutation::Operator;
+    use crate::record::{Millis, Outcome, Record};
+    use crate::units::{MutationId, Number};
+    use std::borrow::Cow;
+    use std::fs;
+    use std::io::Write as _;
+
+    struct House {
+        _root: tempfile::TempDir,
+        store: Store,
+        folder: Folder,
+    }
+
+    fn house() -> House {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().join("audit"));
+        folder.create().unwrap();
+        House { store: Store::new(root.path()), folder, _root: root }
+    }
+
+    fn id(second: i64) -> BatchId {
+        BatchId::next(Timestamp::from_micros(1_795_399_200_000_000 + second * 1_000_000), 7, None)
+    }
+
+    fn record(id: &BatchId, number: u64) -> Record<'_> {
+        Record {
+            timestamp: id.start(),
+            batch_id: Cow::Borrowed(id),
+            mutation_id: MutationId(number),
+            round: 2,
+            strategy: "a.py".into(),
+            line: 1,
+            parameter: "stop_loss_pct".into(),
+            operator: Operator::Lognormal,
+            variant: None,
+            parent: None,
+            old_value: Number::Float(0.1),
+            new_value: Number::Float(0.12),
+            clamped: false,
+            outcome: Outcome::Success,
+            success: true,
+            validation_passed: true,
+            error: None,
+            fitness: None,
+            duration: Millis::from_nanos(1500),
+            evaluation: None,
+        }
+    }
+
+    impl House {
+        fn leave_open(&self, id: &BatchId, records: u64, tail: &[u8]) {
+            let mut journal = Journal::create(&self.folder, id, 1).unwrap();
+            (1..=records).for_each(|number| journal.append(&record(id, number)).unwrap());
+            let path = self.folder.open_journal(id);
+            fs::OpenOptions::new().append(true).open(path).unwrap().write_all(tail).unwrap();
+        }
+
+        fn recover(&self) -> Recovered {
+            recover(&self.store, &self.folder, &Buckets::default(), Timestamp::from_micros(0))
+                .unwrap()
+        }
+    }
+
+    #[test]
+    fn a_killed_batch_is_counted_exactly_once() {
+        let house = house();
+        house.leave_open(&id(1), 3, b"{\"timestamp\":\"2026-");
+        let first = house.recover();
+        assert_eq!(first.done[0], Recovery::Crashed { id: id(1), records: 3, cut: 19 });
+        assert_eq!(first.state.totals.tally().attempts(), 3);
+        assert_eq!(first.state.totals.batches(Status::Crashed), 1);
+        assert_eq!(fs::read(house.folder.broken(&id(1))).unwrap(), b"{\"timestamp\":\"2026-");
+        let again = house.recover();
+        assert_eq!((again.done.len(), again.state), (0, first.state));
+        assert_eq!(again.newest, Some(id(1)));
+    }
+
+    #[test]
+    fn zeros_after_a_power_cut_are_cut_off_too() {
+        let house = house();
+        house.leave_open(&id(1), 2, b"\0\0\0\n\0\0");
+        assert_eq!(house.recover().done[0], Recovery::Crashed { id: id(1), records: 2, cut: 6 });
+    }
+
+    #[test]
+    fn a_batch_killed_between_manifest_and_rename_keeps_its_status() {
+        let house = house();
+        house.leave_open(&id(1), 2, b"");
+        house.recover();
+        let (mut manifest, _) = Manifest::read(&house.folder, &id(1)).unwrap();
+        manifest.summary.status = Status::Completed;
+        manifest.write(&house.folder).unwrap();
+        fs::remove_file(house.store.path()).unwrap();
+        fs::copy(house.folder.sealed(&id(1)), house.folder.open_journal(&id(1))).unwrap();
+        fs::remove_file(house.folder.sealed(&id(1))).unwrap();
+        let recovered = house.recover();
+        assert_eq!(recovered.done[0], Recovery::Finished { id: id(1) });
+        assert_eq!(recovered.state.totals.batches(Status::Completed), 1);
+        assert_eq!(recovered.state.totals.tally().attempts(), 2);
+    }
+
+    #[test]
+    fn a_lost_state_is_rebuilt_even_where_old_batches_were_pruned() {
+        let house = house();
+        for second in 1..=3 {
+            house.leave_open(&id(second), 5, b"");
+            house.recover();
+        }
+        let before = house.recover().state;
+        fs::remove_file(house.folder.sealed(&id(1))).unwrap();
+        fs::remove_file(house.folder.manifest(&id(1))).unwrap();
+        for spoil in [b"".as_slice(), b"{\"schema\":1", b"\xff\xfe"] {
+            fs::OpenOptions::new()
+                .write(true)
+                .truncate(true)
+                .open(house.store.path())
+                .unwrap()
+                .write_all(spoil)
+                .unwrap();
+            let rebuilt = house.recover();
+            assert!(matches!(rebuilt.done[0], Recovery::SetAside { .. }), "{:?}", rebuilt.done);
+            assert_eq!(rebuilt.state.totals, before.totals);
+        }
+    }
+
+    #[test]
+    fn a_state_of_a_newer_schema_is_refused_and_left_alone() {
+        let house = house();
+        let newer = b"{\"schema\":2,\"unheard_of\":true}";
+        disk::replace(house.store.path(), newer, disk::Mode::Private).unwrap();
+        let refused =
+            recover(&house.store, &house.folder, &Buckets::default(), Timestamp::from_micros(0));
+        assert!(refused.unwrap_err().to_string().contains("schema 2"));
+        assert_eq!(fs::read(house.store.path()).unwrap(), newer);
+    }
+
+    #[test]
+    fn a_sealed_log_without_a_manifest_is_still_counted() {
+        let house = house();
+        house.leave_open(&id(1), 4, b"");
+        fs::rename(house.folder.open_journal(&id(1)), house.folder.sealed(&id(1))).unwrap();
+        let recovered = house.recover();
+        assert_eq!(recovered.done[0], Recovery::Remade { id: id(1) });
+        assert_eq!(recovered.state.totals.tally().attempts(), 4);
+    }
+
+    #[test]
+    fn manifests_are_a_chain() {
+        let house = house();
+        for second in 1..=2 {
+            house.leave_open(&id(second), 1, b"");
+        }
+        house.recover();
+        let (first, digest) = Manifest::read(&house.folder, &id(1)).unwrap();
+        let (second, _) = Manifest::read(&house.folder, &id(2)).unwrap();
+        assert_eq!((first.previous_sha256, second.previous_sha256), (None, Some(digest)));
+    }
+}

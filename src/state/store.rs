@@ -1,0 +1,138 @@
+//! `state.json`: read with care, replaced whole.
+
+use crate::disk::{self, DiskError, Mode};
+use crate::metrics::{Buckets, Totals};
+use crate::units::{BatchId, Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const SCHEMA: u32 = 1;
+const LONGEST: u64 = 64 << 20;
+
+/// Everything that is remembered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    schema: u32,
+    /// The fold over all batches up to `last_batch`.
+    pub totals: Totals,
+    /// The newest batch in the totals.
+    pub last_batch: Option<FoldedBatch>,
+    /// By the gateway's name.
+    pub gateways: BTreeMap<String, GatewayMark>,
+}
+
+/// A batch that is in the totals.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FoldedBatch {
+    /// Which one.
+    pub batch_id: BatchId,
+    /// The digest of its manifest, which the next manifest names.
+    pub manifest_sha256: Digest,
+}
+
+/// What one gateway has seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayMark {
+    /// The last batch whose totals it took.
+    pub delivered: Option<BatchId>,
+    /// Why the last push failed, in its words and ours.
+    pub last_error: Option<String>,
+}
+
+impl State {
+    /// Nothing yet.
+    pub fn new(buckets: Buckets) -> Self {
+        Self {
+            schema: SCHEMA,
+            totals: Totals::new(buckets),
+            last_batch: None,
+            gateways: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the gateway has seen the newest totals. True where there are none.
+    pub fn is_delivered(&self, gateway: &str) -> bool {
+        let Some(last) = &self.last_batch else { return true };
+        let mark = self.gateways.get(gateway).and_then(|mark| mark.delivered.as_ref());
+        mark == Some(&last.batch_id)
+    }
+
+    /// Marks the newest totals as delivered, or keeps why they are not.
+    pub fn mark(&mut self, gateway: &str, result: Result<(), String>) {
+        let last = self.last_batch.as_ref().map(|last| last.batch_id.clone());
+        let mark = self.gateways.entry(gateway.to_owned()).or_default();
+        match result {
+            Ok(()) => *mark = GatewayMark { delivered: last, last_error: None },
+            Err(error) => mark.last_error = Some(error),
+        }
+    }
+}
+
+/// A state that may not be touched.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Not readable or writable.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// From a later agent.
+    #[error("{} has schema {found}; this agent knows {SCHEMA}: use a newer agent, or another data_dir", path.display())]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: u64,
+    },
+}
+
+/// The file that the state is kept in.
+#[derive(Clone, Debug)]
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// The state of a data folder.
+    pub fn new(data_dir: &Path) -> Self {
+        Self { path: data_dir.join("state.json") }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state; `None` where there is none, or where it is corrupt: `Err` in the second place.
+    pub fn load(&self) -> Result<Option<Result<State, serde_json::Error>>, StateError> {
+        #[derive(Deserialize)]
+        struct Schema {
+            schema: u64,
+        }
+        let Some(bytes) = disk::read(&self.path, LONGEST)? else { return Ok(None) };
+        // The schema first: a later form may not even parse, and must not be taken for corrupt.
+        if let Ok(Schema { schema: found }) = serde_json::from_slice(&bytes)
+            && found > u64::from(SCHEMA)
+        {
+            return Err(StateError::Newer { path: self.path.clone(), found });
+        }
+        Ok(Some(serde_json::from_slice(&bytes)))
+    }
+
+    /// Sets a corrupt state aside and says where to.
+    pub fn set_aside(&self, now: Timestamp) -> Result<PathBuf, DiskError> {
+        let aside = self.path.with_file_name(format!("state.json.corrupt-{}", now.to_compact()));
+        disk::rename(&self.path, &aside)?;
+        Ok(aside)
+    }
+
+    /// Replaces the file.
+    pub fn save(&self, state: &State) -> Result<(), DiskError> {
+        let mut bytes = serde_json::to_vec(state)
+            .map_err(|error| DiskError::new("write", &self.path)(error.into()))?;
+        bytes.push(b'\n');
+        disk::replace(&self.path, &bytes, Mode::Private)
+    }
+}
