@@ -1,7 +1,10 @@
 //! A batch agent that mutates trading-strategy parameters, audits every attempt and pushes truthful metrics.
 //!
-//! The floors, from the ground up; imports run downwards only (`tests/architecture.rs`).
+//! The audit log is the truth; everything else is derived from it. docs/ARCHITECTURE.md has the
+//! two-page view. The floors, from the ground up; a module imports from those above it in this
+//! list and never from those below (`tests/architecture.rs`).
 
+pub mod exit;
 pub mod units;
 
 pub mod strategy;
@@ -21,3 +24,9 @@ pub mod audit;
 pub mod state;
 
 pub mod config;
+
+pub mod batch;
+
+pub mod commands;
+
+pub mod cli;

@@ -77,6 +77,14 @@ impl Folder {
         self.0.join("latest.jsonl")
     }
 
+    /// Removes a sealed batch: the log first, so that no log is left without its manifest.
+    pub fn remove(&self, id: &BatchId) -> Result<(), DiskError> {
+        for path in [self.sealed(id), self.compressed(id), self.broken(id), self.manifest(id)] {
+            disk::remove_if_there(&path)?;
+        }
+        disk::sync_folder(&self.0)
+    }
+
     /// All batches in the order of their ids; files that are not ours are passed over.
     pub fn batches(&self) -> Result<BTreeMap<BatchId, BatchFiles>, DiskError> {
         let failed = |source| DiskError::new("list", &self.0)(source);

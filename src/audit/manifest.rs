@@ -2,9 +2,10 @@
 
 use super::Folder;
 use crate::disk::{self, DiskError, Mode};
-use crate::metrics::{BatchSummary, Totals};
+use crate::metrics::{BatchSummary, PushResult, Totals};
 use crate::units::{BatchId, Digest, Number};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// The manifest's form; a greater number is from a later version of the agent.
@@ -42,6 +43,9 @@ pub struct Manifest {
     pub bytes: u64,
     /// Digest of the log, before compression.
     pub sha256: Digest,
+    /// The pushes while it ran, by gateway; the last one came after this was written.
+    #[serde(default)]
+    pub pushes: BTreeMap<String, Pushes>,
     /// Digest of the manifest before this one: a chain over all batches.
     pub previous_sha256: Option<Digest>,
     /// The totals before this batch, so that a lost state is rebuilt from the newest manifest
@@ -82,6 +86,15 @@ pub struct UnusableEntry {
     pub reason: String,
     /// The reason in words.
     pub detail: String,
+}
+
+/// Push attempts to one gateway by result, and the last failure in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pushes {
+    /// Attempts by result.
+    pub attempts: BTreeMap<PushResult, u64>,
+    /// Why the last one failed; `None` when it did not.
+    pub last_error: Option<String>,
 }
 
 /// A manifest that cannot be used.
@@ -128,6 +141,7 @@ impl Manifest {
             records: 0,
             bytes: 0,
             sha256: Digest::of(b""),
+            pushes: BTreeMap::new(),
             previous_sha256: None,
             totals_before: None,
         }

@@ -18,7 +18,7 @@ mod seal;
 pub use compress::{CompressError, compress};
 pub use folder::{BatchFiles, Folder};
 pub use journal::{Journal, JournalEnd};
-pub use manifest::{Manifest, ManifestError, StrategyEntry, TargetEntry, UnusableEntry};
+pub use manifest::{Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
 pub use reader::{ReadError, Tail, read_records};
 pub use retention::{PruneReason, Retention, RetentionError, SealedBatch};
 pub use salvage::{Salvaged, salvage};

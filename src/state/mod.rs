@@ -1,12 +1,14 @@
 //! What is remembered between batches: the totals, and which gateways have seen them.
 //!
-//! In reading order: the [`Lock`] that one process holds; the [`State`] and its [`Store`], one
+//! In reading order: the [`Lock`] that one process holds; a [`DataDir`] begins with it; the [`State`] and its [`Store`], one
 //! file replaced whole; [`recover`], which brings the state up to the audit at every start.
 
+mod data_dir;
 mod lock;
 mod recovery;
 mod store;
 
+pub use data_dir::{DataDir, OpenError};
 pub use lock::{Lock, LockError};
 pub(crate) use recovery::fold;
 pub use recovery::{Recovered, Recovery, RecoveryError, recover};

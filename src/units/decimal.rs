@@ -62,6 +62,12 @@ impl Decimal {
         self.mantissa as f64 / POWERS[usize::from(self.scale)]
     }
 
+    /// The whole number that it is, if it is one.
+    pub fn to_int(self) -> Option<i64> {
+        let trimmed = self.trimmed();
+        (trimmed.scale == 0).then_some(trimmed.mantissa)
+    }
+
     /// The same value without trailing zeros in its decimals.
     #[must_use]
     pub fn trimmed(self) -> Self {

@@ -1,0 +1,117 @@
+//! One attempt: propose, render the literal, read it back. The hot path; nothing here allocates.
+
+use super::BatchPlan;
+use crate::mutation::Streams;
+use crate::record::{Millis, Outcome};
+use crate::units::{Decimal, Kind, Number};
+use std::time::Instant;
+
+/// What one attempt gave, small enough to be handed between threads by the thousand.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempted {
+    /// Index into the plan's strategies.
+    pub(super) strategy: u32,
+    /// Index into the strategy's targets.
+    pub(super) target: u32,
+    /// Proposed; the value in the source where nothing changed.
+    pub(super) value: Decimal,
+    pub(super) outcome: Outcome,
+    pub(super) clamped: bool,
+    pub(super) ended: Instant,
+    pub(super) duration: Millis,
+}
+
+/// Makes the attempts of one round. Each has a random stream of its own, so it is the same
+/// whichever thread makes it, and whichever came before.
+pub(super) struct Proposer<'a> {
+    plan: &'a BatchPlan,
+    /// By index into the plan's usable strategies.
+    streams: &'a [Streams],
+    /// Where in the usable strategies this round begins, so that none is favoured over the rounds.
+    first: usize,
+    text: String,
+}
+
+/// The streams of a round, by index into the plan's usable strategies.
+pub(super) fn streams(plan: &BatchPlan, round: u32) -> Vec<Streams> {
+    let names = plan.usable().iter().map(|index| &plan.strategies[*index].name);
+    names.map(|name| Streams::new(plan.seed, round, name)).collect()
+}
+
+impl<'a> Proposer<'a> {
+    /// For `round`, from 1. The plan has a usable strategy.
+    pub(super) fn new(plan: &'a BatchPlan, streams: &'a [Streams], round: u32) -> Self {
+        let before = u64::from(round - 1) * u64::from(plan.mutations_per_round);
+        let usable = plan.usable().len() as u64;
+        let first = usize::try_from(before % usable).unwrap_or(0);
+        Self { plan, streams, first, text: String::with_capacity(64) }
+    }
+
+    /// The round's attempt number `index`, from 0.
+    pub(super) fn attempt(&mut self, index: u32) -> Attempted {
+        let started = Instant::now();
+        let usable = self.plan.usable();
+        let slot = (self.first + index as usize) % usable.len();
+        let strategy = &self.plan.strategies[usable[slot]];
+        let mut random = self.streams[slot].attempt(u64::from(index) / usable.len() as u64);
+        let target = strategy.weights().map_or(0, |weights| weights.pick(&mut random));
+        let chosen = &strategy.targets[target];
+        let proposal = chosen.mutator.propose(chosen.value.to_f64(), &mut random);
+        let outcome = if !proposal.changed {
+            Outcome::NoChange
+        } else {
+            chosen.site.render(proposal.value, &mut self.text);
+            let kind = chosen.mutator.domain().kind();
+            if reads_as(&self.text, proposal.value, kind) {
+                Outcome::Success
+            } else {
+                Outcome::InvalidSource
+            }
+        };
+        let ended = Instant::now();
+        Attempted {
+            strategy: index_of(usable[slot]),
+            target: index_of(target),
+            value: proposal.value,
+            outcome,
+            clamped: proposal.clamped,
+            ended,
+            duration: Millis::from(ended.duration_since(started)),
+        }
+    }
+}
+
+/// A proposed value as it stands in a record.
+pub(super) fn number(value: Decimal, kind: Kind) -> Number {
+    match kind {
+        Kind::Float => Number::Float(value.to_f64()),
+        Kind::Int => value.to_int().map_or(Number::Float(value.to_f64()), Number::Int),
+    }
+}
+
+/// Whether Python reads `literal` as exactly `value`. Sign and digits are all that it can hold, so
+/// this decides for the whole file; what gets written is parsed as a whole all the same.
+fn reads_as(literal: &str, value: Decimal, kind: Kind) -> bool {
+    let mut digits = [0_u8; 64];
+    let mut length = 0;
+    for byte in literal.bytes().filter(|byte| !matches!(byte, b'_' | b' ' | b'\t')) {
+        let Some(place) = digits.get_mut(length) else { return false };
+        *place = byte;
+        length += 1;
+    }
+    let Ok(text) = std::str::from_utf8(&digits[..length]) else { return false };
+    // The sign stands outside of the literal, or in front of it.
+    match kind {
+        Kind::Int => text.parse::<i64>().is_ok_and(|read| {
+            value.to_int().is_some_and(|value| read.unsigned_abs() == value.unsigned_abs())
+        }),
+        Kind::Float => {
+            text.parse::<f64>().is_ok_and(|read| read.abs().to_bits() == value.to_f64().abs().to_bits())
+        }
+    }
+}
+
+/// Strategies and targets are far fewer than 2^32.
+fn index_of(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
+}

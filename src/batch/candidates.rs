@@ -1,0 +1,132 @@
+//! Candidates for people: some of the new values, rendered into whole files.
+
+use super::BatchPlan;
+use super::attempt::Attempted;
+use crate::disk::{self, DiskError, Mode};
+use crate::units::{BatchId, Decimal, MutationId};
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// The first `keep` different successes of each strategy.
+///
+/// Without fitness no candidate is better than another, so the first are as fair a sample as any,
+/// and the same for any number of workers.
+#[derive(Clone, Debug, Default)]
+pub struct Candidates {
+    keep: usize,
+    /// By index into the plan's strategies.
+    kept: Vec<Vec<Kept>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    target: u32,
+    value: Decimal,
+    mutation: MutationId,
+}
+
+impl Candidates {
+    /// At the most `keep` for each strategy of the plan.
+    pub(super) fn new(plan: &BatchPlan, keep: usize) -> Self {
+        Self { keep, kept: vec![Vec::new(); plan.strategies.len()] }
+    }
+
+    /// Keeps a success, if there is room and it is new.
+    pub(super) fn offer(&mut self, attempted: &Attempted, mutation: MutationId) {
+        let kept = &mut self.kept[attempted.strategy as usize];
+        if kept.len() >= self.keep {
+            return;
+        }
+        let Attempted { target, value, .. } = *attempted;
+        if !kept.iter().any(|one| one.target == target && one.value == value) {
+            kept.push(Kept { target, value, mutation });
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.kept.iter().map(Vec::len).sum()
+    }
+
+    /// Writes `<output>/<batch>/<strategy without .py>/<mutation>.py` for all of them, and points
+    /// `<output>/latest` to the batch. The folder appears whole or not at all.
+    pub(super) fn write(
+        &self,
+        plan: &BatchPlan,
+        output: &Path,
+        batch: &BatchId,
+    ) -> Result<Option<PathBuf>, DiskError> {
+        if self.count() == 0 {
+            return Ok(None);
+        }
+        disk::create_folder(output, Mode::Shared)?;
+        remove_unfinished(output)?;
+        let unfinished = output.join(format!(".{batch}.tmp"));
+        for (strategy, kept) in plan.strategies.iter().zip(&self.kept) {
+            let Some(source) = strategy.source.as_ref().filter(|_| !kept.is_empty()) else {
+                continue;
+            };
+            let folder = unfinished.join(folder_name(&strategy.name));
+            disk::create_folder(&folder, Mode::Shared)?;
+            for Kept { target, value, mutation } in kept {
+                let site = &strategy.targets[*target as usize].site;
+                match source.rewrite(&[(site, *value)]) {
+                    Ok(text) => {
+                        let path = folder.join(format!("{mutation}.py"));
+                        disk::replace(&path, text.as_bytes(), Mode::Shared)?;
+                    }
+                    // It was decided at the literal; the whole file disagreeing is our mistake.
+                    Err(error) => {
+                        tracing::error!(strategy = strategy.name, %mutation, %error, "candidate not written");
+                    }
+                }
+            }
+        }
+        let finished = output.join(batch.as_str());
+        disk::rename(&unfinished, &finished)?;
+        disk::swap_link(&output.join("latest"), Path::new(batch.as_str()))?;
+        Ok(Some(finished))
+    }
+}
+
+/// `strategies/momentum.py` becomes `strategies/momentum`; nothing leads out of the output folder.
+fn folder_name(strategy: &str) -> PathBuf {
+    let path = Path::new(strategy).with_extension("");
+    let names = path.components().map(|part| match part {
+        Component::Normal(name) => PathBuf::from(name),
+        Component::ParentDir => PathBuf::from("__"),
+        Component::CurDir | Component::RootDir | Component::Prefix(_) => PathBuf::new(),
+    });
+    names.collect()
+}
+
+/// Removes what killed batches left half written; we hold the lock.
+fn remove_unfinished(output: &Path) -> Result<(), DiskError> {
+    let entries = fs::read_dir(output).map_err(DiskError::new("list", output))?;
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let id = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"));
+        if id.is_some_and(|id| id.parse::<BatchId>().is_ok()) {
+            let path = entry.path();
+            fs::remove_dir_all(&path).map_err(DiskError::new("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_candidates_folder_stays_in_the_output_folder() {
+        for (name, folder) in [
+            ("strategies/momentum.py", "strategies/momentum"),
+            ("/etc/momentum.py", "etc/momentum"),
+            ("../../momentum.py", "__/__/momentum"),
+            ("./a.b.py", "a.b"),
+        ] {
+            assert_eq!(folder_name(name), Path::new(folder), "{name}");
+        }
+    }
+}

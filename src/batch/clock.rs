@@ -1,0 +1,46 @@
+//! The only place where the time of day is read.
+
+use crate::units::Timestamp;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The time of day.
+pub fn now() -> Timestamp {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let now = SystemTime::now();
+    let micros = |span: Duration| i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(match now.duration_since(UNIX_EPOCH) {
+        Ok(after) => micros(after),
+        Err(before) => -micros(before.duration()),
+    })
+}
+
+/// Times of day from a clock that nobody sets: one reading of the day, then the monotonic clock.
+///
+/// So durations are never negative and the timestamps of a round rise, whatever NTP does.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    wall: Timestamp,
+    monotonic: Instant,
+}
+
+impl Clock {
+    /// Starts now.
+    pub fn start() -> Self {
+        Self { wall: now(), monotonic: Instant::now() }
+    }
+
+    /// The time of day at `instant`.
+    pub fn at(&self, instant: Instant) -> Timestamp {
+        self.wall.plus(instant.saturating_duration_since(self.monotonic))
+    }
+
+    /// The time since the start.
+    pub fn elapsed(&self) -> Duration {
+        self.monotonic.elapsed()
+    }
+
+    /// When it was started.
+    pub const fn started(&self) -> Timestamp {
+        self.wall
+    }
+}

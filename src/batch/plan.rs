@@ -1,0 +1,171 @@
+//! What a batch will attempt: every strategy read and parsed once, every target found or told why not.
+
+use crate::config::{Config, ConfigError, Parameter};
+use crate::mutation::{Mutator, Operator, Weights};
+use crate::strategy::{self, Site, Source, Unusable};
+use crate::units::{Digest, Number};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Longer files are no strategies that somebody wrote.
+const LONGEST_STRATEGY: u64 = 64 << 20;
+
+/// The strategies of a batch and their targets.
+#[derive(Debug)]
+pub struct BatchPlan {
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// Generations.
+    pub rounds: u32,
+    /// Attempts in each.
+    pub mutations_per_round: u32,
+    /// In the order of their names.
+    pub strategies: Vec<PlannedStrategy>,
+    /// Indices of the strategies that have usable targets.
+    usable: Vec<usize>,
+}
+
+/// A strategy as it was read.
+#[derive(Debug)]
+pub struct PlannedStrategy {
+    /// Its name in records: the path as the config leads to it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Digest of its bytes; `None` where it could not be read.
+    pub sha256: Option<Digest>,
+    /// Its text, parsed; `None` where that failed, and then no target is usable.
+    pub source: Option<Source>,
+    /// What is mutated.
+    pub targets: Vec<Target>,
+    /// What is not: the parameter's name, and why.
+    pub unusable: Vec<(String, Unusable)>,
+    weights: Option<Weights>,
+}
+
+/// A parameter in a strategy.
+#[derive(Debug)]
+pub struct Target {
+    /// The parameter's name.
+    pub parameter: String,
+    /// Where its literal stands.
+    pub site: Site,
+    /// How its values are proposed.
+    pub mutator: Mutator,
+    /// The value in the source.
+    pub value: Number,
+    weight: f64,
+}
+
+impl BatchPlan {
+    /// Reads all strategies. One that cannot be used is a finding, not an error.
+    pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
+        let files = config.strategy_files()?;
+        let strategies: Vec<PlannedStrategy> =
+            files.into_iter().map(|file| read(config, file.name, file.path)).collect();
+        let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights.is_some());
+        Ok(Self {
+            seed,
+            rounds: config.batch.rounds,
+            mutations_per_round: config.batch.mutations_per_round,
+            usable: usable.map(|(index, _)| index).collect(),
+            strategies,
+        })
+    }
+
+    /// Indices of the strategies with usable targets; attempts are spread evenly over them.
+    pub fn usable(&self) -> &[usize] {
+        &self.usable
+    }
+
+    /// Attempts in all rounds.
+    pub fn attempts(&self) -> u64 {
+        u64::from(self.rounds) * u64::from(self.mutations_per_round)
+    }
+
+    /// How many targets are `usable`, and how many are not for which reason.
+    pub fn targets_by_state(&self) -> BTreeMap<String, u64> {
+        let mut states = BTreeMap::from([("usable".to_owned(), 0)]);
+        for strategy in &self.strategies {
+            *states.entry("usable".to_owned()).or_default() += strategy.targets.len() as u64;
+            for (_, reason) in &strategy.unusable {
+                *states.entry(reason.as_str().to_owned()).or_default() += 1;
+            }
+        }
+        states
+    }
+
+    /// The series that this batch can count in.
+    pub fn series(config: &Config) -> impl Iterator<Item = (String, Operator)> + '_ {
+        config.parameters.iter().map(|one| (one.name.clone(), one.mutator.operator()))
+    }
+}
+
+impl PlannedStrategy {
+    /// Draws a target by weight; `None` where there is none.
+    pub(super) fn weights(&self) -> Option<&Weights> {
+        self.weights.as_ref()
+    }
+}
+
+fn read(config: &Config, name: String, path: PathBuf) -> PlannedStrategy {
+    let mut strategy = PlannedStrategy {
+        name,
+        path,
+        sha256: None,
+        source: None,
+        targets: Vec::new(),
+        unusable: Vec::new(),
+        weights: None,
+    };
+    match parse(config, &mut strategy) {
+        Ok(source) => {
+            for parameter in &config.parameters {
+                match find(&source, parameter) {
+                    Ok(target) => strategy.targets.push(target),
+                    Err(reason) => strategy.unusable.push((parameter.name.clone(), reason)),
+                }
+            }
+            strategy.source = Some(source);
+        }
+        Err(reason) => {
+            let all = config.parameters.iter().map(|one| (one.name.clone(), reason.clone()));
+            strategy.unusable = all.collect();
+        }
+    }
+    let weights: Vec<f64> = strategy.targets.iter().map(|target| target.weight).collect();
+    // An error means that there is no target: the config lets no weight be 0.
+    strategy.weights = Weights::new(&weights).ok();
+    strategy
+}
+
+fn parse(config: &Config, strategy: &mut PlannedStrategy) -> Result<Source, Unusable> {
+    let unreadable = |message: String| Unusable::Unreadable { message };
+    // Links to strategies are fine, so this is no `disk::open`.
+    let metadata = strategy.path.metadata().map_err(|error| unreadable(error.to_string()))?;
+    if metadata.len() > LONGEST_STRATEGY {
+        return Err(unreadable(format!("longer than {LONGEST_STRATEGY} bytes")));
+    }
+    let bytes = std::fs::read(&strategy.path).map_err(|error| unreadable(error.to_string()))?;
+    strategy.sha256 = Some(Digest::of(&bytes));
+    Source::parse(bytes, config.strategies.python)
+        .map_err(|error| Unusable::InvalidSource { message: error.to_string() })
+}
+
+fn find(source: &Source, parameter: &Parameter) -> Result<Target, Unusable> {
+    let site = source.site(&parameter.selector, parameter.occurrence)?;
+    let domain = parameter.mutator.domain();
+    let (min, max) = domain.bounds();
+    strategy::check(&site, domain.kind(), min, max)?;
+    Ok(Target {
+        parameter: parameter.name.clone(),
+        value: match (domain.kind(), site.value()) {
+            // `1` for a float parameter is the double 1.0, in the audit too.
+            (crate::units::Kind::Float, Number::Int(value)) => Number::Float(value as f64),
+            (_, value) => value,
+        },
+        site,
+        mutator: parameter.mutator.clone(),
+        weight: parameter.weight,
+    })
+}

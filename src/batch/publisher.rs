@@ -1,0 +1,138 @@
+//! Pushes while the batch runs: in the background, one at a time, always of the newest facts.
+
+use crate::audit::Pushes;
+use crate::gateway::{Body, Client, Delivery, Ending, Schedule, deliver_all};
+use crate::metrics::{PushResult, Totals};
+use prometheus::proto::MetricFamily;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// By the gateway's name.
+pub type PushLog = BTreeMap<String, Pushes>;
+
+/// Counts what a delivery did.
+pub fn count(log: &mut PushLog, gateway: &str, delivery: &Delivery) {
+    let (last, error) = match &delivery.result {
+        Ok(()) => (PushResult::Delivered, None),
+        Err(why) => {
+            let refused = why.ending() == Ending::Final;
+            let last = if refused { PushResult::Refused } else { PushResult::Failed };
+            (last, Some(why.to_string()))
+        }
+    };
+    let pushes = log.entry(gateway.to_owned()).or_default();
+    pushes.last_error = error;
+    if delivery.attempts > 0 {
+        *pushes.attempts.entry(PushResult::Failed).or_default() += u64::from(delivery.attempts - 1);
+        *pushes.attempts.entry(last).or_default() += 1;
+    }
+}
+
+/// Adds a log to the totals.
+pub(super) fn add_to(totals: &mut Totals, log: &PushLog) {
+    for (gateway, pushes) in log {
+        for (result, count) in &pushes.attempts {
+            totals.count_pushes(gateway, *result, *count);
+        }
+    }
+}
+
+/// The background pushes of a batch.
+#[derive(Debug)]
+pub(super) struct Publisher {
+    /// Set when the interval is over: the recorder shall publish.
+    wanted: Arc<AtomicBool>,
+    newest: watch::Sender<Option<Arc<Vec<MetricFamily>>>>,
+    log: Arc<Mutex<PushLog>>,
+    task: JoinHandle<()>,
+}
+
+impl Publisher {
+    /// Waits for what is published and pushes it, then asks for more after `interval`.
+    pub(super) fn start(
+        runtime: &Handle,
+        clients: Arc<Vec<Client>>,
+        interval: Duration,
+        attempt_timeout: Duration,
+    ) -> Self {
+        let wanted = Arc::new(AtomicBool::new(false));
+        let log = Arc::new(Mutex::new(PushLog::new()));
+        let (newest, mut receiver) = watch::channel::<Option<Arc<Vec<MetricFamily>>>>(None);
+        let (asks, results) = (Arc::clone(&wanted), Arc::clone(&log));
+        let task = runtime.spawn(async move {
+            // Ends when the publisher is dropped; a push under way comes to its end first.
+            while receiver.changed().await.is_ok() {
+                let families = receiver.borrow_and_update().clone();
+                let Some(families) = families else { continue };
+                push_once(&clients, &families, attempt_timeout, &results).await;
+                tokio::select! {
+                    () = tokio::time::sleep(interval) => asks.store(true, Ordering::Relaxed),
+                    _ = receiver.changed() => receiver.mark_changed(),
+                }
+            }
+        });
+        Self { wanted, newest, log, task }
+    }
+
+    /// Whether it is time to publish. Asked for each mutation.
+    pub(super) fn wants(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Hands over the newest facts, which must be on disk.
+    pub(super) fn publish(&self, families: Vec<MetricFamily>) {
+        self.wanted.store(false, Ordering::Relaxed);
+        self.newest.send_replace(Some(Arc::new(families)));
+    }
+
+    /// Lets a push under way end, for `limit` at the most, so that no older snapshot arrives after
+    /// a newer one.
+    pub(super) fn finish(self, runtime: &Handle, limit: Duration) -> PushLog {
+        let Self { newest, log, mut task, .. } = self;
+        drop(newest);
+        let ended = runtime.block_on(async { tokio::time::timeout(limit, &mut task).await });
+        if ended.is_err() {
+            task.abort();
+        }
+        log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn push_once(
+    clients: &[Client],
+    families: &[MetricFamily],
+    attempt_timeout: Duration,
+    log: &Mutex<PushLog>,
+) {
+    let bodies = bodies(clients, families);
+    let targets: Vec<(&Client, &Body)> = bodies.iter().map(|(client, body)| (*client, body)).collect();
+    let never = std::future::pending::<()>();
+    let deliveries = deliver_all(&targets, Schedule::once(attempt_timeout), never).await;
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    for ((client, _), delivery) in targets.iter().zip(&deliveries) {
+        count(&mut log, client.gateway().name(), delivery);
+        if let Err(error) = &delivery.result {
+            tracing::warn!(gateway = client.gateway().name(), %error, "push during the batch failed");
+        }
+    }
+}
+
+/// Each gateway's body in its format.
+pub(super) fn bodies<'a>(
+    clients: &'a [Client],
+    families: &[MetricFamily],
+) -> Vec<(&'a Client, Body)> {
+    let made = clients.iter().filter_map(|client| match client.gateway().body(families) {
+        Ok(body) => Some((client, body)),
+        Err(error) => {
+            tracing::error!(gateway = client.gateway().name(), %error, "nothing is sent there");
+            None
+        }
+    });
+    made.collect()
+}

@@ -1,0 +1,175 @@
+//! Through here an attempt becomes a fact: journal first, then the tally.
+
+use super::attempt::{Attempted, number};
+use super::{BatchPlan, Candidates, Clock};
+use crate::audit::{Folder, Journal, JournalEnd, read_records};
+use crate::disk::DiskError;
+use crate::metrics::{Buckets, Tally};
+use crate::record::{Outcome, Record};
+use crate::units::{BatchId, MutationId};
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
+/// The open batch: its journal, and the fold over what stands in it.
+#[derive(Debug)]
+pub(super) struct Recorder<'a> {
+    plan: &'a BatchPlan,
+    batch_id: &'a BatchId,
+    journal: Journal,
+    tally: Tally,
+    /// The tally when the journal was last synced: what may be shown to others.
+    durable: Tally,
+    candidates: Candidates,
+    recorded: u64,
+    round: u32,
+    clock: Clock,
+    flush_interval: Duration,
+    flushed: Instant,
+    /// Asked once: a disabled `debug!` per mutation is not free.
+    log_each: bool,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(
+        plan: &'a BatchPlan,
+        batch_id: &'a BatchId,
+        journal: Journal,
+        buckets: Buckets,
+        candidates: Candidates,
+        flush_interval: Duration,
+    ) -> Self {
+        Self {
+            plan,
+            batch_id,
+            journal,
+            tally: Tally::new(buckets.clone()),
+            durable: Tally::new(buckets),
+            candidates,
+            recorded: 0,
+            round: 0,
+            clock: Clock::start(),
+            flush_interval,
+            flushed: Instant::now(),
+            log_each: tracing::enabled!(tracing::Level::DEBUG),
+        }
+    }
+
+    /// A new round, from 1; the time of day is read anew.
+    pub(super) fn begin_round(&mut self, round: u32) {
+        self.round = round;
+        self.clock = Clock::start();
+    }
+
+    /// Records one attempt.
+    pub(super) fn record(&mut self, attempted: &Attempted) -> Result<(), DiskError> {
+        let strategy = &self.plan.strategies[attempted.strategy as usize];
+        let target = &strategy.targets[attempted.target as usize];
+        let kind = target.mutator.domain().kind();
+        let record = Record {
+            timestamp: self.clock.at(attempted.ended),
+            batch_id: Cow::Borrowed(self.batch_id),
+            mutation_id: MutationId(self.recorded + 1),
+            round: self.round,
+            strategy: Cow::Borrowed(&strategy.name),
+            line: target.site.line(),
+            parameter: Cow::Borrowed(&target.parameter),
+            operator: target.mutator.operator(),
+            variant: None,
+            parent: None,
+            old_value: target.value,
+            new_value: match attempted.outcome {
+                Outcome::NoChange => target.value,
+                _ => number(attempted.value, kind),
+            },
+            clamped: attempted.clamped,
+            outcome: attempted.outcome,
+            success: attempted.outcome.is_success(),
+            validation_passed: attempted.outcome.is_valid(),
+            error: error_of(attempted.outcome).map(Cow::Borrowed),
+            fitness: None,
+            duration: attempted.duration,
+            evaluation: None,
+        };
+        self.journal.append(&record)?;
+        self.tally.add(&record);
+        self.recorded += 1;
+        if self.log_each {
+            log(&record);
+        }
+        if attempted.outcome.is_success() {
+            self.candidates.offer(attempted, MutationId(self.recorded));
+        }
+        if attempted.ended.saturating_duration_since(self.flushed) >= self.flush_interval {
+            self.flushed = attempted.ended;
+            self.journal.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes all records lasting; what is shown to others is what was lasting then.
+    pub(super) fn sync(&mut self) -> Result<(), DiskError> {
+        self.journal.sync()?;
+        self.durable.clone_from(&self.tally);
+        Ok(())
+    }
+
+    /// The fold over the records that are surely on disk.
+    pub(super) const fn durable(&self) -> &Tally {
+        &self.durable
+    }
+
+    /// Attempts and successes recorded so far.
+    pub(super) const fn counts(&self) -> (u64, u64) {
+        (self.tally.attempts(), self.tally.successes())
+    }
+
+    /// After an error: cuts the journal back to its whole lines and counts what stands in it.
+    ///
+    /// What was buffered when the disk gave out was never written, so it must not be counted. A
+    /// second error here leaves `durable` as it was at the last good sync, and the rest to the
+    /// next start.
+    pub(super) fn cut_back(&mut self, folder: &Folder) -> Result<(), DiskError> {
+        self.journal.cut_back()?;
+        let mut tally = Tally::new(self.tally.duration_histogram().buckets().clone());
+        let path = folder.open_journal(self.batch_id);
+        read_records(&path, |record, _| tally.add(record))
+            .map_err(|error| DiskError::new("read back", &path)(std::io::Error::other(error)))?;
+        self.recorded = tally.attempts();
+        self.tally = tally;
+        self.durable.clone_from(&self.tally);
+        Ok(())
+    }
+
+    /// Closes the journal for sealing.
+    pub(super) fn end(mut self) -> Result<(JournalEnd, Tally, Candidates), DiskError> {
+        let end = self.journal.end()?;
+        Ok((end, self.tally, self.candidates))
+    }
+}
+
+/// Why an attempt without an evaluator came to nothing.
+const fn error_of(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::NoChange => Some("ten draws in a row gave the value that was there before"),
+        Outcome::InvalidSource => Some("the rendered literal does not read as the value"),
+        Outcome::Success
+        | Outcome::ConstraintViolated
+        | Outcome::EvaluatorFailed
+        | Outcome::EvaluatorTimeout
+        | Outcome::EvaluatorOutputInvalid => None,
+    }
+}
+
+fn log(record: &Record<'_>) {
+    tracing::debug!(
+        mutation = %record.mutation_id,
+        strategy = %record.strategy,
+        line = record.line,
+        "Exit mutation {}: {} {:.4} -> {:.4} (duration: {:.2}ms)",
+        record.outcome.as_str(),
+        record.parameter,
+        record.old_value.to_f64(),
+        record.new_value.to_f64(),
+        record.duration.nanos() as f64 / 1e6,
+    );
+}

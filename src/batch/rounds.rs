@@ -1,0 +1,57 @@
+//! Many attempts: the same ones in the same order on any number of threads.
+
+use super::BatchPlan;
+use super::attempt::{Attempted, Proposer, streams};
+use std::ops::{ControlFlow, Range};
+use std::sync::mpsc;
+
+/// Attempts handed over at once: enough to hide a thread's wake-up, few enough to stay in cache.
+const CHUNK: u32 = 512;
+/// Chunks that a worker may be ahead.
+const AHEAD: usize = 4;
+
+/// Hands the attempts of `round` (from 1) to `take`, in order, until it breaks.
+///
+/// Workers only propose. What makes an attempt a fact is `take`, on the caller's thread.
+pub(super) fn run_round<B>(
+    plan: &BatchPlan,
+    round: u32,
+    workers: usize,
+    mut take: impl FnMut(&Attempted) -> ControlFlow<B>,
+) -> ControlFlow<B> {
+    let streams = streams(plan, round);
+    let chunks: Vec<Range<u32>> = (0..plan.mutations_per_round)
+        .step_by(CHUNK as usize)
+        .map(|from| from..from.saturating_add(CHUNK).min(plan.mutations_per_round))
+        .collect();
+    if workers <= 1 || chunks.len() <= 1 {
+        let mut proposer = Proposer::new(plan, &streams, round);
+        return (0..plan.mutations_per_round).try_for_each(|index| take(&proposer.attempt(index)));
+    }
+    std::thread::scope(|scope| {
+        let receivers: Vec<_> = (0..workers.min(chunks.len()))
+            .map(|worker| {
+                let (sender, receiver) = mpsc::sync_channel(AHEAD);
+                let (streams, chunks) = (&streams, &chunks);
+                scope.spawn(move || {
+                    let mut proposer = Proposer::new(plan, streams, round);
+                    for chunk in chunks.iter().skip(worker).step_by(workers) {
+                        let made: Vec<_> =
+                            chunk.clone().map(|index| proposer.attempt(index)).collect();
+                        // Nobody listens any more: the batch was ended.
+                        if sender.send(made).is_err() {
+                            return;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
+        // A worker that went away has panicked, and the scope passes that on.
+        let made = (0..chunks.len()).map_while(|chunk| receivers[chunk % receivers.len()].recv().ok());
+        for chunk in made {
+            chunk.iter().try_for_each(&mut take)?;
+        }
+        ControlFlow::Continue(())
+    })
+}

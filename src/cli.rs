@@ -1,0 +1,150 @@
+//! The command line.
+
+use crate::batch::StderrBesideBar;
+use crate::commands::{self, Failure};
+use crate::exit::Exit;
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+const AFTER_HELP: &str = "\
+Exit codes:
+    0  done and delivered          75  done but undelivered, or another batch is at work
+    1  no mutation succeeded       77  permission denied
+    2  usage                       78  configuration
+   65  no usable strategy          70  internal error
+   73  cannot create state, audit or output
+   74  I/O error during the batch
+  130, 143  interrupted: sealed, pushed
+
+Try `mutation-agent demo` first: it needs no configuration and no server.";
+
+/// Mutates trading-strategy parameters each night, audits every attempt, pushes truthful metrics.
+#[derive(Debug, Parser)]
+#[command(name = "mutation-agent", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration
+    #[arg(long, global = true, value_name = "FILE", default_value = "agent.toml")]
+    config: PathBuf,
+
+    /// How log lines on standard error look
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
+    log_format: LogFormat,
+
+    /// Say more: -v one line per mutation, -vv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Text; in colour on a terminal, without times under systemd's journal, which has its own
+    Auto,
+    /// Text with times
+    Text,
+    /// One JSON object per line, and the result of `run` as one on standard output
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run one batch: mutate, record, seal, push
+    Run(commands::run::Args),
+    /// Show the effective configuration, every target by file and line, and what is wrong
+    Check(commands::check::Args),
+    /// Deliver totals that a gateway has not seen
+    Push(commands::push::Args),
+    /// Statistics over audit files
+    Stats(commands::stats::Args),
+    /// Do the whole job in memory and show what arrives at a gateway: no configuration, no server
+    Demo,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, for `man -l -`
+    Man,
+}
+
+impl Cli {
+    /// Sends log lines to standard error from now on.
+    pub fn start_log(&self) {
+        let level = match (&self.command, self.verbose) {
+            // The demo's output is its own story.
+            (Command::Demo, 0) => LevelFilter::WARN,
+            (_, 0) => LevelFilter::INFO,
+            (_, 1) => LevelFilter::DEBUG,
+            (_, _) => LevelFilter::TRACE,
+        };
+        let other = if self.verbose > 1 { LevelFilter::DEBUG } else { LevelFilter::WARN };
+        let filter = Targets::new().with_target("mutation_agent", level).with_default(other);
+        let registry = tracing_subscriber::registry().with(filter);
+        let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(|| StderrBesideBar);
+        match self.log_format {
+            LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),
+            LogFormat::Auto if environment("JOURNAL_STREAM") => {
+                registry.with(layer.with_ansi(false).without_time()).init();
+            }
+            LogFormat::Auto | LogFormat::Text => {
+                let colour = io::stderr().is_terminal() && !environment("NO_COLOR");
+                registry.with(layer.with_ansi(colour)).init();
+            }
+        }
+    }
+
+    /// Does what was asked for.
+    pub fn run(&self) -> Exit {
+        let mut out = io::stdout().lock();
+        let json = self.log_format == LogFormat::Json;
+        let done = match &self.command {
+            Command::Run(args) => commands::run::run(&self.config, args, json, &mut out),
+            Command::Check(args) => commands::check::run(&self.config, args, &mut out),
+            Command::Push(args) => commands::push::run(&self.config, args, &mut out),
+            Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
+            Command::Demo => commands::demo::run(&mut out),
+            Command::Completions { shell } => {
+                clap_complete::generate(*shell, &mut Self::command(), "mutation-agent", &mut out);
+                Ok(Exit::Done)
+            }
+            Command::Man => {
+                let page = clap_mangen::Man::new(Self::command()).render(&mut out);
+                page.map(|()| Exit::Done).map_err(Failure::from)
+            }
+        };
+        done.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from)).unwrap_or_else(say)
+    }
+}
+
+/// Says what went wrong. A reader that went away (`| head`) is nothing that did.
+fn say(failure: Failure) -> Exit {
+    if failure.is_broken_pipe() {
+        return Exit::Done;
+    }
+    // The log may be at any level or in JSON; an error is for whoever started us.
+    let _ = writeln!(io::stderr(), "error: {failure}");
+    failure.exit()
+}
+
+fn environment(name: &str) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "how output looks is for the command line to know")]
+    let value = std::env::var_os(name);
+    value.is_some_and(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,12 @@
+//! One file per subcommand; composition only. Results go to standard output, which is handed in.
+
+pub mod check;
+pub mod demo;
+pub mod push;
+pub mod run;
+pub mod stats;
+
+mod failure;
+mod receiver;
+
+pub use failure::Failure;

@@ -1,0 +1,111 @@
+//! `run`: one batch, or with `--dry-run` what it would be.
+
+use super::{Failure, check};
+use crate::batch::{self, BatchEnd, BatchPlan};
+use crate::config::{Config, Environment};
+use crate::exit::Exit;
+use crate::gateway::Client;
+use std::io::Write;
+use std::path::Path;
+
+/// What can be said differently from the configuration.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Rounds in this batch, instead of [batch] rounds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rounds: Option<u32>,
+    /// Mutations in each round, instead of [batch] mutations_per_round
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub mutations: Option<u32>,
+    /// Seed of all random streams, instead of [batch] seed
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Say what would be done and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Runs a batch and says what became of it in one line.
+pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let mut config = Config::load(path, &Environment::read())?;
+    config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
+    config.batch.mutations_per_round = args.mutations.unwrap_or(config.batch.mutations_per_round);
+    config.batch.seed = args.seed.or(config.batch.seed);
+    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or_else(rand::random))?;
+    if args.dry_run {
+        return dry_run(&config, &plan, out);
+    }
+    let end = batch::run(&config, &plan, clients(&config)?)?;
+    if json { say_json(&end, out)? } else { say(&end, out)? }
+    Ok(end.exit)
+}
+
+/// One client per gateway; a certificate that cannot be used is found before anything is written.
+pub(super) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
+    let clients = config.gateways.iter().map(|gateway| Client::new(gateway.clone(), batch::now));
+    clients.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, &error))
+}
+
+fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exit, Failure> {
+    writeln!(
+        out,
+        "would run {} rounds of {} mutations over {} of {} strategies, seed {}",
+        plan.rounds,
+        plan.mutations_per_round,
+        plan.usable().len(),
+        plan.strategies.len(),
+        plan.seed,
+    )?;
+    check::write_strategies(plan, out)?;
+    writeln!(out, "would write below {}", config.data_dir.display())?;
+    if config.output.keep > 0 {
+        let keep = config.output.keep;
+        writeln!(out, "would write up to {keep} candidates per strategy below {}", config.output.dir.display())?;
+    }
+    for gateway in &config.gateways {
+        writeln!(out, "would push to {}", gateway.push_url())?;
+    }
+    writeln!(out, "nothing was written or sent")?;
+    Ok(if plan.usable().is_empty() { Exit::NoStrategy } else { Exit::Done })
+}
+
+fn say(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
+    let summary = &end.summary;
+    let tally = &summary.tally;
+    write!(out, "batch {} {}: ", summary.batch_id, summary.status.as_str())?;
+    write!(out, "{} mutations, {} succeeded", tally.attempts(), tally.successes())?;
+    if tally.attempts() > 0 {
+        write!(out, " ({:.1} %)", tally.success_rate() * 100.0)?;
+    }
+    if let Some(seconds) = summary.duration_seconds {
+        write!(out, " in {seconds:.3} s")?;
+    }
+    let delivered = end.delivered.iter().filter(|one| one.result.is_ok()).count();
+    write!(out, "; delivered to {delivered} of {} gateways", end.delivered.len())?;
+    match &end.audit {
+        Some(path) => write!(out, "; audit {}", path.display())?,
+        None => write!(out, "; unsealed, the next start seals it")?,
+    }
+    if let Some(path) = &end.output {
+        write!(out, "; candidates {}", path.display())?;
+    }
+    Ok(writeln!(out)?)
+}
+
+fn say_json(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
+    let summary = &end.summary;
+    let delivered = end.delivered.iter().map(|one| (&one.gateway, one.result.is_ok()));
+    let line = serde_json::json!({
+        "batch_id": summary.batch_id,
+        "status": summary.status,
+        "attempts": summary.tally.attempts(),
+        "successes": summary.tally.successes(),
+        "duration_seconds": summary.duration_seconds,
+        "delivered": delivered.collect::<std::collections::BTreeMap<_, _>>(),
+        "audit": end.audit,
+        "output": end.output,
+        "exit_code": end.exit.code(),
+    });
+    Ok(writeln!(out, "{line}")?)
+}

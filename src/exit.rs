@@ -1,0 +1,44 @@
+//! How a process of ours ends: sysexits codes, one meaning each.
+
+/// The exit codes of `mutation-agent`; see `sysexits(3)` for those from 64 to 78.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The job is done and every gateway has seen it.
+    Done = 0,
+    /// The batch ran and no mutation succeeded.
+    Failed = 1,
+    /// The command line was not understood.
+    Usage = 2,
+    /// No strategy has a target that can be mutated.
+    NoStrategy = 65,
+    /// A mistake of ours.
+    Internal = 70,
+    /// State, audit or output cannot be created.
+    CannotCreate = 73,
+    /// Reading or writing failed during the batch; what was written stands.
+    Io = 74,
+    /// The batch stands but a gateway has not seen it, or another one holds the lock: try again later.
+    TryLater = 75,
+    /// A file or folder may not be used by this user.
+    Permission = 77,
+    /// The configuration, or a state it leads to, cannot be used.
+    Config = 78,
+    /// Ended by SIGINT; sealed and pushed.
+    Interrupted = 130,
+    /// Ended by SIGTERM; sealed and pushed.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// The number.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}

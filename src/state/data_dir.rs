@@ -1,0 +1,76 @@
+//! A data folder, locked and brought up to date: where every command that writes begins.
+
+use super::{Lock, LockError, Recovery, RecoveryError, State, Store, recover};
+use crate::audit::Folder;
+use crate::disk::{self, DiskError, Mode};
+use crate::metrics::Buckets;
+use crate::units::{BatchId, Timestamp};
+use std::path::{Path, PathBuf};
+
+/// An open data folder. The lock is let go when it is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    /// Where the state is kept.
+    pub store: Store,
+    /// The audit.
+    pub folder: Folder,
+    /// The state, up to the newest batch.
+    pub state: State,
+    /// What opening had to repair.
+    pub recovered: Vec<Recovery>,
+    /// The greatest batch id there is; the next must be greater.
+    pub newest: Option<BatchId>,
+    _lock: Lock,
+}
+
+/// A data folder that cannot be opened. Nothing in it was changed but what the recovery had done.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A folder that cannot be made.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A folder in which others could swap our files.
+    #[error("{} can be written by others; run: chmod go-w {}", .0.display(), .0.display())]
+    Exposed(PathBuf),
+    /// The lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// State or audit.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+}
+
+impl DataDir {
+    /// Makes the folders where there are none, takes the lock, recovers.
+    pub fn open(
+        data_dir: &Path,
+        audit_dir: &Path,
+        buckets: &Buckets,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
+        let folder = Folder::new(audit_dir.to_owned());
+        disk::create_folder(data_dir, Mode::Private)?;
+        folder.create()?;
+        for path in [data_dir, audit_dir] {
+            if disk::writable_by_others(path) == Some(true) {
+                return Err(OpenError::Exposed(path.to_owned()));
+            }
+        }
+        let lock = Lock::take(data_dir)?;
+        let store = Store::new(data_dir);
+        let found = recover(&store, &folder, buckets, now)?;
+        Ok(Self {
+            store,
+            folder,
+            state: found.state,
+            recovered: found.done,
+            newest: found.newest,
+            _lock: lock,
+        })
+    }
+
+    /// Saves the state.
+    pub fn save(&self) -> Result<(), DiskError> {
+        self.store.save(&self.state)
+    }
+}
