@@ -44,7 +44,9 @@ pub enum ClientError {
     #[error("the client certificate and its key are no usable PEM texts")]
     Identity(#[source] reqwest::Error),
     /// The system's authorities cannot be read, or the key does not fit the certificate.
-    #[error("TLS cannot be set up")]
+    #[error(
+        "TLS cannot be set up: this machine has no certificate authorities, or the key does not fit the certificate"
+    )]
     Tls(#[source] reqwest::Error),
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use rustls::AlertDescription;
+use rustls::{AlertDescription, CertificateError};
 
 use super::outcome::{Outcome, Reason};
 
@@ -18,7 +18,8 @@ pub(super) fn judge(error: &reqwest::Error) -> Outcome {
     if let Some(tls) = find::<rustls::Error>(error)
         && !is_passing(tls)
     {
-        return Outcome::Final { reason: Reason::Tls { detail: readable(&tls.to_string()) } };
+        let reason = Reason::Tls { detail: readable(&tls.to_string()), advice: advice(tls) };
+        return Outcome::Final { reason };
     }
     Outcome::Retryable { reason: reason(error), retry_after: None }
 }
@@ -48,6 +49,37 @@ fn is_passing(error: &rustls::Error) -> bool {
                     | AlertDescription::CloseNotify
             )
     )
+}
+
+/// What a person can do about TLS trouble; the commonest mistakes of setting it up.
+fn advice(error: &rustls::Error) -> Option<&'static str> {
+    use CertificateError as C;
+    match error {
+        // Another authority of the same name shows as a bad signature.
+        rustls::Error::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => Some(
+            "the gateway's certificate is not signed by a trusted authority; name its authority's file in `tls`",
+        ),
+        rustls::Error::InvalidCertificate(
+            C::NotValidForName | C::NotValidForNameContext { .. },
+        ) => Some("`url` must use a name that stands in the gateway's certificate"),
+        rustls::Error::InvalidCertificate(
+            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. },
+        ) => Some("renew the gateway's certificate, or set this machine's clock"),
+        rustls::Error::InvalidCertificate(C::Other(_)) => Some(
+            "the gateway needs a certificate for servers; a self-signed one must not be marked as an authority (CA:TRUE)",
+        ),
+        rustls::Error::InvalidMessage(_) => {
+            Some("the gateway does not speak TLS there; is `url` meant to be http://?")
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::BadCertificate
+            | AlertDescription::CertificateRequired
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA,
+        ) => Some("the gateway wants a client certificate that it trusts; see `tls`"),
+        _ => None,
+    }
 }
 
 /// The first error of type `E` in the chain. An [`io::Error`] hides what it wraps from `source`.

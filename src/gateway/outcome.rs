@@ -37,6 +37,8 @@ pub enum Reason {
     Tls {
         /// The TLS library's words.
         detail: String,
+        /// What to do about it, where that is known.
+        advice: Option<&'static str>,
     },
     /// No answer within the attempt's time.
     Timeout {
@@ -87,7 +89,7 @@ impl Reason {
     /// What a person can do about it, where that is known; a fragment.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Tls { detail } => tls_advice(detail),
+            Self::Tls { advice, .. } => *advice,
             Self::Status { code, text, .. } => status_advice(*code, text),
             Self::Connect { .. } => Some("is the gateway running, and is `url` right?"),
             Self::Timeout { .. } | Self::Transport { .. } => None,
@@ -95,25 +97,6 @@ impl Reason {
                 Some("does `url` name the Pushgateway, and is http or https right?")
             }
         }
-    }
-}
-
-fn tls_advice(detail: &str) -> Option<&'static str> {
-    let has = |word: &str| detail.contains(word);
-    if has("UnknownIssuer") || has("CaUsedAsEndEntity") {
-        Some(
-            "the gateway's certificate is not signed by a trusted authority; name its authority's file as `tls.ca`",
-        )
-    } else if has("not valid for name") {
-        Some("`url` must use a name that stands in the gateway's certificate")
-    } else if has("expired") || has("not valid yet") {
-        Some("renew the gateway's certificate, or set this machine's clock")
-    } else if has("InvalidContentType") {
-        Some("the gateway does not speak TLS there; is `url` meant to be http://?")
-    } else if has("CertificateRequired") || has("UnknownCA") || has("BadCertificate") {
-        Some("the gateway wants a client certificate that it trusts; see `tls.cert` and `tls.key`")
-    } else {
-        None
     }
 }
 
@@ -135,7 +118,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect { detail } => write!(f, "cannot connect: {detail}"),
-            Self::Tls { detail } => write!(f, "no TLS connection: {detail}"),
+            Self::Tls { detail, .. } => write!(f, "no TLS connection: {detail}"),
             Self::Timeout { after } => write!(f, "no answer within {}", human(*after)),
             Self::Transport { detail } => write!(f, "the connection broke: {detail}"),
             Self::Garbage { detail } => write!(f, "not an answer of a gateway: {detail}"),

@@ -6,6 +6,7 @@ mod scripted_gateway;
 mod attempts;
 mod bodies;
 mod deliveries;
+mod endpoints;
 mod probes;
 
 use std::sync::{Arc, Mutex};
