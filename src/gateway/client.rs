@@ -92,6 +92,8 @@ impl Client {
     /// Puts the whole group once. `limit` spans everything, from the look-up of the host to the answer's text.
     ///
     /// Dropping the future closes the connection; the gateway may still apply what arrived.
+    /// The system's look-up of a host cannot be broken off and stays behind on a blocking thread, so leave the
+    /// runtime with `shutdown_background`, or a dead name server holds the process.
     pub async fn attempt(&self, body: &Body, limit: Duration) -> Outcome {
         let mut request = self
             .http

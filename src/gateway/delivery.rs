@@ -84,6 +84,8 @@ impl Undelivered {
     }
 }
 
+const LATER: &str = "the next start or `mutation-agent push` tries again";
+
 impl std::error::Error for Undelivered {}
 
 impl fmt::Display for Undelivered {
@@ -99,13 +101,15 @@ impl fmt::Display for Undelivered {
             write!(f, "; {advice}")?;
         }
         match ending {
-            Ending::Final => f.write_str("; a retry would not help"),
-            Ending::Single => Ok(()),
-            Ending::Deadline => f.write_str("; gave up at the deadline"),
-            Ending::RetryAfter(wait) => {
-                write!(f, "; it asks to wait {}, longer than the deadline", human(*wait))
+            Ending::Final => {
+                f.write_str("; once that is put right, `mutation-agent push` delivers")
             }
-            Ending::Stopped => f.write_str("; stopped"),
+            Ending::Single => Ok(()),
+            Ending::Deadline => write!(f, "; gave up at the deadline, {LATER}"),
+            Ending::RetryAfter(wait) => {
+                write!(f, "; it asks to wait {}, past the deadline, {LATER}", human(*wait))
+            }
+            Ending::Stopped => write!(f, "; stopped, {LATER}"),
         }
     }
 }
@@ -251,7 +255,7 @@ impl Effort<'_> {
 /// A gateway's wish is a minimum, and one that reaches past the deadline ends the delivery at once: nothing could
 /// be sent in time. Our own wait is folded into what is left instead, so that the time is used to its end; with
 /// less than the shortest interval left, that end has come.
-fn next_wait(
+pub(super) fn next_wait(
     own: Duration,
     retry_after: Option<Duration>,
     left: Duration,

@@ -146,7 +146,7 @@ async fn of_a_dripping_error_the_status_and_the_first_words_are_kept() {
     let head = b"HTTP/1.1 500 X\r\nContent-Length: 5000\r\n\r\nno disk";
     let hanging = ScriptedGateway::start(vec![Step::Answer(head.to_vec())]).await;
     let begun = std::time::Instant::now();
-    let outcome = client(&hanging.url()).attempt(&body(), millis(100)).await;
+    let outcome = client(&hanging.url()).attempt(&body(), millis(500)).await;
     assert!(begun.elapsed() < LONG);
     let Reason::Status { code: 500, text, .. } = reason(outcome) else { panic!() };
     assert_eq!(text, "no disk");
