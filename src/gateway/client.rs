@@ -1,0 +1,229 @@
+//! One attempt: one request, its answer judged, within its time. No retry, no redirect, no proxy.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use reqwest::{Certificate, Identity, RequestBuilder, Response};
+use tokio::time::{Instant, timeout_at};
+
+use super::body::Body;
+use super::endpoint::{Credentials, Gateway};
+use super::failure::{self, TEXT_LIMIT, readable};
+use super::outcome::{Outcome, Reason, Verdict, verdict};
+use super::retry_after::retry_after;
+use crate::units::Timestamp;
+
+const USER_AGENT: &str = concat!("mutation-agent/", env!("CARGO_PKG_VERSION"));
+
+/// Less than an attempt's usual time, and shared out among a host's addresses, so that one dead route leaves
+/// time for the next.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A shorter secret would black out innocent letters of an answer.
+const SHORTEST_SECRET: usize = 4;
+
+/// A gateway and the connections to it. Cheap to clone; connections stay open between pushes.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    gateway: Arc<Gateway>,
+    clock: fn() -> Timestamp,
+}
+
+/// TLS material that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No certificate in the authorities' file, or a broken one.
+    #[error("`tls.ca` holds no usable PEM certificate")]
+    Ca(#[source] Option<reqwest::Error>),
+    /// A client certificate without key, or the other way round.
+    #[error("the client certificate and its key are no usable PEM texts")]
+    Identity(#[source] reqwest::Error),
+    /// The system's authorities cannot be read, or the key does not fit the certificate.
+    #[error(
+        "TLS cannot be set up: this machine has no certificate authorities, or the key does not fit the certificate"
+    )]
+    Tls(#[source] reqwest::Error),
+}
+
+impl Client {
+    /// Prepares the connections; nothing is sent. `clock` is asked only for a `Retry-After` date in an answer
+    /// that has no `Date`.
+    pub fn new(gateway: Gateway, clock: fn() -> Timestamp) -> Result<Self, ClientError> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            // A redirect leads to another group or another program; see the contract.
+            .redirect(reqwest::redirect::Policy::none())
+            // One retry layer is enough, and it is `delivery`.
+            .retry(reqwest::retry::never())
+            // HTTP_PROXY is meant for the internet; metrics stay inside. Prometheus' own default is the same
+            // (`proxy_from_environment: false`).
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT);
+        if let Some(pem) = &gateway.tls().ca {
+            let authorities =
+                Certificate::from_pem_bundle(pem).map_err(|error| ClientError::Ca(Some(error)))?;
+            if authorities.is_empty() {
+                return Err(ClientError::Ca(None));
+            }
+            builder = builder.tls_certs_only(authorities);
+        } else if gateway.url().scheme() == "http" {
+            // No authority is needed, so a machine without any must not stop us.
+            builder = builder.tls_certs_only([]);
+        }
+        if let Some(pem) = &gateway.tls().identity {
+            let identity =
+                Identity::from_pem(pem.expose().as_bytes()).map_err(ClientError::Identity)?;
+            builder = builder.identity(identity);
+        }
+        let http = builder.build().map_err(ClientError::Tls)?;
+        Ok(Self { http, gateway: Arc::new(gateway), clock })
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
+    }
+
+    /// Puts the whole group once. `limit` spans everything, from the look-up of the host to the answer's text.
+    ///
+    /// Dropping the future closes the connection; the gateway may still apply what arrived.
+    /// The system's look-up of a host cannot be broken off and stays behind on a blocking thread, so leave the
+    /// runtime with `shutdown_background`, or a dead name server holds the process.
+    pub async fn attempt(&self, body: &Body, limit: Duration) -> Outcome {
+        let mut request = self
+            .http
+            .put(self.gateway.push_url().clone())
+            .header(CONTENT_TYPE, body.content_type())
+            .body(body.share());
+        if let Some(encoding) = body.content_encoding() {
+            request = request.header(CONTENT_ENCODING, encoding);
+        }
+        let until = Instant::now() + limit.min(FAR);
+        match self.exchange(request, limit, until).await {
+            Ok(response) => self.judge(response, until).await,
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// A GET below the base URL that changes nothing; its status and text, or what stood in the way.
+    pub(super) async fn look(&self, path: &str, limit: Duration) -> Result<Look, Outcome> {
+        let url = self.gateway.below(path).map_err(|error| Outcome::Final {
+            reason: Reason::Garbage { detail: error.to_string() },
+        })?;
+        let until = Instant::now() + limit.min(FAR);
+        let response = self.exchange(self.http.get(url), limit, until).await?;
+        let is_page = response
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        let code = response.status().as_u16();
+        Ok(Look { code, is_page, reason: self.status(response, until).await })
+    }
+
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        limit: Duration,
+        until: Instant,
+    ) -> Result<Response, Outcome> {
+        let request = match self.gateway.credentials() {
+            Credentials::None => request,
+            Credentials::Basic { user, password } => {
+                request.basic_auth(user, Some(password.expose()))
+            }
+            Credentials::Bearer { token } => request.bearer_auth(token.expose()),
+        };
+        match timeout_at(until, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(failure::judge(&error.without_url())),
+            Err(_elapsed) => Err(Outcome::Retryable {
+                reason: Reason::Timeout { after: limit },
+                retry_after: None,
+            }),
+        }
+    }
+
+    async fn judge(&self, response: Response, until: Instant) -> Outcome {
+        let status = response.status().as_u16();
+        match verdict(status) {
+            // The answer's text is not waited for: the status alone says that the gateway has it.
+            Verdict::Delivered => Outcome::Delivered { status },
+            Verdict::Retry => {
+                let retry_after = retry_after(response.headers(), self.clock);
+                Outcome::Retryable { reason: self.status(response, until).await, retry_after }
+            }
+            Verdict::Final => Outcome::Final { reason: self.status(response, until).await },
+            Verdict::Garbage => Outcome::Retryable {
+                reason: Reason::Garbage { detail: format!("HTTP status {status}") },
+                retry_after: None,
+            },
+        }
+    }
+
+    async fn status(&self, response: Response, until: Instant) -> Reason {
+        let code = response.status().as_u16();
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .map(|value| self.harmless(&value.as_bytes()[..value.len().min(TEXT_LIMIT)]));
+        let text = first_bytes(response, until).await;
+        Reason::Status { code, text: self.harmless(&text), location }
+    }
+
+    /// Foreign bytes as text that can be shown; a gateway or proxy may send our own secrets back.
+    fn harmless(&self, bytes: &[u8]) -> String {
+        let mut text = String::from_utf8_lossy(bytes).into_owned();
+        for secret in secrets(self.gateway.credentials()) {
+            if secret.len() >= SHORTEST_SECRET {
+                text = text.replace(&secret, "[redacted]");
+            }
+        }
+        readable(&text)
+    }
+}
+
+/// What a GET saw.
+pub(super) struct Look {
+    pub(super) code: u16,
+    /// A page for people, as a catch-all web server gives it for any path.
+    pub(super) is_page: bool,
+    pub(super) reason: Reason,
+}
+
+/// Ten years: further away, the sum with a clock could overflow.
+const FAR: Duration = Duration::from_hours(10 * 365 * 24);
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("gateway", &self.gateway).finish_non_exhaustive()
+    }
+}
+
+/// The start of an answer's text: 4096 bytes, or what came until the attempt's end or the connection's.
+async fn first_bytes(mut response: Response, until: Instant) -> Vec<u8> {
+    let mut text = Vec::new();
+    while text.len() < TEXT_LIMIT {
+        match timeout_at(until, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => text.extend_from_slice(&chunk),
+            Ok(Ok(None) | Err(_)) | Err(_) => break,
+        }
+    }
+    text.truncate(TEXT_LIMIT);
+    text
+}
+
+fn secrets(credentials: &Credentials) -> Vec<String> {
+    match credentials {
+        Credentials::None => Vec::new(),
+        Credentials::Basic { user, password } => vec![
+            STANDARD.encode(format!("{user}:{}", password.expose())),
+            password.expose().to_owned(),
+        ],
+        Credentials::Bearer { token } => vec![token.expose().to_owned()],
+    }
+}
