@@ -46,7 +46,7 @@ impl Source {
         values.dedup_by_key(|value| value.range());
         let word = selector.last_word();
         let passes_on = |value: &&Expr| word.is_some() && word == last_name(value);
-        if !values.iter().all(|value| passes_on(value)) {
+        if !values.iter().all(passes_on) {
             values.retain(|value| !passes_on(value));
         }
         values

@@ -11,13 +11,10 @@ pub(super) struct Literal {
     gap: Box<str>,
     /// What of the gap stays when a minus goes: none of it if it is blank.
     gap_without_sign: Range<usize>,
-    is_int: bool,
-    has_point: bool,
     has_leading_zero: bool,
-    /// In threes from the point.
-    groups_whole: bool,
-    groups_decimals: bool,
+    has_point: bool,
     decimals: usize,
+    groups: Groups,
     exponent: Option<Exponent>,
 }
 
@@ -26,6 +23,13 @@ enum Sign {
     None,
     Plus,
     Minus,
+}
+
+/// Which digits stand in threes from the point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Groups {
+    whole: bool,
+    decimals: bool,
 }
 
 /// `e-1`, as it was written.
@@ -63,17 +67,15 @@ impl Literal {
         let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let blank = gap.len() - gap.trim_start_matches(BLANKS).len();
         let regular = is_grouped_from_the_right(whole).zip(is_grouped_from_the_left(decimals));
-        let (groups_whole, groups_decimals) = regular.unwrap_or((false, false));
+        let groups = regular.map(|(whole, decimals)| Groups { whole, decimals });
         let mut literal = Self {
             sign,
             gap: gap.into(),
             gap_without_sign: blank..gap.len(),
-            is_int: exponent.is_none() && !mantissa.contains('.'),
-            has_point: mantissa.contains('.'),
             has_leading_zero: !whole.is_empty(),
-            groups_whole,
-            groups_decimals,
+            has_point: mantissa.contains('.'),
             decimals: decimals.bytes().filter(u8::is_ascii_digit).count().min(MOST_DECIMALS),
+            groups: groups.unwrap_or_default(),
             exponent: None,
         };
         if let Some(text) = exponent {
@@ -81,7 +83,8 @@ impl Literal {
             if (-MOST_POWER..=MOST_POWER).contains(&power) {
                 literal.exponent = Some(Exponent { text: text.into(), power });
             } else {
-                // The point alone now says that it is a float.
+                // Only a point can now say that it is a float.
+                literal.has_point = true;
                 literal.decimals = literal.decimals.max(1);
             }
         }
@@ -90,7 +93,7 @@ impl Literal {
 
     /// It has neither point nor exponent.
     pub(super) const fn is_int(&self) -> bool {
-        self.is_int
+        !self.has_point && self.exponent.is_none()
     }
 
     /// Appends `value` in this style, from the sign on.
@@ -114,7 +117,7 @@ impl Literal {
         out.push_str(&ZEROS[..missing]);
         out.push_str(decimals);
         out.push_str(&ZEROS[..length - scale]);
-        if self.groups_decimals {
+        if self.groups.decimals {
             group(out, (start + 3..).step_by(4));
         }
         if let Some(exponent) = &self.exponent {
@@ -158,7 +161,7 @@ impl Literal {
         let start = out.len();
         out.push_str(digits);
         out.push_str(&ZEROS[..zeros]);
-        if self.groups_whole {
+        if self.groups.whole {
             let count = out.len() - start;
             let first = start + 1 + (count - 1) % 3;
             group(out, (first..).step_by(4));

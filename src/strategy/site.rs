@@ -127,12 +127,10 @@ fn signed_number(expr: &Expr) -> Option<(bool, &ExprNumberLiteral)> {
 fn int(value: &ruff_python_ast::Int, negative: bool) -> Number {
     let signed =
         value.as_u64().map(|value| if negative { -i128::from(value) } else { value.into() });
-    match signed.and_then(|value| i64::try_from(value).ok()) {
-        Some(value) => Number::Int(value),
-        None => {
-            // Python's own digits; infinite where a double ends, and out of any bounds.
-            let size = value.to_string().replace('_', "").parse().unwrap_or(f64::INFINITY);
-            Number::Float(if negative { -size } else { size })
-        }
+    if let Some(value) = signed.and_then(|value| i64::try_from(value).ok()) {
+        return Number::Int(value);
     }
+    // Python's own digits; infinite where doubles end, and out of any bounds.
+    let size = value.to_string().replace('_', "").parse().unwrap_or(f64::INFINITY);
+    Number::Float(if negative { -size } else { size })
 }

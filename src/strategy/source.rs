@@ -1,18 +1,20 @@
 //! A strategy's text, read once and checked as Python would check it.
 
+use super::nesting::TooDeep;
 use super::position::Position;
 use super::{PythonVersion, encoding, nesting};
-use ruff_python_ast::ModModule;
-use ruff_python_parser::{Mode, ParseOptions, parse_unchecked};
+use ruff_python_ast::{Mod, ModModule};
+use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::Ranged;
 use std::fmt;
+use std::sync::Arc;
 
 /// A strategy that Python of its version would accept.
 #[derive(Clone)]
 pub struct Source {
     text: String,
     version: PythonVersion,
-    module: ModModule,
+    module: Arc<ModModule>,
 }
 
 /// Why a text is no strategy, and where.
@@ -81,29 +83,36 @@ impl Source {
         if u32::try_from(text.len()).is_err() {
             return Err(SourceError::in_text(&text, 0, SourceProblem::TooLong));
         }
-        nesting::check(&text).map_err(|deep| {
-            let problem = SourceProblem::TooDeep { what: deep.what, limit: deep.limit };
-            SourceError::in_text(&text, deep.offset, problem)
-        })?;
-        // The version decides which syntax is an error; the parser has no default that would do.
-        let options = ParseOptions::from(Mode::Module).with_target_version(version.to_ruff());
-        let parsed = parse_unchecked(&text, options);
-        if let Some(error) = parsed.errors().first() {
-            let problem = SourceProblem::Syntax(error.error.to_string());
-            return Err(SourceError::in_text(&text, error.location.start().to_usize(), problem));
+        if let Err(deep) = nesting::check(&text) {
+            return Err(Self::too_deep(&text, deep, version));
         }
-        if let Some(error) = parsed.unsupported_syntax_errors().first() {
-            let problem = SourceProblem::Unsupported(lower_first(&error.to_string()));
-            return Err(SourceError::in_text(&text, error.start().to_usize(), problem));
+        let parsed = parse(&text, version);
+        if let Some(error) = syntax_error(&text, &parsed) {
+            return Err(error);
         }
         match parsed.try_into_module() {
-            Some(parsed) => Ok(Self { module: parsed.into_syntax(), text, version }),
+            Some(parsed) => Ok(Self { module: Arc::new(parsed.into_syntax()), text, version }),
             None => Err(SourceError::in_text(
                 &text,
                 0,
                 SourceProblem::Syntax("not a module".to_owned()),
             )),
         }
+    }
+
+    /// What to say of a text that is nested too deeply. A bracket that is never closed nests all
+    /// that follows; then it is the bracket that is wrong, and the lines before show it.
+    fn too_deep(text: &str, deep: TooDeep, version: PythonVersion) -> SourceError {
+        let before = &text[..deep.offset];
+        let parsed = parse(before, version);
+        match parsed.errors().first() {
+            Some(error) if error.start().to_usize() < before.len() => syntax_error(before, &parsed),
+            _ => None,
+        }
+        .unwrap_or_else(|| {
+            let problem = SourceProblem::TooDeep { what: deep.what, limit: deep.limit };
+            SourceError::in_text(text, deep.offset, problem)
+        })
     }
 
     /// The text, byte for byte as it was given, with its byte order mark.
@@ -120,7 +129,7 @@ impl Source {
         self.text
     }
 
-    pub(super) const fn module(&self) -> &ModModule {
+    pub(super) fn module(&self) -> &ModModule {
         &self.module
     }
 }
@@ -168,6 +177,25 @@ impl SourceError {
     }
 }
 
+/// The version decides which syntax is an error; the parser has no default that would do.
+fn parse(text: &str, version: PythonVersion) -> Parsed<Mod> {
+    parse_unchecked(text, ParseOptions::from(Mode::Module).with_target_version(version.to_ruff()))
+}
+
+/// The first error of the syntax, or else of syntax that is not of the version.
+fn syntax_error(text: &str, parsed: &Parsed<Mod>) -> Option<SourceError> {
+    let syntax = parsed
+        .errors()
+        .first()
+        .map(|error| (error.start(), SourceProblem::Syntax(lower_first(&error.error.to_string()))));
+    let unsupported = || {
+        let error = parsed.unsupported_syntax_errors().first()?;
+        Some((error.start(), SourceProblem::Unsupported(lower_first(&error.to_string()))))
+    };
+    let (start, problem) = syntax.or_else(unsupported)?;
+    Some(SourceError::in_text(text, start.to_usize(), problem))
+}
+
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     chars
@@ -195,8 +223,8 @@ mod tests {
     fn a_syntax_error_has_line_column_and_message() {
         let error = Source::parse("x = 1\ny = = 2\n".into(), PythonVersion::default()).unwrap_err();
         assert_eq!((error.line(), error.column()), (2, 5));
-        assert_eq!(error.to_string(), "line 2, column 5: invalid syntax: Expected an expression");
-        assert_eq!(error.message(), "invalid syntax: Expected an expression");
+        assert_eq!(error.to_string(), "line 2, column 5: invalid syntax: expected an expression");
+        assert_eq!(error.message(), "invalid syntax: expected an expression");
     }
 
     #[test]
@@ -235,13 +263,30 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_tree_that_passes_can_be_walked_and_dropped() {
-        for link in ["-", "1+", "a.", "not ", "lambda: ", "a if b else ", "x[1]+"] {
-            let text = format!("x = {}1\n", link.repeat(1000));
-            let _ =
-                Source::parse(text.into(), PythonVersion::default()).map(|source| source.clone());
+    fn the_deepest_trees_that_pass_can_be_walked_and_dropped() {
+        for (link, operators) in [
+            ("-", 1),
+            ("1+", 1),
+            ("1**", 1),
+            ("a.", 1),
+            ("not ", 1),
+            ("lambda: ", 2),
+            ("a if b else ", 2),
+            ("x[1]+", 2),
+            ("1<", 1),
+        ] {
+            let text = format!("async def f():\n    x = {}a\n", link.repeat(2990 / operators));
+            let source = Source::parse(text.into(), PythonVersion::default()).unwrap();
+            assert!(source.clone().site(&"y".parse().unwrap(), None).is_err());
         }
-        let text = format!("x = {}1\n", "1+".repeat(2999));
-        assert!(Source::parse(text.into(), PythonVersion::default()).is_ok());
+    }
+
+    #[test]
+    fn an_unclosed_bracket_in_a_long_file_is_named_as_such() {
+        let text = format!("x = (1\n{}", "y = a.b + c.d\n".repeat(2000));
+        assert_eq!(
+            message(&text, "3.13").unwrap(),
+            "line 2, column 1: invalid syntax: expected `)`, found name"
+        );
     }
 }

@@ -87,7 +87,7 @@ fn bindings_at<'a>(place: &Place<'a>, found: &mut impl FnMut(Binding<'a>)) {
             }
         }
         AnyNodeRef::ExprList(list) => {
-            pairs(&list.elts).for_each(|(part, value)| named(part, value))
+            pairs(&list.elts).for_each(|(part, value)| named(part, value));
         }
         AnyNodeRef::ExprTuple(tuple) => {
             let inner = pairs(&tuple.elts).chain(lone_pair(tuple));
