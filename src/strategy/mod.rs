@@ -1,50 +1,42 @@
-//! Python strategies: finding a parameter's literal, and writing another value in its place.
+//! Python strategies: finding a parameter's number literal, and writing another value in its place.
+//!
+//! A [`Source`] is a file that Python would accept. A [`Selector`] names a binding in it; what it
+//! leads to is a [`Site`], one number literal, or the reason why there is none ([`Unusable`]).
+//! A site renders other values in the style of its literal, and [`Source::rewrite`] puts them in:
+//! every other byte stays as it was, and the result has been parsed again.
+//!
+//! Everything is found in the syntax tree, never by regular expression. Nothing here reads a file.
 
-use std::fmt;
-use std::str::FromStr;
+mod version;
+pub use version::{PythonVersion, PythonVersionError};
 
-/// The version of Python whose syntax a strategy may use: 3.7 to 3.14.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PythonVersion {
-    major: u8,
-    minor: u8,
-}
+mod selector;
+pub use selector::{Selector, SelectorError};
 
-impl FromStr for PythonVersion {
-    type Err = String;
+mod source;
+pub use source::{Source, SourceError, SourceProblem};
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let _ = text;
-        Ok(Self { major: 3, minor: 13 })
-    }
-}
+mod encoding;
+mod nesting;
+mod position;
 
-impl fmt::Display for PythonVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
-    }
-}
+mod binding;
+mod container;
+mod path;
+mod walk;
 
-/// Which binding is meant: `stop_loss_pct`, `MyStrategy.stoploss`, `minimal_roi["60"]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selector {}
+mod literal;
 
-/// Text that is no selector.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a selector")]
-pub struct SelectorError(String);
+mod site;
+pub use site::{Site, check};
 
-impl FromStr for Selector {
-    type Err = SelectorError;
+mod unusable;
+pub use unusable::Unusable;
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let _ = text;
-        Ok(Self {})
-    }
-}
+mod find;
 
-impl fmt::Display for Selector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("")
-    }
-}
+mod rewrite;
+pub use rewrite::RewriteError;
+
+#[cfg(test)]
+mod tests;

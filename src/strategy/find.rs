@@ -1,0 +1,97 @@
+//! From a selector to the one site that it means.
+
+use super::container::entries;
+use super::path::{Part, Paths, without_container};
+use super::position::Position;
+use super::site::excerpt;
+use super::walk::{Binding, bindings};
+use super::{Selector, Site, Source, Unusable};
+use ruff_python_ast::Expr;
+use ruff_text_size::Ranged;
+use std::num::NonZeroUsize;
+
+impl Source {
+    /// The literal that `selector` means; of several bindings the one that `occurrence` counts to.
+    ///
+    /// Every binding counts, also one that is no number, so that a name which is set in two places
+    /// is never mutated in the wrong one. Only what passes the name on, as in
+    /// `self.stop_loss = stop_loss` or `run(stop_loss=stop_loss)`, counts for nothing beside a
+    /// binding that has a value of its own.
+    pub fn site(
+        &self,
+        selector: &Selector,
+        occurrence: Option<NonZeroUsize>,
+    ) -> Result<Site, Unusable> {
+        let values = self.values(selector);
+        let lines = || values.iter().map(|value| self.position(value).line).collect();
+        let value = match (values.as_slice(), occurrence) {
+            ([], _) => return Err(Unusable::NotFound),
+            ([value], None) => value,
+            (_, None) => return Err(Unusable::Ambiguous { lines: lines() }),
+            (values, Some(occurrence)) => values.get(occurrence.get() - 1).ok_or_else(|| {
+                Unusable::NoSuchOccurrence { occurrence: occurrence.get(), lines: lines() }
+            })?,
+        };
+        Site::new(self.text(), value).ok_or_else(|| Unusable::NotNumericLiteral {
+            line: self.position(value).line,
+            text: excerpt(self.text().get(value.range().to_std_range()).unwrap_or_default()),
+        })
+    }
+
+    /// What the bindings that `selector` matches are given, by their order in the source.
+    fn values(&self, selector: &Selector) -> Vec<&Expr> {
+        let mut values = Vec::new();
+        bindings(self.module(), |binding| collect(selector, &binding, &mut values));
+        values.sort_by_key(|value| (value.start(), value.end()));
+        values.dedup_by_key(|value| value.range());
+        let word = selector.last_word();
+        let passes_on = |value: &&Expr| word.is_some() && word == last_name(value);
+        if !values.iter().all(passes_on) {
+            values.retain(|value| !passes_on(value));
+        }
+        values
+    }
+
+    fn position(&self, expr: &Expr) -> Position {
+        Position::of(self.text(), expr.start().to_usize())
+    }
+}
+
+/// Adds the binding's value, and those of the entries in it, where `selector` matches.
+fn collect<'a>(selector: &Selector, binding: &Binding<'a>, values: &mut Vec<&'a Expr>) {
+    if selector.matches_any(&binding.paths) {
+        values.push(binding.value);
+    }
+    let mut open = vec![(binding.paths.clone(), binding.value, 1)];
+    while let Some((paths, value, depth)) = open.pop() {
+        // An entry ends a selector that has at least as many steps and a name before them.
+        if depth >= selector.len() {
+            continue;
+        }
+        for (part, value) in entries(value) {
+            let mut inner: Paths<'a> = paths.iter().map(|path| joined(path, part)).collect();
+            if depth == 1 && binding.is_attribute {
+                inner.extend(
+                    binding.paths.first().map(|path| without_container(&joined(path, part))),
+                );
+            }
+            if selector.matches_any(&inner) {
+                values.push(value);
+            }
+            open.push((inner, value, depth + 1));
+        }
+    }
+}
+
+fn joined<'a>(path: &[Part<'a>], part: Part<'a>) -> Vec<Part<'a>> {
+    path.iter().copied().chain([part]).collect()
+}
+
+/// The name that an expression ends with: `x`, `self.x`.
+fn last_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Name(name) => Some(name.id.as_str()),
+        Expr::Attribute(attribute) => Some(attribute.attr.as_str()),
+        _ => None,
+    }
+}
