@@ -2,9 +2,9 @@
 
 use super::diagnosis::nearest;
 use super::quantity::{DurationText, duration_text};
-use super::raw::Maybe;
 use super::source::{Source, printable};
-use super::{ConfigError, Environment};
+use super::{ConfigError, Environment, KnownNames};
+use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         self.warnings
     }
 
-    pub(super) fn invalid(&self, span: &Range<usize>, message: impl Into<String>) -> ConfigError {
+    pub(super) fn invalid(&self, span: &Range<usize>, message: impl fmt::Display) -> ConfigError {
         self.source.invalid(span, message)
     }
 
@@ -110,8 +110,11 @@ impl<'a> Reader<'a> {
             at: self.source.at(&value.span()),
             key: key.to_owned(),
             value: printable(typed),
-            nearest: nearest(typed, words.iter().map(|(word, _)| *word)),
-            known: words.iter().map(|(word, _)| (*word).to_owned()).collect(),
+            names: Box::new(KnownNames {
+                nearest: nearest(typed, words.iter().map(|(word, _)| *word)),
+                home: None,
+                known: words.iter().map(|(word, _)| (*word).to_owned()).collect(),
+            }),
         })
     }
 
@@ -166,14 +169,10 @@ impl<'a> Reader<'a> {
         &self,
         table: (&'static str, &Range<usize>),
         key: &'static str,
-        value: &'v Maybe<T>,
+        value: Option<&'v Spanned<T>>,
     ) -> Result<&'v Spanned<T>, ConfigError> {
         let (table, span) = table;
-        value.as_ref().ok_or_else(|| ConfigError::MissingKey {
-            at: self.source.at(span),
-            table,
-            key,
-        })
+        value.ok_or_else(|| ConfigError::MissingKey { at: self.source.at(span), table, key })
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::ConfigError;
 use super::checks::{Reader, resolve};
+use super::source::printable;
 use crate::units::Secret;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -15,20 +16,37 @@ const CREDENTIAL: &str = "credential:";
 /// The largest bundles of certificate authorities have a quarter of this.
 const LONGEST: u64 = 1 << 20;
 
-/// A password or token: one line of printable text.
-pub(super) fn secret(
+/// A password: one line of text.
+pub(super) fn password(
+    reader: &mut Reader<'_>,
+    typed: &Spanned<String>,
+) -> Result<Secret, ConfigError> {
+    secret(reader, "password", typed, |c| !c.is_control(), "no control characters")
+}
+
+/// A token: one line of what an `Authorization` header can carry.
+pub(super) fn token(
+    reader: &mut Reader<'_>,
+    typed: &Spanned<String>,
+) -> Result<Secret, ConfigError> {
+    secret(reader, "token", typed, |c| c.is_ascii_graphic(), "only visible ASCII without spaces")
+}
+
+fn secret(
     reader: &mut Reader<'_>,
     what: &'static str,
     typed: &Spanned<String>,
+    allowed: fn(char) -> bool,
+    rule: &str,
 ) -> Result<Secret, ConfigError> {
     let (file, text) = read(reader, what, typed)?;
     warn_if_open(reader, what, &file);
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     let problem = if line.is_empty() {
-        "is empty"
-    } else if line.chars().any(char::is_control) {
-        "must hold one line and no control characters"
+        "is empty".to_owned()
+    } else if !line.chars().all(allowed) {
+        format!("must be one line with {rule}")
     } else {
         return Ok(Secret::new(line.to_owned()));
     };
@@ -85,15 +103,22 @@ fn read(
     let bytes = read_bytes(&file).map_err(|os| ConfigError::UnreadableFile {
         at: reader.source.at(&typed.span()),
         what,
-        file: file.clone(),
+        file: shown(typed.get_ref(), &file),
         os,
     })?;
-    match String::from_utf8(bytes) {
-        Ok(text) => Ok((file, text)),
-        Err(_) => {
-            let message = format!("the {what} in {} is not UTF-8", file.display());
-            Err(reader.invalid(&typed.span(), message))
-        }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        let message = format!("the {what} in {} is not UTF-8", file.display());
+        reader.invalid(&typed.span(), message)
+    })?;
+    Ok((file, text))
+}
+
+/// The name of a file, unless it looks like the secret itself, typed where the file's name belongs.
+fn shown(typed: &str, file: &Path) -> String {
+    if typed.contains('/') || typed.starts_with(CREDENTIAL) {
+        printable(&file.display().to_string())
+    } else {
+        "named there (not shown, for it may be the secret itself)".to_owned()
     }
 }
 

@@ -3,9 +3,9 @@
 //! serde says which key it does not know and which it does, but only as text; that text is taken
 //! apart here, and nowhere else. Text of another shape is passed on as it is.
 
-use super::ConfigError;
 use super::raw::Raw;
 use super::source::{Source, printable};
+use super::{ConfigError, KnownNames};
 use serde::Deserialize as _;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
@@ -45,8 +45,11 @@ fn unknown_key(
         at: source.at(span),
         key: printable(key),
         table: place.table.clone().unwrap_or_else(|| "at the top level".to_owned()),
-        nearest: nearest(key, known.iter().map(String::as_str)),
-        known,
+        names: Box::new(KnownNames {
+            nearest: nearest(key, known.iter().map(String::as_str)),
+            home: home(key),
+            known,
+        }),
     })
 }
 
@@ -60,10 +63,17 @@ fn wrong_type(
         .strip_prefix("invalid type: ")
         .or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
-    let found = found_words(found);
+    let is_date = source
+        .text
+        .get(span.clone())
+        .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
+    let found = match found {
+        "map" if is_date => "a date or time".to_owned(),
+        found => found_words(found),
+    };
     let expected = match (expected, found.as_str(), place.key.as_str()) {
         ("a sequence", "a table", key @ ("parameter" | "gateway")) => {
-            format!("an array of tables: write [[{key}]], with two brackets")
+            format!("an array of tables, so [[{key}]] with two brackets")
         }
         (expected, _, _) => expected_words(expected),
     };
@@ -175,13 +185,40 @@ fn table_name(path: &[String]) -> Option<String> {
     Some(format!("in [{}]", printable(&name)))
 }
 
+/// The tables that know a key which stands in the wrong one. Asking serde keeps this without a list
+/// of its own that could fall behind.
+fn home(key: &str) -> Option<String> {
+    const TABLES: [&str; 8] = [
+        "[batch]",
+        "[strategies]",
+        "[[parameter]]",
+        "[output]",
+        "[metrics]",
+        "[[gateway]]",
+        "[push]",
+        "[audit]",
+    ];
+    if key.is_empty() || !key.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+        return None;
+    }
+    let knows = |table: &&str| {
+        let read = toml::from_str::<Raw>(&format!("{table}\n{key} = 0"));
+        read.err().is_none_or(|error| !error.message().starts_with("unknown field"))
+    };
+    let homes: Vec<&str> = TABLES.into_iter().filter(knows).collect();
+    (!homes.is_empty()).then(|| homes.join(" or "))
+}
+
 /// The known name that was probably meant: a few slips away, or the typed one with something missing.
 pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let typed = typed.to_lowercase().replace('-', "_");
     let score = |name: &str| {
         let likeness = strsim::normalized_damerau_levenshtein(&typed, &name.replace('-', "_"));
-        let contained = typed.len() > 2 && (name.contains(&typed) || typed.contains(name));
-        if contained { likeness.max(0.6) } else { likeness }
+        let contained = name.starts_with(&format!("{typed}_"))
+            || typed.len() > 2 && (name.contains(&typed) || typed.contains(name));
+        // Jaro and Winkler favour a common beginning: `pasword` for `password_file`.
+        let beginning = strsim::jaro_winkler(&typed, name) - 0.25;
+        likeness.max(beginning).max(if contained { 0.6 } else { 0.0 })
     };
     known
         .map(|name| (score(name), name))
@@ -204,7 +241,13 @@ mod tests {
         assert_eq!(of("Deadline").as_deref(), Some("deadline"));
         assert_eq!(of("attempt-timeout").as_deref(), Some("attempt_timeout"));
         assert_eq!(of("timeout").as_deref(), Some("attempt_timeout"));
+        assert_eq!(
+            nearest("pasword", ["user", "password_file"].into_iter()).as_deref(),
+            Some("password_file")
+        );
         assert_eq!(of("colour"), None);
+        assert_eq!(of("rounds"), None);
+        assert_eq!(of("dir"), None);
         assert_eq!(of(""), None);
     }
 }

@@ -66,7 +66,7 @@ impl Config {
             text.table("[[gateway]]");
             text.key("url", quoted(&gateway.url));
             text.key("name", quoted(&gateway.name));
-            let labels = gateway.labels.iter().map(|(label, value)| (quoted(label), value));
+            let labels = gateway.labels.iter().map(|(label, value)| (key(label), value));
             text.key("grouping", inline(labels));
             text.key("format", quoted(gateway.format));
             text.key("compression", quoted(gateway.compression));
@@ -157,6 +157,12 @@ impl Text {
     fn key(&mut self, key: &str, value: impl fmt::Display) {
         let _ = writeln!(self.0, "{key} = {value}");
     }
+}
+
+/// A key, quoted where it must be.
+fn key(text: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !text.is_empty() && text.chars().all(bare) { text.to_owned() } else { quoted(text) }
 }
 
 /// A TOML basic string.

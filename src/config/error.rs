@@ -52,7 +52,7 @@ pub enum ConfigError {
         message: String,
     },
     /// A key that nobody reads.
-    #[error("{at}: unknown key `{key}` {table}; {}{}", hint(nearest.as_deref(), known), at.excerpt())]
+    #[error("{at}: unknown key `{key}` {table}; {names}{}", at.excerpt())]
     UnknownKey {
         /// Where.
         at: Box<Location>,
@@ -60,13 +60,11 @@ pub enum ConfigError {
         key: String,
         /// The table that it stands in, as `in [push]`.
         table: String,
-        /// The known key that was probably meant.
-        nearest: Option<String>,
-        /// All the keys that the table may have.
-        known: Vec<String>,
+        /// What it might have been.
+        names: Box<KnownNames>,
     },
     /// A word that is none of the words that the key takes.
-    #[error("{at}: `{key}` cannot be `{value}`; {}{}", hint(nearest.as_deref(), known), at.excerpt())]
+    #[error("{at}: `{key}` cannot be `{value}`; {names}{}", at.excerpt())]
     UnknownValue {
         /// Where.
         at: Box<Location>,
@@ -74,10 +72,8 @@ pub enum ConfigError {
         key: String,
         /// As typed.
         value: String,
-        /// The word that was probably meant.
-        nearest: Option<String>,
-        /// All the words that the key takes.
-        known: Vec<String>,
+        /// What it might have been.
+        names: Box<KnownNames>,
     },
     /// A string for a number, and the like.
     #[error("{at}: {subject}expected {expected}, found {found}{}", at.excerpt())]
@@ -110,14 +106,14 @@ pub enum ConfigError {
         message: String,
     },
     /// A file named in the config: a password, token, certificate or key.
-    #[error("{at}: cannot read the {what} {}: {os}{}", file.display(), at.excerpt())]
+    #[error("{at}: cannot read the {what} file {file}: {os}{}", at.excerpt())]
     UnreadableFile {
         /// Where it is named.
         at: Box<Location>,
         /// What it should hold.
         what: &'static str,
-        /// The file.
-        file: PathBuf,
+        /// The file, or why it is not shown.
+        file: String,
         /// Why not.
         os: io::Error,
     },
@@ -170,13 +166,27 @@ pub enum ConfigError {
     },
 }
 
-fn hint(nearest: Option<&str>, known: &[String]) -> String {
-    let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-    let known = match names.as_slice() {
-        [] => "no key is known there".to_owned(),
-        names => format!("known: {}", names.join(", ")),
-    };
-    nearest.map_or_else(|| known.clone(), |name| format!("did you mean `{name}`? ({known})"))
+/// What an unknown name might have been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownNames {
+    /// The known name that was probably meant.
+    pub nearest: Option<String>,
+    /// The table or tables that do know the name, as `[batch]`.
+    pub home: Option<String>,
+    /// All the names that are known in its place.
+    pub known: Vec<String>,
+}
+
+impl fmt::Display for KnownNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: Vec<String> = self.known.iter().map(|name| format!("`{name}`")).collect();
+        let known = known.join(", ");
+        match (&self.nearest, &self.home) {
+            (Some(nearest), _) => write!(f, "did you mean `{nearest}`? (known: {known})"),
+            (None, Some(home)) => write!(f, "it belongs in {home} (known here: {known})"),
+            (None, None) => write!(f, "known: {known}"),
+        }
+    }
 }
 
 /// A place in a config file.

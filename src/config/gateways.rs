@@ -50,7 +50,7 @@ pub(super) fn gateways(
 ) -> Result<(Vec<Gateway>, Vec<Typed>), ConfigError> {
     // The job is checked even where there is no gateway: `check` should not find it out later.
     GroupingKey::new(job, &[], &RESERVED_LABELS)
-        .map_err(|error| reader.invalid(&job_at.unwrap_or_default(), error.to_string()))?;
+        .map_err(|error| reader.invalid(&job_at.unwrap_or_default(), error))?;
     let (mut gateways, mut all_typed): (Vec<Gateway>, Vec<Typed>) = (Vec::new(), Vec::new());
     for table in tables {
         let (gateway, typed) = gateway(reader, job, table)?;
@@ -76,7 +76,7 @@ fn gateway(
     table: &Spanned<raw::Gateway>,
 ) -> Result<(Gateway, Typed), ConfigError> {
     let raw = table.get_ref();
-    let typed_url = reader.required((TABLE, &table.span()), "url", &raw.url)?;
+    let typed_url = reader.required((TABLE, &table.span()), "url", raw.url.as_ref())?;
     let url = base_url(typed_url.get_ref())
         .map_err(|message| reader.invalid(&typed_url.span(), message))?;
     let name = match &raw.name {
@@ -123,6 +123,8 @@ fn base_url(text: &str) -> Result<Url, String> {
         "has no host"
     } else if url.query().is_some() || url.fragment().is_some() {
         "must not have a query or fragment"
+    } else if url.path().contains("//") || url.path().to_ascii_lowercase().contains("%2f") {
+        "must not have an empty part (`//`) or an encoded slash (`%2F`) in its path"
     } else if url.path().contains("/metrics/job") {
         "is the gateway's base: leave out /metrics/job…, which `job` and `grouping` make"
     } else {
@@ -164,11 +166,11 @@ fn grouping(
     for (label, value) in entries {
         let alone = (label.get_ref().clone(), value.get_ref().clone());
         GroupingKey::new(job, std::slice::from_ref(&alone), &RESERVED_LABELS)
-            .map_err(|error| reader.invalid(&label.span(), error.to_string()))?;
+            .map_err(|error| reader.invalid(&label.span(), error))?;
         labels.push(alone);
     }
     let key = GroupingKey::new(job, &labels, &RESERVED_LABELS)
-        .map_err(|error| reader.invalid(&typed.span(), error.to_string()))?;
+        .map_err(|error| reader.invalid(&typed.span(), error))?;
     Ok((key, labels))
 }
 
@@ -189,8 +191,9 @@ fn who(
         }
         (None, Some(bearer)) => {
             let table = ("`bearer`", &bearer.span());
-            let file = reader.required(table, "token_file", &bearer.get_ref().token_file)?;
-            let token = credentials::secret(reader, "token", file)?;
+            let file =
+                reader.required(table, "token_file", bearer.get_ref().token_file.as_ref())?;
+            let token = credentials::token(reader, file)?;
             let words = vec![("token_file", file.get_ref().clone())];
             Ok((Credentials::Bearer { token }, Words::new(), words))
         }
@@ -202,14 +205,14 @@ fn basic_credentials(
     basic: &Spanned<raw::Basic>,
 ) -> Result<(Credentials, Words), ConfigError> {
     let table = ("`basic`", &basic.span());
-    let typed_user = reader.required(table, "user", &basic.get_ref().user)?;
+    let typed_user = reader.required(table, "user", basic.get_ref().user.as_ref())?;
     let user = reader.name("user", typed_user)?;
     if user.contains(':') {
         // RFC 7617, section 2: the first colon ends the user's name.
         return Err(reader.invalid(&typed_user.span(), "`user` must not hold a colon"));
     }
-    let file = reader.required(table, "password_file", &basic.get_ref().password_file)?;
-    let password = credentials::secret(reader, "password", file)?;
+    let file = reader.required(table, "password_file", basic.get_ref().password_file.as_ref())?;
+    let password = credentials::password(reader, file)?;
     let words = vec![("user", user.clone()), ("password_file", file.get_ref().clone())];
     Ok((Credentials::Basic { user, password }, words))
 }

@@ -33,7 +33,7 @@ mod effective;
 mod tests;
 
 pub use environment::Environment;
-pub use error::{ConfigError, Location};
+pub use error::{ConfigError, KnownNames, Location};
 pub use gateways::RESERVED_LABELS;
 pub use model::{
     Audit, Batch, Config, Metrics, Output, Parameter, Push, Retention, Strategies, StrategyFile,

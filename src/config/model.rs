@@ -121,7 +121,7 @@ pub struct Output {
 /// `[metrics]`: what is measured and where else it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Metrics {
-    /// A file for node_exporter's textfile collector; ends in `.prom`.
+    /// A file for node exporter's textfile collector; ends in `.prom`.
     pub textfile: Option<PathBuf>,
     /// Upper bounds of the duration histograms in seconds, strictly increasing, without +Inf.
     pub buckets: Vec<f64>,
@@ -164,6 +164,6 @@ pub struct Retention {
     pub batches: u32,
     /// Age, at least an hour.
     pub age: Duration,
-    /// Bytes together, at least 1 MiB.
+    /// Bytes together, at least 2^20.
     pub bytes: u64,
 }

@@ -6,7 +6,6 @@ use super::{ConfigError, raw};
 use crate::mutation::{BoundRule, Domain, Mutator, Operator};
 use crate::strategy::SelectorError;
 use crate::units::{Decimal, Kind, Number};
-use std::ops::Range;
 use toml::Spanned;
 
 const TABLE: &str = "[[parameter]]";
@@ -76,7 +75,7 @@ fn parameter(
     table: &Spanned<raw::Parameter>,
 ) -> Result<Parameter, ConfigError> {
     let raw = table.get_ref();
-    let typed_name = reader.required((TABLE, &table.span()), "name", &raw.name)?;
+    let typed_name = reader.required((TABLE, &table.span()), "name", raw.name.as_ref())?;
     let name = reader.name("name", typed_name)?;
     let grid = grid(reader, table)?;
     let target = raw.target.as_ref().unwrap_or(typed_name);
@@ -101,8 +100,8 @@ fn parameter(
 
 fn grid(reader: &Reader<'_>, table: &Spanned<raw::Parameter>) -> Result<Grid, ConfigError> {
     let raw = table.get_ref();
-    let typed_min = reader.required((TABLE, &table.span()), "min", &raw.min)?;
-    let typed_max = reader.required((TABLE, &table.span()), "max", &raw.max)?;
+    let typed_min = reader.required((TABLE, &table.span()), "min", raw.min.as_ref())?;
+    let typed_max = reader.required((TABLE, &table.span()), "max", raw.max.as_ref())?;
     let is_int = |typed: &Spanned<Number>| matches!(typed.get_ref(), Number::Int(_));
     let looks_int = is_int(typed_min) && is_int(typed_max) && raw.step.as_ref().is_none_or(is_int);
     let guess = if looks_int { Kind::Int } else { Kind::Float };
@@ -177,19 +176,20 @@ fn mutator(
     let operators = Operator::ALL.map(|operator| (operator.as_str(), operator));
     let operator = reader.choice("operator", raw.operator.as_ref(), &operators)?;
     let rule = reader.choice("bounds", raw.bounds.as_ref(), &RULES)?.unwrap_or_default();
-    let sigma = raw.sigma.as_ref().map(|typed| *typed.get_ref());
-    let place = |candidates: &[Option<Range<usize>>]| {
-        candidates.iter().flatten().next().cloned().unwrap_or_else(|| table.span())
-    };
-    let step = raw.step.as_ref().map(Spanned::span);
-    let min = raw.min.as_ref().map(Spanned::span);
-    let domain = Domain::new(grid.kind, grid.min, grid.max, grid.step)
-        .map_err(|error| reader.invalid(&place(&[step, min.clone()]), error.to_string()))?;
-    let typed_operator = raw.operator.as_ref().map(Spanned::span);
-    let typed_sigma = raw.sigma.as_ref().map(Spanned::span);
-    Mutator::new(domain, operator, sigma, rule).map_err(|error| {
-        reader.invalid(&place(&[typed_sigma, typed_operator, min]), error.to_string())
-    })
+    let span_of_min = || raw.min.as_ref().map_or_else(|| table.span(), Spanned::span);
+    let domain = Domain::new(grid.kind, grid.min, grid.max, grid.step).map_err(|error| {
+        // The bounds are in order, so that it is the step that does not suit them.
+        let at = raw.step.as_ref().map_or_else(span_of_min, Spanned::span);
+        reader.invalid(&at, error)
+    })?;
+    // First without the width, so that what is then refused is the width's fault.
+    let plain = Mutator::new(domain.clone(), operator, None, rule).map_err(|error| {
+        let at = raw.operator.as_ref().map_or_else(span_of_min, Spanned::span);
+        reader.invalid(&at, error)
+    })?;
+    let Some(sigma) = &raw.sigma else { return Ok(plain) };
+    Mutator::new(domain, operator, Some(*sigma.get_ref()), rule)
+        .map_err(|error| reader.invalid(&sigma.span(), error))
 }
 
 fn weight(reader: &Reader<'_>, typed: Option<&Spanned<f64>>) -> Result<f64, ConfigError> {

@@ -136,7 +136,7 @@ pub(super) fn duration_text(duration: Duration) -> String {
         (1, "ns"),
     ];
     let nanos = duration.as_nanos();
-    let fitting = UNITS.iter().find(|(unit, _)| nanos != 0 && nanos % unit == 0);
+    let fitting = UNITS.iter().find(|(unit, _)| nanos != 0 && nanos.is_multiple_of(*unit));
     fitting.map_or_else(|| "0s".to_owned(), |(unit, name)| format!("{}{name}", nanos / unit))
 }
 
@@ -144,7 +144,7 @@ pub(super) fn duration_text(duration: Duration) -> String {
 pub(super) fn size_text(bytes: u64) -> String {
     const UNITS: [(u64, &str); 4] =
         [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let fitting = UNITS.iter().find(|(unit, _)| bytes != 0 && bytes % unit == 0);
+    let fitting = UNITS.iter().find(|(unit, _)| bytes != 0 && bytes.is_multiple_of(*unit));
     fitting.map_or_else(|| format!("{bytes}B"), |(unit, name)| format!("{}{name}", bytes / unit))
 }
 

@@ -109,6 +109,7 @@ pub(super) struct Bearer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table like { ca_file = \"…\" }")]
+#[expect(clippy::struct_field_names, reason = "the names are the file's")]
 pub(super) struct Tls {
     pub(super) ca_file: Maybe<String>,
     pub(super) cert_file: Maybe<String>,

@@ -147,7 +147,7 @@ fn retry(reader: &Reader<'_>, typed: Option<&Spanned<raw::Retry>>) -> Result<Ret
             RetryPolicyError::Initial => raw.initial.as_ref().map(Spanned::span),
             RetryPolicyError::Multiplier => raw.multiplier.as_ref().map(Spanned::span),
         };
-        reader.invalid(&key.unwrap_or_else(|| span.clone()), error.to_string())
+        reader.invalid(&key.unwrap_or_else(|| span.clone()), error)
     })?;
     Ok((policy, (initial, max, multiplier)))
 }

@@ -1,6 +1,7 @@
 //! The text of a config, for pointing into it.
 
 use super::{ConfigError, Location};
+use std::fmt;
 use std::ops::Range;
 use std::path::Path;
 
@@ -18,6 +19,10 @@ const LEAD: usize = 40;
 
 impl Source<'_> {
     /// The place of a span of bytes, with its excerpt.
+    #[expect(
+        clippy::unnecessary_box_returns,
+        reason = "it goes into an error, which must stay small"
+    )]
     pub(super) fn at(&self, span: &Range<usize>) -> Box<Location> {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.floor_char_boundary(span.end.max(start));
@@ -41,8 +46,8 @@ impl Source<'_> {
     }
 
     /// A value that does not make sense.
-    pub(super) fn invalid(&self, span: &Range<usize>, message: impl Into<String>) -> ConfigError {
-        ConfigError::Invalid { at: self.at(span), message: printable(&message.into()) }
+    pub(super) fn invalid(&self, span: &Range<usize>, message: impl fmt::Display) -> ConfigError {
+        ConfigError::Invalid { at: self.at(span), message: printable(&message.to_string()) }
     }
 
     /// True below a header like `[gateway.basic]`, where a misspelt key may be followed by a password.

@@ -3,6 +3,7 @@
 use super::checks::{Reader, resolve};
 use super::model::{Config, Strategies, StrategyFile};
 use super::{ConfigError, raw};
+use crate::strategy::PythonVersion;
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
 use std::io;
@@ -23,13 +24,11 @@ pub(super) fn strategies(
     if raw.include.is_empty() {
         return Err(ConfigError::NoStrategies { path: reader.source.path.to_owned() });
     }
-    let python = match &raw.python {
-        Some(typed) => typed
-            .get_ref()
-            .parse()
-            .map_err(|message: String| reader.invalid(&typed.span(), message))?,
-        None => "3.13".parse().map_err(|message: String| reader.invalid(&(0..0), message))?,
-    };
+    let (python, at) = raw
+        .python
+        .as_ref()
+        .map_or_else(|| ("3.13", 0..0), |typed| (typed.get_ref().as_str(), typed.span()));
+    let python = python.parse::<PythonVersion>().map_err(|error| reader.invalid(&at, error))?;
     Ok(Strategies {
         include: patterns(reader, "include", &raw.include)?,
         exclude: patterns(reader, "exclude", &raw.exclude)?,
@@ -81,15 +80,18 @@ impl Config {
         files.retain(|file| {
             !excluded.iter().any(|pattern| pattern.matches_path_with(&file.path, OPTIONS))
         });
+        let mut files: Vec<StrategyFile> = files.into_iter().collect();
         // The same file by another way, through a link or `..`, is still one strategy.
+        files.sort_by_cached_key(|file| (has_parent(&file.path), file.name.clone()));
         let mut seen = BTreeSet::new();
         files.retain(|file| {
             seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()))
         });
+        files.sort();
         if files.is_empty() {
             return Err(ConfigError::AllExcluded { path: self.path.clone() });
         }
-        Ok(files.into_iter().collect())
+        Ok(files)
     }
 
     fn matches(&self, pattern: &str) -> Result<BTreeSet<StrategyFile>, ConfigError> {
@@ -133,4 +135,8 @@ impl Config {
         let base = Pattern::escape(&self.base.to_string_lossy());
         resolve(Path::new(&base), pattern).to_string_lossy().into_owned()
     }
+}
+
+fn has_parent(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }

@@ -64,7 +64,7 @@ fn each_key_without_a_default_parses_when_it_is_uncommented() {
         ("client-key", key),
     ];
     for (name, text) in files {
-        std::fs::write(folder.path().join(name), text).unwrap();
+        super::write(&folder.path().join(name), text.as_bytes());
     }
     let plain = parse(EXAMPLE, &environment);
     let mut keys = Vec::new();

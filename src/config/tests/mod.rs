@@ -7,6 +7,7 @@ mod credentials;
 mod errors;
 mod example;
 mod fuzz;
+mod ranges;
 mod strategies;
 mod values;
 
@@ -32,6 +33,25 @@ fn complaint(text: &str) -> String {
         Ok(config) => panic!("accepted:\n{config}"),
         Err(error) => error.to_string(),
     }
+}
+
+/// The first line of what is said, without the file's name.
+fn first_line(text: &str) -> String {
+    let complaint = complaint(text);
+    let line = complaint.lines().next().unwrap_or_default();
+    line.strip_prefix("agent.toml:").unwrap_or_else(|| panic!("no place: {line}")).to_owned()
+}
+
+/// Checks pairs of a text and the first line of what is said about it.
+fn assert_said(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        assert_eq!(first_line(text), *expected, "about:\n{text}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a fixture needs no careful replacing")]
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).unwrap();
 }
 
 /// Two configs are equal if they print and debug alike.
