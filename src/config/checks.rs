@@ -65,6 +65,22 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Labels are bounded by the config, and so the config is.
+    pub(super) fn count<T>(
+        &self,
+        table: &str,
+        typed: &[Spanned<T>],
+        most: usize,
+    ) -> Result<(), ConfigError> {
+        match typed.get(most) {
+            None => Ok(()),
+            Some(extra) => {
+                let message = format!("more than {most} {table}");
+                Err(self.invalid(&extra.span(), message))
+            }
+        }
+    }
+
     /// A duration of at least `least`.
     pub(super) fn duration(
         &self,

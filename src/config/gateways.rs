@@ -26,6 +26,7 @@ pub const RESERVED_LABELS: [&str; 11] = [
 ];
 
 const TABLE: &str = "[[gateway]]";
+const MOST: usize = 32;
 const FORMATS: [(&str, Format); 2] = [("protobuf", Format::Protobuf), ("text", Format::Text)];
 const COMPRESSIONS: [(&str, Compression); 2] =
     [("none", Compression::None), ("gzip", Compression::Gzip)];
@@ -51,6 +52,7 @@ pub(super) fn gateways(
     // The job is checked even where there is no gateway: `check` should not find it out later.
     GroupingKey::new(job, &[], &RESERVED_LABELS)
         .map_err(|error| reader.invalid(&job_at.unwrap_or_default(), error))?;
+    reader.count(TABLE, tables, MOST)?;
     let (mut gateways, mut all_typed): (Vec<Gateway>, Vec<Typed>) = (Vec::new(), Vec::new());
     for table in tables {
         let (gateway, typed) = gateway(reader, job, table)?;

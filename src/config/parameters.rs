@@ -9,6 +9,7 @@ use crate::units::{Decimal, Kind, Number};
 use toml::Spanned;
 
 const TABLE: &str = "[[parameter]]";
+const MOST: usize = 1000;
 
 /// What is mutated where no `[[parameter]]` says otherwise.
 const DEFAULTS: [(&str, Number, Number); 4] = [
@@ -44,6 +45,7 @@ pub(super) fn parameters(
             .map(|default| parameter(reader, &default_table(default)))
             .collect();
     }
+    reader.count(TABLE, typed, MOST)?;
     let mut parameters: Vec<Parameter> = Vec::new();
     for table in typed {
         let parameter = parameter(reader, table)?;

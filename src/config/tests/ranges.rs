@@ -201,3 +201,15 @@ fn gateways_are_checked() {
         "3:10: `format` cannot be `txt`; did you mean `text`? (known: `protobuf`, `text`)"
     );
 }
+
+#[test]
+fn there_are_no_more_tables_than_anyone_types() {
+    let many = |header: &str, keys: &str, count: usize| {
+        let table = |n: usize| format!("{header}\n{}\n", keys.replace('#', &n.to_string()));
+        (0..count).map(table).collect::<String>()
+    };
+    let gateways = many("[[gateway]]", "url = \"http://h#\"", 33);
+    assert_eq!(first_line(&gateways), "65:1: more than 32 [[gateway]]");
+    let parameters = many("[[parameter]]", "name = \"p#\"\nmin = 1\nmax = 2", 1001);
+    assert_eq!(first_line(&parameters), "4001:1: more than 1000 [[parameter]]");
+}
