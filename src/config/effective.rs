@@ -1,0 +1,194 @@
+//! The config in force, written as TOML: every key, secrets only by the names of their files.
+
+use super::model::{Config, Parameter};
+use super::parameters::rule_word;
+use super::quantity::{duration_text, size_text};
+use crate::units::{Digest, Kind};
+use std::fmt::{self, Write as _};
+use std::path::Path;
+
+impl Config {
+    /// The config in force as TOML that reads back as the same config.
+    ///
+    /// Relative paths stay relative to the config's folder, so that the text does not depend on
+    /// where that is. Passwords, tokens and keys are not in it; only the names of their files are.
+    pub fn to_toml(&self) -> String {
+        let mut text = Text::default();
+        text.key("data_dir", self.file(&self.data_dir));
+        self.write_batch(&mut text);
+        self.write_strategies(&mut text);
+        for parameter in &self.parameters {
+            write_parameter(&mut text, parameter);
+        }
+        text.table("[output]");
+        text.key("dir", self.file(&self.output.dir));
+        text.key("keep", self.output.keep);
+        text.table("[metrics]");
+        if let Some(textfile) = &self.metrics.textfile {
+            text.key("textfile", self.file(textfile));
+        }
+        text.key("buckets", format_args!("{:?}", self.metrics.buckets));
+        self.write_gateways(&mut text);
+        self.write_push(&mut text);
+        self.write_audit(&mut text);
+        text.0
+    }
+
+    /// The digest of the config in force, without secrets.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.to_toml().as_bytes())
+    }
+
+    fn write_batch(&self, text: &mut Text) {
+        let batch = &self.batch;
+        text.table("[batch]");
+        text.key("job", quoted(&batch.job));
+        text.key("rounds", batch.rounds);
+        text.key("mutations_per_round", batch.mutations_per_round);
+        if let Some(seed) = batch.seed {
+            text.key("seed", seed);
+        }
+        let deadline = batch.deadline.map_or_else(|| "none".to_owned(), duration_text);
+        text.key("deadline", quoted(&deadline));
+        text.key("workers", batch.workers);
+        text.key("shutdown_timeout", quoted(&duration_text(batch.shutdown_timeout)));
+    }
+
+    fn write_strategies(&self, text: &mut Text) {
+        text.table("[strategies]");
+        text.key("include", quoted_list(&self.strategies.include));
+        text.key("exclude", quoted_list(&self.strategies.exclude));
+        text.key("python", quoted(&self.strategies.python.to_string()));
+    }
+
+    fn write_gateways(&self, text: &mut Text) {
+        for gateway in &self.typed_gateways {
+            text.table("[[gateway]]");
+            text.key("url", quoted(&gateway.url));
+            text.key("name", quoted(&gateway.name));
+            let labels = gateway.labels.iter().map(|(label, value)| (key(label), value));
+            text.key("grouping", inline(labels));
+            text.key("format", quoted(gateway.format));
+            text.key("compression", quoted(gateway.compression));
+            let tables =
+                [("basic", &gateway.basic), ("bearer", &gateway.bearer), ("tls", &gateway.tls)];
+            for (key, words) in tables {
+                if !words.is_empty() {
+                    text.key(key, inline(words.iter().map(|(key, value)| (*key, value))));
+                }
+            }
+        }
+    }
+
+    fn write_push(&self, text: &mut Text) {
+        let (initial, max, multiplier) = self.push.retry_numbers;
+        text.table("[push]");
+        text.key("interval", quoted(&duration_text(self.push.interval)));
+        text.key("attempt_timeout", quoted(&duration_text(self.push.attempt_timeout)));
+        text.key("deadline", quoted(&duration_text(self.push.deadline)));
+        let (initial, max) = (quoted(&duration_text(initial)), quoted(&duration_text(max)));
+        let retry = format!("{{ initial = {initial}, max = {max}, multiplier = {multiplier:?} }}");
+        text.key("retry", retry);
+    }
+
+    fn write_audit(&self, text: &mut Text) {
+        let retention = &self.audit.retention;
+        text.table("[audit]");
+        text.key("dir", self.file(&self.audit.dir));
+        text.key("buffer", self.audit.buffer);
+        text.key("flush_interval", quoted(&duration_text(self.audit.flush_interval)));
+        let (age, bytes) =
+            (quoted(&duration_text(retention.age)), quoted(&size_text(retention.bytes)));
+        let batches = retention.batches;
+        text.key("retention", format!("{{ batches = {batches}, age = {age}, bytes = {bytes} }}"));
+        text.key("compress", self.audit.compress);
+    }
+
+    /// A path as it would be typed.
+    fn file(&self, path: &Path) -> String {
+        let typed = path.strip_prefix(&self.base).unwrap_or(path);
+        let typed = if typed.as_os_str().is_empty() { Path::new(".") } else { typed };
+        quoted(&typed.to_string_lossy())
+    }
+}
+
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_toml())
+    }
+}
+
+fn write_parameter(text: &mut Text, parameter: &Parameter) {
+    let (grid, mutator) = (parameter.grid, &parameter.mutator);
+    text.table("[[parameter]]");
+    text.key("name", quoted(&parameter.name));
+    text.key("target", quoted(&parameter.typed_target));
+    text.key(
+        "type",
+        match grid.kind {
+            Kind::Float => "\"float\"",
+            Kind::Int => "\"int\"",
+        },
+    );
+    text.key("min", grid.min);
+    text.key("max", grid.max);
+    text.key("step", grid.step);
+    text.key("operator", quoted(mutator.operator().as_str()));
+    if let Some(sigma) = mutator.sigma() {
+        text.key("sigma", format_args!("{sigma:?}"));
+    }
+    text.key("bounds", quoted(rule_word(mutator.rule())));
+    text.key("weight", format_args!("{:?}", parameter.weight));
+    if let Some(occurrence) = parameter.occurrence {
+        text.key("occurrence", occurrence);
+    }
+}
+
+/// TOML in the making.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn table(&mut self, header: &str) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "\n{header}\n");
+    }
+
+    fn key(&mut self, key: &str, value: impl fmt::Display) {
+        let _ = writeln!(self.0, "{key} = {value}");
+    }
+}
+
+/// A key, quoted where it must be.
+fn key(text: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if !text.is_empty() && text.chars().all(bare) { text.to_owned() } else { quoted(text) }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn quoted_list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn inline<'a, K: fmt::Display>(entries: impl Iterator<Item = (K, &'a String)>) -> String {
+    let entries: Vec<String> =
+        entries.map(|(key, value)| format!("{key} = {}", quoted(value))).collect();
+    if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+}

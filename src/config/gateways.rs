@@ -1,0 +1,263 @@
+//! `[[gateway]]`: where the metrics go, and who we say we are.
+
+use super::checks::Reader;
+use super::{ConfigError, credentials, raw};
+use crate::gateway::{Compression, Credentials, Format, Gateway, GroupingKey, Tls};
+use crate::units::Secret;
+use reqwest::Url;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::ops::Range;
+use toml::Spanned;
+
+/// Label names that our metrics use; a grouping label of that name would overwrite theirs.
+pub const RESERVED_LABELS: [&str; 11] = [
+    "parameter",
+    "operator",
+    "outcome",
+    "variant",
+    "strategy",
+    "gateway",
+    "result",
+    "version",
+    "revision",
+    "state",
+    "status",
+];
+
+const TABLE: &str = "[[gateway]]";
+const MOST: usize = 32;
+const FORMATS: [(&str, Format); 2] = [("protobuf", Format::Protobuf), ("text", Format::Text)];
+const COMPRESSIONS: [(&str, Compression); 2] =
+    [("none", Compression::None), ("gzip", Compression::Gzip)];
+
+/// A gateway in the words of the file, for printing: secrets by the names of their files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Typed {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) format: &'static str,
+    pub(super) compression: &'static str,
+    pub(super) basic: Vec<(&'static str, String)>,
+    pub(super) bearer: Vec<(&'static str, String)>,
+    pub(super) tls: Vec<(&'static str, String)>,
+}
+
+pub(super) fn gateways(
+    reader: &mut Reader<'_>,
+    (job, job_at): (&str, Option<Range<usize>>),
+    tables: &[Spanned<raw::Gateway>],
+) -> Result<(Vec<Gateway>, Vec<Typed>), ConfigError> {
+    // The job is checked even where there is no gateway: `check` should not find it out later.
+    GroupingKey::new(job, &[], &RESERVED_LABELS)
+        .map_err(|error| reader.invalid(&job_at.unwrap_or_default(), error))?;
+    reader.count(TABLE, tables, MOST)?;
+    let (mut gateways, mut all_typed): (Vec<Gateway>, Vec<Typed>) = (Vec::new(), Vec::new());
+    for table in tables {
+        let (gateway, typed) = gateway(reader, job, table)?;
+        if all_typed.iter().any(|other| other.name == typed.name) {
+            let raw = table.get_ref();
+            let at =
+                raw.name.as_ref().or(raw.url.as_ref()).map_or_else(|| table.span(), Spanned::span);
+            let message = format!(
+                "a gateway `{}` is already there; give this one another `name`",
+                typed.name
+            );
+            return Err(reader.invalid(&at, message));
+        }
+        gateways.push(gateway);
+        all_typed.push(typed);
+    }
+    Ok((gateways, all_typed))
+}
+
+fn gateway(
+    reader: &mut Reader<'_>,
+    job: &str,
+    table: &Spanned<raw::Gateway>,
+) -> Result<(Gateway, Typed), ConfigError> {
+    let raw = table.get_ref();
+    let typed_url = reader.required((TABLE, &table.span()), "url", raw.url.as_ref())?;
+    let url = base_url(typed_url.get_ref())
+        .map_err(|message| reader.invalid(&typed_url.span(), message))?;
+    let name = match &raw.name {
+        Some(typed) => reader.name("name", typed)?,
+        None => host_and_port(&url),
+    };
+    let (grouping, labels) = grouping(reader, job, raw.grouping.as_ref(), &typed_url.span())?;
+    let format = reader.choice("format", raw.format.as_ref(), &FORMATS)?.unwrap_or_default();
+    let compression =
+        reader.choice("compression", raw.compression.as_ref(), &COMPRESSIONS)?.unwrap_or_default();
+    let (credentials, basic, bearer) = who(reader, raw)?;
+    if credentials != Credentials::None && url.scheme() == "http" && !is_loopback(&url) {
+        reader.warn(format!(
+            "gateway `{name}`: credentials go over plain http, readable on the way; use https"
+        ));
+    }
+    let (tls, typed_tls) = tls(reader, raw, &url)?;
+    let typed = Typed {
+        name: name.clone(),
+        url: url.as_str().trim_end_matches('/').to_owned(),
+        labels,
+        format: word(&FORMATS, format),
+        compression: word(&COMPRESSIONS, compression),
+        basic,
+        bearer,
+        tls: typed_tls,
+    };
+    Ok((Gateway { name, url, grouping, format, compression, credentials, tls }, typed))
+}
+
+/// Checks a gateway's base URL. The messages never repeat it, for it may hold a password.
+fn base_url(text: &str) -> Result<Url, String> {
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err("`url` must not hold spaces or control characters".to_owned());
+    }
+    let scheme_fits = text.starts_with("http://") || text.starts_with("https://");
+    if !scheme_fits {
+        return Err("`url` must begin with http:// or https://".to_owned());
+    }
+    let url = Url::parse(text).map_err(|error| format!("`url` is no URL: {error}"))?;
+    let problem = if !url.username().is_empty() || url.password().is_some() {
+        "holds a user or password; use `basic = { user = \"…\", password_file = \"…\" }`"
+    } else if url.host_str().is_none_or(str::is_empty) {
+        "has no host"
+    } else if url.query().is_some() || url.fragment().is_some() {
+        "must not have a query or fragment"
+    } else if url.path().contains("//") || url.path().to_ascii_lowercase().contains("%2f") {
+        "must not have an empty part (`//`) or an encoded slash (`%2F`) in its path"
+    } else if url.path().contains("/metrics/job") {
+        "is the gateway's base: leave out /metrics/job…, which `job` and `grouping` make"
+    } else {
+        return Ok(url);
+    };
+    Err(format!("`url` {problem}"))
+}
+
+fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+type Labels = Vec<(String, String)>;
+
+fn grouping(
+    reader: &Reader<'_>,
+    job: &str,
+    typed: Option<&Spanned<BTreeMap<Spanned<String>, Spanned<String>>>>,
+    fallback: &Range<usize>,
+) -> Result<(GroupingKey, Labels), ConfigError> {
+    let Some(typed) = typed else {
+        let labels = vec![("instance".to_owned(), reader.environment.host_name.clone())];
+        let key = GroupingKey::new(job, &labels, &RESERVED_LABELS).map_err(|error| {
+            let message = format!("the host's name as label `instance`: {error}; give `grouping`");
+            reader.invalid(fallback, message)
+        })?;
+        return Ok((key, labels));
+    };
+    // In the order of the file; the map has sorted them by name.
+    let mut entries: Vec<_> = typed.get_ref().iter().collect();
+    entries.sort_by_key(|(label, _)| label.span().start);
+    let mut labels = Labels::new();
+    for (label, value) in entries {
+        let alone = (label.get_ref().clone(), value.get_ref().clone());
+        GroupingKey::new(job, std::slice::from_ref(&alone), &RESERVED_LABELS)
+            .map_err(|error| reader.invalid(&label.span(), error))?;
+        labels.push(alone);
+    }
+    let key = GroupingKey::new(job, &labels, &RESERVED_LABELS)
+        .map_err(|error| reader.invalid(&typed.span(), error))?;
+    Ok((key, labels))
+}
+
+type Words = Vec<(&'static str, String)>;
+
+fn who(
+    reader: &mut Reader<'_>,
+    raw: &raw::Gateway,
+) -> Result<(Credentials, Words, Words), ConfigError> {
+    match (&raw.basic, &raw.bearer) {
+        (None, None) => Ok((Credentials::None, Words::new(), Words::new())),
+        (Some(_), Some(bearer)) => {
+            Err(reader.invalid(&bearer.span(), "`basic` and `bearer` exclude each other"))
+        }
+        (Some(basic), None) => {
+            let (credentials, words) = basic_credentials(reader, basic)?;
+            Ok((credentials, words, Words::new()))
+        }
+        (None, Some(bearer)) => {
+            let table = ("`bearer`", &bearer.span());
+            let file =
+                reader.required(table, "token_file", bearer.get_ref().token_file.as_ref())?;
+            let token = credentials::token(reader, file)?;
+            let words = vec![("token_file", file.get_ref().clone())];
+            Ok((Credentials::Bearer { token }, Words::new(), words))
+        }
+    }
+}
+
+fn basic_credentials(
+    reader: &mut Reader<'_>,
+    basic: &Spanned<raw::Basic>,
+) -> Result<(Credentials, Words), ConfigError> {
+    let table = ("`basic`", &basic.span());
+    let typed_user = reader.required(table, "user", basic.get_ref().user.as_ref())?;
+    let user = reader.name("user", typed_user)?;
+    if user.contains(':') {
+        // RFC 7617, section 2: the first colon ends the user's name.
+        return Err(reader.invalid(&typed_user.span(), "`user` must not hold a colon"));
+    }
+    let file = reader.required(table, "password_file", basic.get_ref().password_file.as_ref())?;
+    let password = credentials::password(reader, file)?;
+    let words = vec![("user", user.clone()), ("password_file", file.get_ref().clone())];
+    Ok((Credentials::Basic { user, password }, words))
+}
+
+fn tls(
+    reader: &mut Reader<'_>,
+    raw: &raw::Gateway,
+    url: &Url,
+) -> Result<(Tls, Words), ConfigError> {
+    let Some(typed) = &raw.tls else { return Ok((Tls::default(), Words::new())) };
+    let files = typed.get_ref();
+    if url.scheme() != "https" {
+        return Err(reader.invalid(&typed.span(), "`tls` does nothing for a `url` with http://"));
+    }
+    let ca = files.ca_file.as_ref();
+    let ca =
+        ca.map(|file| credentials::certificates(reader, "CA certificate", file)).transpose()?;
+    let identity = match (&files.cert_file, &files.key_file) {
+        (None, None) => None,
+        (Some(cert), Some(key)) => {
+            let chain = credentials::certificates(reader, "client certificate", cert)?;
+            let key = credentials::private_key(reader, key)?;
+            Some(Secret::new(format!("{}\n{key}", chain.trim_end())))
+        }
+        (Some(file), None) => {
+            return Err(reader.invalid(&file.span(), "`cert_file` needs `key_file` beside it"));
+        }
+        (None, Some(file)) => {
+            return Err(reader.invalid(&file.span(), "`key_file` needs `cert_file` beside it"));
+        }
+    };
+    let keys = [
+        ("ca_file", &files.ca_file),
+        ("cert_file", &files.cert_file),
+        ("key_file", &files.key_file),
+    ];
+    let words = keys
+        .into_iter()
+        .filter_map(|(key, file)| Some((key, file.as_ref()?.get_ref().clone())))
+        .collect();
+    Ok((Tls { ca: ca.map(String::into_bytes), identity }, words))
+}
+
+fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], meaning: T) -> &'static str {
+    words.iter().find(|(_, other)| *other == meaning).map_or("", |(word, _)| word)
+}

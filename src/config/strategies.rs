@@ -1,0 +1,142 @@
+//! `[strategies]`: which files are meant, and finding them.
+
+use super::checks::{Reader, resolve};
+use super::model::{Config, Strategies, StrategyFile};
+use super::{ConfigError, raw};
+use crate::strategy::PythonVersion;
+use glob::{MatchOptions, Pattern};
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use toml::Spanned;
+
+/// A `*` stays within its folder and passes over hidden files, as in a shell.
+const OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+pub(super) fn strategies(
+    reader: &Reader<'_>,
+    raw: &raw::Strategies,
+) -> Result<Strategies, ConfigError> {
+    if raw.include.is_empty() {
+        return Err(ConfigError::NoStrategies { path: reader.source.path.to_owned() });
+    }
+    let (python, at) = raw
+        .python
+        .as_ref()
+        .map_or_else(|| ("3.13", 0..0), |typed| (typed.get_ref().as_str(), typed.span()));
+    let python = python.parse::<PythonVersion>().map_err(|error| reader.invalid(&at, error))?;
+    Ok(Strategies {
+        include: patterns(reader, "include", &raw.include)?,
+        exclude: patterns(reader, "exclude", &raw.exclude)?,
+        python,
+    })
+}
+
+fn patterns(
+    reader: &Reader<'_>,
+    key: &str,
+    typed: &[Spanned<String>],
+) -> Result<Vec<String>, ConfigError> {
+    let check = |pattern: &Spanned<String>| {
+        reader.given_path(key, pattern)?;
+        Pattern::new(pattern.get_ref()).map_err(|error| {
+            let message = format!("`{}` is no pattern: {}", pattern.get_ref(), error.msg);
+            reader.invalid(&pattern.span(), message)
+        })?;
+        Ok(pattern.get_ref().clone())
+    };
+    typed.iter().map(check).collect()
+}
+
+impl Config {
+    /// The strategies' files as they are now: what `include` finds without what `exclude` matches,
+    /// each file once, sorted by name.
+    ///
+    /// A pattern of `include` that finds nothing is an error, because it is more likely a slip than
+    /// a wish. Folders are passed over; links to files are followed.
+    pub fn strategy_files(&self) -> Result<Vec<StrategyFile>, ConfigError> {
+        let mut files = BTreeSet::new();
+        for pattern in &self.strategies.include {
+            let found = self.matches(pattern)?;
+            if found.is_empty() {
+                return Err(ConfigError::NoMatch {
+                    path: self.path.clone(),
+                    pattern: pattern.clone(),
+                    base: self.base.clone(),
+                });
+            }
+            files.extend(found);
+        }
+        let excluded: Vec<Pattern> = self
+            .strategies
+            .exclude
+            .iter()
+            .filter_map(|pattern| Pattern::new(&self.full_pattern(pattern)).ok())
+            .collect();
+        files.retain(|file| {
+            !excluded.iter().any(|pattern| pattern.matches_path_with(&file.path, OPTIONS))
+        });
+        let mut files: Vec<StrategyFile> = files.into_iter().collect();
+        // The same file by another way, through a link or `..`, is still one strategy.
+        files.sort_by_cached_key(|file| (has_parent(&file.path), file.name.clone()));
+        let mut seen = BTreeSet::new();
+        files.retain(|file| {
+            seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()))
+        });
+        files.sort();
+        if files.is_empty() {
+            return Err(ConfigError::AllExcluded { path: self.path.clone() });
+        }
+        Ok(files)
+    }
+
+    fn matches(&self, pattern: &str) -> Result<BTreeSet<StrategyFile>, ConfigError> {
+        let unreadable = |file: &Path, os: io::Error| ConfigError::UnreadableMatch {
+            path: self.path.clone(),
+            pattern: pattern.to_owned(),
+            file: file.to_owned(),
+            os,
+        };
+        // The pattern was checked when the config was read; an escaped folder in front changes nothing.
+        let found = glob::glob_with(&self.full_pattern(pattern), OPTIONS)
+            .map_err(|error| unreadable(Path::new(pattern), io::Error::other(error.msg)))?;
+        let mut files = BTreeSet::new();
+        for path in found {
+            let path = path.map_err(|error| {
+                let file = error.path().to_owned();
+                unreadable(&file, io::Error::from(error))
+            })?;
+            let path: PathBuf =
+                path.components().filter(|part| *part != Component::CurDir).collect();
+            let metadata = path.metadata().map_err(|os| unreadable(&path, os))?;
+            if metadata.is_file() {
+                files.insert(StrategyFile { name: self.strategy_name(&path)?, path });
+            }
+        }
+        Ok(files)
+    }
+
+    fn strategy_name(&self, path: &Path) -> Result<String, ConfigError> {
+        let name = path.strip_prefix(&self.base).unwrap_or(path);
+        let printable = name.to_str().filter(|name| !name.chars().any(char::is_control));
+        printable.map(ToOwned::to_owned).ok_or_else(|| ConfigError::UnprintableMatch {
+            path: self.path.clone(),
+            name: name.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// `pattern` below the config's folder, whose own name is no pattern.
+    fn full_pattern(&self, pattern: &str) -> String {
+        let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+        let base = Pattern::escape(&self.base.to_string_lossy());
+        resolve(Path::new(&base), pattern).to_string_lossy().into_owned()
+    }
+}
+
+fn has_parent(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
+}
