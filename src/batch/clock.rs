@@ -1,4 +1,4 @@
-//! The only place where the time of day is read.
+//! The only place where the time of day and the system's random numbers are read.
 
 use crate::units::Timestamp;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +12,13 @@ pub fn now() -> Timestamp {
         Ok(after) => micros(after),
         Err(before) => -micros(before.duration()),
     })
+}
+
+/// A random number from the operating system: a seed, or the suffix of an id.
+pub fn random() -> u64 {
+    use rand::TryRng as _;
+    // Linux has always some. Without, the clock still tells batches apart.
+    rand::rngs::SysRng.try_next_u64().unwrap_or_else(|_| now().micros().unsigned_abs())
 }
 
 /// Times of day from a clock that nobody sets: one reading of the day, then the monotonic clock.

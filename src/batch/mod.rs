@@ -18,7 +18,7 @@ mod run;
 mod shutdown;
 
 pub use candidates::Candidates;
-pub use clock::{Clock, now};
+pub use clock::{Clock, now, random};
 pub use plan::{BatchPlan, PlannedStrategy, Target};
 pub use progress::{Progress, StderrBesideBar};
 pub use publisher::{PushLog};

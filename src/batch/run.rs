@@ -73,7 +73,7 @@ pub fn run(config: &Config, plan: &BatchPlan, clients: Vec<Client>) -> Result<Ba
     let runtime = runtime()?;
     let shutdown = Shutdown::listen(runtime.handle(), config.batch.shutdown_timeout)?;
     let mut data = open(config)?;
-    let id = BatchId::next(clock.started(), rand::random(), data.newest.as_ref());
+    let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
     let batch = Batch { config, plan, clock, id, clients: Arc::new(clients) };
 
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
@@ -99,7 +99,7 @@ pub fn run(config: &Config, plan: &BatchPlan, clients: Vec<Client>) -> Result<Ba
     } else {
         config.push.attempt_timeout + Duration::from_secs(1)
     };
-    let pushes = publisher.finish(&runtime, patience);
+    let pushes = publisher.finish(runtime.handle(), patience);
     let mut end = batch.close(&mut data, manifest, recorder, ended, pushes);
 
     let stop = shutdown.asked().map(|_| config.batch.shutdown_timeout / 3);
@@ -120,6 +120,11 @@ pub fn run(config: &Config, plan: &BatchPlan, clients: Vec<Client>) -> Result<Ba
         batch.tidy(&data);
     }
     Ok(end)
+}
+
+/// For the id: the upper half of a random number.
+fn suffix() -> u32 {
+    u32::try_from(super::random() >> 32).unwrap_or(0)
 }
 
 /// Threads for pushes and signals; mutations stay off them.

@@ -32,7 +32,7 @@ pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<
     config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
     config.batch.mutations_per_round = args.mutations.unwrap_or(config.batch.mutations_per_round);
     config.batch.seed = args.seed.or(config.batch.seed);
-    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or_else(rand::random))?;
+    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or_else(batch::random))?;
     if args.dry_run {
         return dry_run(&config, &plan, out);
     }
