@@ -220,6 +220,13 @@ mod tests {
     }
 
     #[test]
+    fn a_source_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync + Clone>() {}
+        shared::<Source>();
+        shared::<crate::strategy::Site>();
+    }
+
+    #[test]
     fn a_syntax_error_has_line_column_and_message() {
         let error = Source::parse("x = 1\ny = = 2\n".into(), PythonVersion::default()).unwrap_err();
         assert_eq!((error.line(), error.column()), (2, 5));

@@ -29,7 +29,7 @@ fn value() -> impl Strategy<Value = Decimal> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn what_is_rendered_reads_back_as_exactly_the_value(literal in literal(), value in value()) {

@@ -55,7 +55,7 @@ fn a_selector_means_what_its_last_steps_say() {
         ("S.roi[\"60\"]", "ambiguous [10, 15]"),
         ("self.roi[\"60\"]", "15:26 0.4"),
         ("self.risk.x", "16:28 11"),
-        ("risk[\"x\"]", "ambiguous [16, 23]"),
+        ("risk[\"x\"]", "16:28 11"),
         ("S.risk[\"x\"]", "16:28 11"),
         ("deep[\"x\"]", "16:43 12"),
         ("risk['deep'].x", "16:43 12"),
