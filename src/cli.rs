@@ -87,7 +87,8 @@ impl Cli {
         let other = if self.verbose > 1 { LevelFilter::DEBUG } else { LevelFilter::WARN };
         let filter = Targets::new().with_target("mutation_agent", level).with_default(other);
         let registry = tracing_subscriber::registry().with(filter);
-        let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(|| StderrBesideBar);
+        let layer =
+            tracing_subscriber::fmt::layer().with_target(false).with_writer(|| StderrBesideBar);
         match self.log_format {
             LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),
             LogFormat::Auto if environment("JOURNAL_STREAM") => {
@@ -134,7 +135,10 @@ fn say(failure: Failure) -> Exit {
 }
 
 fn environment(name: &str) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "how output looks is for the command line to know")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how output looks is for the command line to know"
+    )]
     let value = std::env::var_os(name);
     value.is_some_and(|value| !value.is_empty())
 }

@@ -89,24 +89,28 @@ pub(super) fn number(value: Decimal, kind: Kind) -> Number {
     }
 }
 
-/// Whether Python reads `literal` as exactly `value`. Sign and digits are all that it can hold, so
-/// this decides for the whole file; what gets written is parsed as a whole all the same.
-fn reads_as(literal: &str, value: Decimal, kind: Kind) -> bool {
-    let mut digits = [0_u8; 64];
+/// Whether Python reads the rendered piece, sign and number, as exactly `value`. Nothing else of
+/// the file changes, so this decides for all of it; what gets written is parsed whole as well.
+fn reads_as(piece: &str, value: Decimal, kind: Kind) -> bool {
+    // Between a sign and its number a strategy may have blanks and parentheses.
+    let number = piece.trim_start_matches(['-', '+', ' ', '\t', '(']);
+    let mut digits = [0_u8; 80];
     let mut length = 0;
-    for byte in literal.bytes().filter(|byte| !matches!(byte, b'_' | b' ' | b'\t')) {
+    for byte in number.bytes().filter(|byte| *byte != b'_') {
         let Some(place) = digits.get_mut(length) else { return false };
         *place = byte;
         length += 1;
     }
     let Ok(text) = std::str::from_utf8(&digits[..length]) else { return false };
-    // The sign stands outside of the literal, or in front of it.
+    let negative = piece.starts_with('-');
     match kind {
-        Kind::Int => text.parse::<i64>().is_ok_and(|read| {
-            value.to_int().is_some_and(|value| read.unsigned_abs() == value.unsigned_abs())
-        }),
+        Kind::Int => {
+            let read = text.parse::<i64>().map(|read| if negative { -read } else { read });
+            read.ok() == value.to_int()
+        }
         Kind::Float => {
-            text.parse::<f64>().is_ok_and(|read| read.abs().to_bits() == value.to_f64().abs().to_bits())
+            let read = text.parse::<f64>().map(|read| if negative { -read } else { read });
+            read.is_ok_and(|read| read.to_bits() == value.to_f64().to_bits())
         }
     }
 }

@@ -21,7 +21,7 @@ pub use candidates::Candidates;
 pub use clock::{Clock, now, random};
 pub use plan::{BatchPlan, PlannedStrategy, Target};
 pub use progress::{Progress, StderrBesideBar};
-pub use publisher::{PushLog};
+pub use publisher::PushLog;
 pub use run::{BatchEnd, BatchError, Delivered, deliver_totals, run};
 pub(crate) use run::{open, runtime};
 pub use shutdown::{Shutdown, Signal};

@@ -5,6 +5,7 @@ use crate::mutation::{Mutator, Operator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
 use crate::units::{Digest, Number};
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Longer files are no strategies that somebody wrote.
@@ -153,7 +154,8 @@ fn parse(config: &Config, strategy: &mut PlannedStrategy) -> Result<Source, Unus
 }
 
 fn find(source: &Source, parameter: &Parameter) -> Result<Target, Unusable> {
-    let site = source.site(&parameter.selector, parameter.occurrence)?;
+    let site =
+        source.site(&parameter.selector, parameter.occurrence.and_then(NonZeroUsize::new))?;
     let domain = parameter.mutator.domain();
     let (min, max) = domain.bounds();
     strategy::check(&site, domain.kind(), min, max)?;

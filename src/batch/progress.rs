@@ -18,7 +18,8 @@ impl Progress {
         if !io::stderr().is_terminal() {
             return Self(ProgressBar::hidden());
         }
-        let bar = ProgressBar::with_draw_target(Some(attempts), ProgressDrawTarget::stderr_with_hz(8));
+        let bar =
+            ProgressBar::with_draw_target(Some(attempts), ProgressDrawTarget::stderr_with_hz(8));
         let rate = |state: &ProgressState, text: &mut dyn std::fmt::Write| {
             // Failing to write to a line in memory has no remedy and no consequence.
             let _ = write!(text, "{:.0}/s", state.per_sec());

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 pub type PushLog = BTreeMap<String, Pushes>;
 
 /// Counts what a delivery did.
-pub fn count(log: &mut PushLog, gateway: &str, delivery: &Delivery) {
+pub(super) fn count(log: &mut PushLog, gateway: &str, delivery: &Delivery) {
     let (last, error) = match &delivery.result {
         Ok(()) => (PushResult::Delivered, None),
         Err(why) => {
@@ -72,7 +72,10 @@ impl Publisher {
                 push_once(&clients, &families, attempt_timeout, &results).await;
                 tokio::select! {
                     () = tokio::time::sleep(interval) => asks.store(true, Ordering::Relaxed),
-                    _ = receiver.changed() => receiver.mark_changed(),
+                    changed = receiver.changed() => match changed {
+                        Ok(()) => receiver.mark_changed(),
+                        Err(_) => return,
+                    },
                 }
             }
         });
@@ -110,7 +113,8 @@ async fn push_once(
     log: &Mutex<PushLog>,
 ) {
     let bodies = bodies(clients, families);
-    let targets: Vec<(&Client, &Body)> = bodies.iter().map(|(client, body)| (*client, body)).collect();
+    let targets: Vec<(&Client, &Body)> =
+        bodies.iter().map(|(client, body)| (*client, body)).collect();
     let never = std::future::pending::<()>();
     let deliveries = deliver_all(&targets, Schedule::once(attempt_timeout), never).await;
     let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

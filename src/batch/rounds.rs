@@ -48,7 +48,8 @@ pub(super) fn run_round<B>(
             })
             .collect();
         // A worker that went away has panicked, and the scope passes that on.
-        let made = (0..chunks.len()).map_while(|chunk| receivers[chunk % receivers.len()].recv().ok());
+        let made =
+            (0..chunks.len()).map_while(|chunk| receivers[chunk % receivers.len()].recv().ok());
         for chunk in made {
             chunk.iter().try_for_each(&mut take)?;
         }

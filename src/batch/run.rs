@@ -68,7 +68,11 @@ enum Ended {
 }
 
 /// Runs one batch. An error means that there was none.
-pub fn run(config: &Config, plan: &BatchPlan, clients: Vec<Client>) -> Result<BatchEnd, BatchError> {
+pub fn run(
+    config: &Config,
+    plan: &BatchPlan,
+    clients: Vec<Client>,
+) -> Result<BatchEnd, BatchError> {
     let clock = Clock::start();
     let runtime = runtime()?;
     let shutdown = Shutdown::listen(runtime.handle(), config.batch.shutdown_timeout)?;
@@ -134,8 +138,8 @@ pub(crate) fn runtime() -> std::io::Result<Runtime> {
 
 /// Opens the data folder and says what had to be repaired.
 pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
-    let buckets = Buckets::new(config.metrics.buckets.clone()).unwrap_or_default();
-    let data = DataDir::open(&config.data_dir, &config.audit.dir, &buckets, super::now())?;
+    let buckets = &config.metrics.buckets;
+    let data = DataDir::open(&config.data_dir, &config.audit.dir, buckets, super::now())?;
     for repair in &data.recovered {
         match repair {
             Recovery::Folded { .. } => tracing::info!("{repair}"),
@@ -161,8 +165,7 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     fn buckets(&self) -> Buckets {
-        // The config has checked them.
-        Buckets::new(self.config.metrics.buckets.clone()).unwrap_or_default()
+        self.config.metrics.buckets.clone()
     }
 
     /// What is known before the first mutation; a killed batch is sealed with it.
@@ -487,14 +490,18 @@ pub fn deliver_totals(
     let families = families(config, data.state.totals.clone());
     write_textfile(config, &families);
     let bodies = publisher::bodies(clients, &families);
-    let targets: Vec<(&Client, &Body)> = bodies.iter().map(|(client, body)| (*client, body)).collect();
+    let targets: Vec<(&Client, &Body)> =
+        bodies.iter().map(|(client, body)| (*client, body)).collect();
     let deliveries = runtime.block_on(deliver_all(&targets, schedule, stop));
     let mut log = PushLog::new();
     let mut results = BTreeMap::new();
     for ((client, _), delivery) in targets.iter().zip(&deliveries) {
         let name = client.gateway().name();
         publisher::count(&mut log, name, delivery);
-        results.insert(name.to_owned(), delivery.result.as_ref().map(|&()| ()).map_err(ToString::to_string));
+        results.insert(
+            name.to_owned(),
+            delivery.result.as_ref().map(|&()| ()).map_err(ToString::to_string),
+        );
     }
     publisher::add_to(&mut data.state.totals, &log);
     let all = clients.iter().map(|client| {
@@ -503,7 +510,11 @@ pub fn deliver_totals(
         let result = results.remove(&gateway).unwrap_or_else(unsendable);
         data.state.mark(&gateway, result.clone());
         if let Err(error) = &result {
-            tracing::error!(gateway, error, "undelivered; the next start or `mutation-agent push` delivers");
+            tracing::error!(
+                gateway,
+                error,
+                "undelivered; the next start or `mutation-agent push` delivers"
+            );
         }
         Delivered { gateway, result }
     });

@@ -63,7 +63,10 @@ fn verdict(plan: &BatchPlan) -> String {
     if usable == 0 {
         return "no strategy has a usable target: a run would fail with exit code 65".to_owned();
     }
-    format!("{targets} usable targets in {usable} of {all} strategies: a run would make {} mutations", plan.attempts())
+    format!(
+        "{targets} usable targets in {usable} of {all} strategies: a run would make {} mutations",
+        plan.attempts()
+    )
 }
 
 /// Each strategy with its targets as `file:line`, and what cannot be used, with the reason.

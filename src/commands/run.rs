@@ -37,7 +37,11 @@ pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<
         return dry_run(&config, &plan, out);
     }
     let end = batch::run(&config, &plan, clients(&config)?)?;
-    if json { say_json(&end, out)? } else { say(&end, out)? }
+    if json {
+        say_json(&end, out)?
+    } else {
+        say(&end, out)?
+    }
     Ok(end.exit)
 }
 
@@ -61,7 +65,11 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
     writeln!(out, "would write below {}", config.data_dir.display())?;
     if config.output.keep > 0 {
         let keep = config.output.keep;
-        writeln!(out, "would write up to {keep} candidates per strategy below {}", config.output.dir.display())?;
+        writeln!(
+            out,
+            "would write up to {keep} candidates per strategy below {}",
+            config.output.dir.display()
+        )?;
     }
     for gateway in &config.gateways {
         writeln!(out, "would push to {}", gateway.push_url())?;

@@ -66,7 +66,8 @@ fn audit_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// The figures for people.
 pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
     let statistics = Statistics::of(tally);
-    let percent = statistics.success_percentage.map_or("-".to_owned(), |rate| format!("{rate:.1} %"));
+    let percent =
+        statistics.success_percentage.map_or("-".to_owned(), |rate| format!("{rate:.1} %"));
     let spread = &statistics.duration_statistics;
     writeln!(out, "  mutations        {:>12}", statistics.total)?;
     writeln!(out, "  successes        {:>12}   {percent}", statistics.successes)?;
@@ -85,9 +86,14 @@ pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Fail
     if tally.parameters().is_empty() {
         return Ok(());
     }
-    let widest = tally.parameters().keys().map(|name| name.chars().count()).max().unwrap_or(0).max(9);
+    let widest =
+        tally.parameters().keys().map(|name| name.chars().count()).max().unwrap_or(0).max(9);
     writeln!(out)?;
-    writeln!(out, "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}", "parameter", "operator", "attempts", "successes", "no change", "clamped")?;
+    writeln!(
+        out,
+        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
+        "parameter", "operator", "attempts", "successes", "no change", "clamped"
+    )?;
     for (name, parameter) in tally.parameters() {
         let attempts: u64 = parameter.operators.values().map(|counts| counts.total()).sum();
         let clamped = parameter.clamped as f64 / attempts as f64 * 100.0;

@@ -27,7 +27,7 @@ impl Config {
         if let Some(textfile) = &self.metrics.textfile {
             text.key("textfile", self.file(textfile));
         }
-        text.key("buckets", format_args!("{:?}", self.metrics.buckets));
+        text.key("buckets", format_args!("{:?}", self.metrics.buckets.seconds()));
         self.write_gateways(&mut text);
         self.write_push(&mut text);
         self.write_audit(&mut text);
@@ -98,8 +98,8 @@ impl Config {
         text.key("buffer", self.audit.buffer);
         text.key("flush_interval", quoted(&duration_text(self.audit.flush_interval)));
         let (age, bytes) =
-            (quoted(&duration_text(retention.age)), quoted(&size_text(retention.bytes)));
-        let batches = retention.batches;
+            (quoted(&duration_text(retention.age())), quoted(&size_text(retention.bytes())));
+        let batches = retention.batches();
         text.key("retention", format!("{{ batches = {batches}, age = {age}, bytes = {bytes} }}"));
         text.key("compress", self.audit.compress);
     }

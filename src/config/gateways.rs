@@ -2,28 +2,15 @@
 
 use super::checks::Reader;
 use super::{ConfigError, credentials, raw};
-use crate::gateway::{Compression, Credentials, Format, Gateway, GroupingKey, Tls};
+use crate::gateway::{
+    self, Compression, Credentials, Format, Gateway, GatewaySettings, GroupingKey, Tls,
+};
+use crate::metrics;
 use crate::units::Secret;
 use reqwest::Url;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::Range;
 use toml::Spanned;
-
-/// Label names that our metrics use; a grouping label of that name would overwrite theirs.
-pub const RESERVED_LABELS: [&str; 11] = [
-    "parameter",
-    "operator",
-    "outcome",
-    "variant",
-    "strategy",
-    "gateway",
-    "result",
-    "version",
-    "revision",
-    "state",
-    "status",
-];
 
 const TABLE: &str = "[[gateway]]";
 const MOST: usize = 32;
@@ -50,7 +37,7 @@ pub(super) fn gateways(
     tables: &[Spanned<raw::Gateway>],
 ) -> Result<(Vec<Gateway>, Vec<Typed>), ConfigError> {
     // The job is checked even where there is no gateway: `check` should not find it out later.
-    GroupingKey::new(job, &[], &RESERVED_LABELS)
+    GroupingKey::new(job, &[], metrics::LABELS)
         .map_err(|error| reader.invalid(&job_at.unwrap_or_default(), error))?;
     reader.count(TABLE, tables, MOST)?;
     let (mut gateways, mut all_typed): (Vec<Gateway>, Vec<Typed>) = (Vec::new(), Vec::new());
@@ -79,8 +66,8 @@ fn gateway(
 ) -> Result<(Gateway, Typed), ConfigError> {
     let raw = table.get_ref();
     let typed_url = reader.required((TABLE, &table.span()), "url", raw.url.as_ref())?;
-    let url = base_url(typed_url.get_ref())
-        .map_err(|message| reader.invalid(&typed_url.span(), message))?;
+    let url = gateway::base_url(typed_url.get_ref())
+        .map_err(|error| reader.invalid(&typed_url.span(), error))?;
     let name = match &raw.name {
         Some(typed) => reader.name("name", typed)?,
         None => host_and_port(&url),
@@ -90,11 +77,6 @@ fn gateway(
     let compression =
         reader.choice("compression", raw.compression.as_ref(), &COMPRESSIONS)?.unwrap_or_default();
     let (credentials, basic, bearer) = who(reader, raw)?;
-    if credentials != Credentials::None && url.scheme() == "http" && !is_loopback(&url) {
-        reader.warn(format!(
-            "gateway `{name}`: credentials go over plain http, readable on the way; use https"
-        ));
-    }
     let (tls, typed_tls) = tls(reader, raw, &url)?;
     let typed = Typed {
         name: name.clone(),
@@ -106,43 +88,22 @@ fn gateway(
         bearer,
         tls: typed_tls,
     };
-    Ok((Gateway { name, url, grouping, format, compression, credentials, tls }, typed))
-}
-
-/// Checks a gateway's base URL. The messages never repeat it, for it may hold a password.
-fn base_url(text: &str) -> Result<Url, String> {
-    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-        return Err("`url` must not hold spaces or control characters".to_owned());
+    let url = typed_url.get_ref().clone();
+    let settings = GatewaySettings { name, url, grouping, format, compression, credentials, tls };
+    let gateway =
+        Gateway::new(settings).map_err(|error| reader.invalid(&typed_url.span(), error))?;
+    if gateway.exposes_credentials() {
+        let name = gateway.name();
+        reader.warn(format!(
+            "gateway `{name}`: credentials go over plain http, readable on the way; use https"
+        ));
     }
-    let scheme_fits = text.starts_with("http://") || text.starts_with("https://");
-    if !scheme_fits {
-        return Err("`url` must begin with http:// or https://".to_owned());
-    }
-    let url = Url::parse(text).map_err(|error| format!("`url` is no URL: {error}"))?;
-    let problem = if !url.username().is_empty() || url.password().is_some() {
-        "holds a user or password; use `basic = { user = \"…\", password_file = \"…\" }`"
-    } else if url.host_str().is_none_or(str::is_empty) {
-        "has no host"
-    } else if url.query().is_some() || url.fragment().is_some() {
-        "must not have a query or fragment"
-    } else if url.path().contains("//") || url.path().to_ascii_lowercase().contains("%2f") {
-        "must not have an empty part (`//`) or an encoded slash (`%2F`) in its path"
-    } else if url.path().contains("/metrics/job") {
-        "is the gateway's base: leave out /metrics/job…, which `job` and `grouping` make"
-    } else {
-        return Ok(url);
-    };
-    Err(format!("`url` {problem}"))
+    Ok((gateway, typed))
 }
 
 fn host_and_port(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 type Labels = Vec<(String, String)>;
@@ -155,7 +116,7 @@ fn grouping(
 ) -> Result<(GroupingKey, Labels), ConfigError> {
     let Some(typed) = typed else {
         let labels = vec![("instance".to_owned(), reader.environment.host_name.clone())];
-        let key = GroupingKey::new(job, &labels, &RESERVED_LABELS).map_err(|error| {
+        let key = GroupingKey::new(job, &labels, metrics::LABELS).map_err(|error| {
             let message = format!("the host's name as label `instance`: {error}; give `grouping`");
             reader.invalid(fallback, message)
         })?;
@@ -167,11 +128,11 @@ fn grouping(
     let mut labels = Labels::new();
     for (label, value) in entries {
         let alone = (label.get_ref().clone(), value.get_ref().clone());
-        GroupingKey::new(job, std::slice::from_ref(&alone), &RESERVED_LABELS)
+        GroupingKey::new(job, std::slice::from_ref(&alone), metrics::LABELS)
             .map_err(|error| reader.invalid(&label.span(), error))?;
         labels.push(alone);
     }
-    let key = GroupingKey::new(job, &labels, &RESERVED_LABELS)
+    let key = GroupingKey::new(job, &labels, metrics::LABELS)
         .map_err(|error| reader.invalid(&typed.span(), error))?;
     Ok((key, labels))
 }

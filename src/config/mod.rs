@@ -34,7 +34,4 @@ mod tests;
 
 pub use environment::Environment;
 pub use error::{ConfigError, KnownNames, Location};
-pub use gateways::RESERVED_LABELS;
-pub use model::{
-    Audit, Batch, Config, Metrics, Output, Parameter, Push, Retention, Strategies, StrategyFile,
-};
+pub use model::{Audit, Batch, Config, Metrics, Output, Parameter, Push, Strategies, StrategyFile};

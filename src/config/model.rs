@@ -1,7 +1,9 @@
 //! The config as everything above uses it: checked, resolved, every default filled in.
 
 use super::gateways::Typed;
+use crate::audit::Retention;
 use crate::gateway::{Gateway, RetryPolicy};
+use crate::metrics::Buckets;
 use crate::mutation::Mutator;
 use crate::strategy::{PythonVersion, Selector};
 use crate::units::{Decimal, Kind};
@@ -53,7 +55,7 @@ pub struct Batch {
     pub mutations_per_round: u32,
     /// The seed of the random streams; drawn anew for each batch if `None`.
     pub seed: Option<u64>,
-    /// When no further round is begun; `None` is never.
+    /// How long mutations go on at the most.
     pub deadline: Option<Duration>,
     /// Threads; 0 is one per core.
     pub workers: usize,
@@ -114,7 +116,7 @@ pub(super) struct Grid {
 pub struct Output {
     /// The folder.
     pub dir: PathBuf,
-    /// How many batches' files stay there; 0 writes none.
+    /// How many candidates of each strategy are written for each batch; 0 writes none.
     pub keep: usize,
 }
 
@@ -123,8 +125,8 @@ pub struct Output {
 pub struct Metrics {
     /// A file for node exporter's textfile collector; ends in `.prom`.
     pub textfile: Option<PathBuf>,
-    /// Upper bounds of the duration histograms in seconds, strictly increasing, without +Inf.
-    pub buckets: Vec<f64>,
+    /// Buckets of the mutations' durations.
+    pub buckets: Buckets,
 }
 
 /// `[push]`: when and how patiently metrics are delivered.
@@ -155,15 +157,4 @@ pub struct Audit {
     pub retention: Retention,
     /// Whether all sealed journals but the newest are compressed.
     pub compress: bool,
-}
-
-/// How many old batches are kept; whichever limit is reached first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Batches, at least 1.
-    pub batches: u32,
-    /// Age, at least an hour.
-    pub age: Duration,
-    /// Bytes together, at least 2^20.
-    pub bytes: u64,
 }

@@ -1,23 +1,18 @@
 //! `[batch]`, `[output]`, `[metrics]`, `[push]` and `[audit]`: the plain numbers, and their defaults.
 
 use super::checks::Reader;
-use super::model::{Audit, Batch, Metrics, Output, Push, Retention};
+use super::model::{Audit, Batch, Metrics, Output, Push};
 use super::quantity::{duration_text, size_text};
 use super::{ConfigError, raw};
+use crate::audit::Retention;
 use crate::gateway::{RetryPolicy, RetryPolicyError};
+use crate::metrics::Buckets;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::Spanned;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-const MOST_BUCKETS: usize = 100;
 const LEAST_RETAINED_BYTES: u64 = 1 << 20;
-
-/// 1 µs to 10 s in steps of 1, 2.5, 5: mutations take microseconds, evaluations seconds.
-const BUCKETS: [f64; 22] = [
-    1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2,
-    5e-2, 1e-1, 2.5e-1, 5e-1, 1.0, 2.5, 5.0, 10.0,
-];
 
 pub(super) fn batch(reader: &Reader<'_>, raw: &raw::Batch) -> Result<Batch, ConfigError> {
     let job = match &raw.job {
@@ -64,7 +59,7 @@ pub(super) fn metrics(reader: &Reader<'_>, raw: &raw::Metrics) -> Result<Metrics
     let textfile = raw.textfile.as_ref().map(|typed| textfile(reader, typed)).transpose()?;
     let buckets = match &raw.buckets {
         Some(typed) => buckets(reader, typed)?,
-        None => BUCKETS.to_vec(),
+        None => Buckets::default(),
     };
     Ok(Metrics { textfile, buckets })
 }
@@ -81,27 +76,12 @@ fn textfile(reader: &Reader<'_>, typed: &Spanned<String>) -> Result<PathBuf, Con
 fn buckets(
     reader: &Reader<'_>,
     typed: &Spanned<Vec<Spanned<f64>>>,
-) -> Result<Vec<f64>, ConfigError> {
-    let count = typed.get_ref().len();
-    if !(1..=MOST_BUCKETS).contains(&count) {
-        let message = format!("`buckets` must have 1 to {MOST_BUCKETS} bounds, not {count}");
-        return Err(reader.invalid(&typed.span(), message));
-    }
-    let mut previous = 0.0;
-    for bound in typed.get_ref() {
-        let seconds = *bound.get_ref();
-        if !seconds.is_finite() || seconds <= 0.0 {
-            let message =
-                format!("a bound of `buckets` must be a number of seconds above 0, not {seconds}");
-            return Err(reader.invalid(&bound.span(), message));
-        }
-        if seconds <= previous {
-            let message = format!("`buckets` must increase: {seconds} comes after {previous}");
-            return Err(reader.invalid(&bound.span(), message));
-        }
-        previous = seconds;
-    }
-    Ok(typed.get_ref().iter().map(|bound| *bound.get_ref()).collect())
+) -> Result<Buckets, ConfigError> {
+    let bounds = typed.get_ref().iter().map(|bound| *bound.get_ref()).collect();
+    Buckets::new(bounds).map_err(|error| {
+        let wrong = error.index().and_then(|index| typed.get_ref().get(index));
+        reader.invalid(&wrong.map_or_else(|| typed.span(), Spanned::span), error)
+    })
 }
 
 pub(super) fn push(reader: &Reader<'_>, raw: &raw::Push) -> Result<Push, ConfigError> {
@@ -185,9 +165,8 @@ fn retention(reader: &Reader<'_>, raw: &raw::Retention) -> Result<Retention, Con
         return Err(reader.invalid(&typed.span(), message));
     }
     let default_age = Duration::from_hours(400 * 24);
-    Ok(Retention {
-        batches: reader.whole("batches", raw.batches.as_ref(), 400, 1..=1_000_000)?,
-        age: reader.duration("age", raw.age.as_ref(), default_age, Duration::from_hours(1))?,
-        bytes,
-    })
+    let batches = reader.whole("batches", raw.batches.as_ref(), 400, 1..=1_000_000)?;
+    let age = reader.duration("age", raw.age.as_ref(), default_age, Duration::from_hours(1))?;
+    // Each was checked at its own place above.
+    Ok(Retention::new(batches, age, bytes).unwrap_or_default())
 }

@@ -222,7 +222,8 @@ impl Gateway {
     }
 }
 
-fn base_url(text: &str) -> Result<Url, GatewayError> {
+/// Reads and checks a base URL; the result's path ends in a slash.
+pub fn base_url(text: &str) -> Result<Url, GatewayError> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(GatewayError::UrlBlank);
     }

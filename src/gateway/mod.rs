@@ -9,7 +9,9 @@ mod grouping;
 pub use grouping::{GroupingError, GroupingKey};
 
 mod endpoint;
-pub use endpoint::{Compression, Credentials, Format, Gateway, GatewayError, GatewaySettings, Tls};
+pub use endpoint::{
+    Compression, Credentials, Format, Gateway, GatewayError, GatewaySettings, Tls, base_url,
+};
 
 mod check;
 pub use check::ExpositionError;

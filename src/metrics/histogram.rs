@@ -18,11 +18,33 @@ pub enum BucketsError {
     #[error("a histogram needs 1 to 100 buckets, not {0}")]
     Count(usize),
     /// Not a time that can be measured.
-    #[error("bucket {0} is not between 1e-9 and 1e6 seconds")]
-    Range(f64),
+    #[error("a bucket must be a number of seconds from 1e-9 to 1e6, not {seconds}")]
+    Range {
+        /// Which one, from 0.
+        index: usize,
+        /// As given.
+        seconds: f64,
+    },
     /// Not rising.
-    #[error("bucket {1} must be greater than the {0} before it")]
-    Order(f64, f64),
+    #[error("buckets must increase: {seconds} comes after {before}")]
+    Order {
+        /// Which one, from 0.
+        index: usize,
+        /// As given.
+        seconds: f64,
+        /// The one before it.
+        before: f64,
+    },
+}
+
+impl BucketsError {
+    /// Which bound is wrong, from 0; `None` where it is their number.
+    pub const fn index(&self) -> Option<usize> {
+        match self {
+            Self::Count(_) => None,
+            Self::Range { index, .. } | Self::Order { index, .. } => Some(*index),
+        }
+    }
 }
 
 impl Buckets {
@@ -31,11 +53,15 @@ impl Buckets {
         if seconds.is_empty() || seconds.len() > 100 {
             return Err(BucketsError::Count(seconds.len()));
         }
-        if let Some(bound) = seconds.iter().find(|bound| !(1e-9..=1e6).contains(*bound)) {
-            return Err(BucketsError::Range(*bound));
-        }
-        if let Some(pair) = seconds.windows(2).find(|pair| pair[0] >= pair[1]) {
-            return Err(BucketsError::Order(pair[0], pair[1]));
+        for (index, bound) in seconds.iter().enumerate() {
+            if !(1e-9..=1e6).contains(bound) {
+                return Err(BucketsError::Range { index, seconds: *bound });
+            }
+            if let Some(before) = index.checked_sub(1).map(|index| seconds[index])
+                && before >= *bound
+            {
+                return Err(BucketsError::Order { index, seconds: *bound, before });
+            }
         }
         #[expect(
             clippy::cast_possible_truncation,
@@ -213,10 +239,13 @@ mod tests {
     fn bad_bounds_are_refused_with_the_number() {
         let refused = |bounds: &[f64]| Buckets::new(bounds.to_vec()).unwrap_err();
         assert_eq!(refused(&[]), BucketsError::Count(0));
-        assert_eq!(refused(&[1.0, 1.0]), BucketsError::Order(1.0, 1.0));
-        assert_eq!(refused(&[0.0]), BucketsError::Range(0.0));
-        assert!(matches!(refused(&[f64::NAN]), BucketsError::Range(_)));
-        assert!(matches!(refused(&[f64::INFINITY]), BucketsError::Range(_)));
+        assert_eq!(
+            refused(&[1.0, 1.0]),
+            BucketsError::Order { index: 1, seconds: 1.0, before: 1.0 }
+        );
+        assert_eq!(refused(&[0.0]), BucketsError::Range { index: 0, seconds: 0.0 });
+        assert!(matches!(refused(&[f64::NAN]), BucketsError::Range { .. }));
+        assert!(matches!(refused(&[f64::INFINITY]), BucketsError::Range { .. }));
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Folder {
 }
 
 fn password_of(config: &Config) -> String {
-    match &config.gateways[0].credentials {
+    match config.gateways[0].credentials() {
         Credentials::Basic { user, password } => format!("{user}:{}", password.expose()),
         Credentials::Bearer { token } => token.expose().to_owned(),
         Credentials::None => String::new(),
@@ -216,7 +216,7 @@ fn tls_material_is_read_and_looked_at() {
     let tls = |keys: &str| format!("url = \"https://h\"\ntls = {{ {keys} }}");
     let all = "ca_file = \"ca\", cert_file = \"cert\", key_file = \"key\"";
     let config = folder.parse(&tls(all));
-    let read = &config.gateways[0].tls;
+    let read = config.gateways[0].tls();
     assert_eq!(read.ca.as_deref(), Some(CERTIFICATE.as_bytes()));
     assert_eq!(read.identity.as_ref().unwrap().expose(), format!("{CERTIFICATE}{KEY}"));
     folder.parse(&tls("cert_file = \"cert\", key_file = \"rsa\""));

@@ -6,6 +6,7 @@ use std::path::Path;
 mod credentials;
 mod errors;
 mod example;
+mod floors;
 mod fuzz;
 mod ranges;
 mod strategies;

@@ -82,15 +82,15 @@ fn paths_and_buckets_are_checked() {
             "[metrics]\ntextfile = \"agent.txt\"",
             "2:12: `textfile` must end in .prom, or node_exporter will not read it",
         ),
-        ("[metrics]\nbuckets = []", "2:11: `buckets` must have 1 to 100 bounds, not 0"),
-        ("[metrics]\nbuckets = [1, 2, 2]", "2:18: `buckets` must increase: 2 comes after 2"),
+        ("[metrics]\nbuckets = []", "2:11: a histogram needs 1 to 100 buckets, not 0"),
+        ("[metrics]\nbuckets = [1, 2, 2]", "2:18: buckets must increase: 2 comes after 2"),
         (
             "[metrics]\nbuckets = [0.0, 1]",
-            "2:12: a bound of `buckets` must be a number of seconds above 0, not 0",
+            "2:12: a bucket must be a number of seconds from 1e-9 to 1e6, not 0",
         ),
         (
             "[metrics]\nbuckets = [1, inf]",
-            "2:15: a bound of `buckets` must be a number of seconds above 0, not inf",
+            "2:15: a bucket must be a number of seconds from 1e-9 to 1e6, not inf",
         ),
     ]);
 }
@@ -181,16 +181,19 @@ fn names_are_printable_and_short() {
 fn gateways_are_checked() {
     let url = |url: &str| first_line(&format!("[[gateway]]\nurl = \"{url}\""));
     assert_eq!(first_line("[[gateway]]"), "1:1: [[gateway]] needs the key `url`");
-    assert_eq!(url("localhost:9091"), "2:7: `url` must begin with http:// or https://");
-    assert_eq!(url("ftp://h"), "2:7: `url` must begin with http:// or https://");
-    assert_eq!(url("http://"), "2:7: `url` is no URL: empty host");
-    assert_eq!(url("http://h:99999"), "2:7: `url` is no URL: invalid port number");
-    assert_eq!(url("http://h/ x"), "2:7: `url` must not hold spaces or control characters");
-    assert_eq!(url("http://h/?a=b"), "2:7: `url` must not have a query or fragment");
-    assert_eq!(url("http://h/#a"), "2:7: `url` must not have a query or fragment");
+    assert_eq!(url("localhost:9091"), "2:7: `url` must start with http:// or https://");
+    assert_eq!(url("ftp://h"), "2:7: `url` must start with http:// or https://");
+    assert_eq!(url("http://"), "2:7: `url` is no URL (empty host); write http://HOST:PORT");
+    assert_eq!(
+        url("http://h:99999"),
+        "2:7: `url` is no URL (invalid port number); write http://HOST:PORT"
+    );
+    assert_eq!(url("http://h/ x"), "2:7: `url` must not contain blanks or control characters");
+    assert_eq!(url("http://h/?a=b"), "2:7: `url` must not have a query or a fragment (`?`, `#`)");
+    assert_eq!(url("http://h/#a"), "2:7: `url` must not have a query or a fragment (`?`, `#`)");
     assert_eq!(
         url("http://h/metrics/job/x"),
-        "2:7: `url` is the gateway's base: leave out /metrics/job…, which `job` and `grouping` make"
+        "2:7: `url` must be the gateway's base; leave out /metrics/job/… (`job` and `grouping` say it)"
     );
     assert_eq!(
         first_line("[[gateway]]\nurl = \"http://h\"\n[[gateway]]\nurl = \"http://h:80/\""),

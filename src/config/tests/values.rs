@@ -1,7 +1,8 @@
 //! What a config says, and what it says where nothing is typed.
 
 use super::{assert_same, complaint, config, environment, parse};
-use crate::config::{Config, Retention};
+use crate::audit::Retention;
+use crate::config::Config;
 use crate::units::{Decimal, Kind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,15 +24,18 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(config.output.dir, Path::new("evolved"));
     assert_eq!(config.output.keep, 10);
     assert_eq!(config.metrics.textfile, None);
-    assert_eq!(config.metrics.buckets.len(), 22);
-    assert_eq!((config.metrics.buckets[0], config.metrics.buckets[21]), (1e-6, 10.0));
+    assert_eq!(config.metrics.buckets.seconds().len(), 22);
+    assert_eq!(
+        (config.metrics.buckets.seconds()[0], config.metrics.buckets.seconds()[21]),
+        (1e-6, 10.0)
+    );
     assert_eq!(config.push.interval, Duration::from_secs(15));
     assert_eq!(config.push.attempt_timeout, Duration::from_secs(10));
     assert_eq!(config.push.deadline, Duration::from_mins(2));
     assert_eq!(config.audit.dir, Path::new("mutation-data/audit"));
     assert_eq!((config.audit.buffer, config.audit.compress), (10, true));
     assert_eq!(config.audit.flush_interval, Duration::from_secs(1));
-    let retention = Retention { batches: 400, age: Duration::from_hours(9600), bytes: 10 << 30 };
+    let retention = Retention::new(400, Duration::from_hours(9600), 10 << 30).unwrap();
     assert_eq!(config.audit.retention, retention);
 }
 
@@ -110,7 +114,7 @@ fn a_short_deadline_shortens_the_default_of_what_must_fit_in_it() {
 #[test]
 fn a_gateway_is_named_and_grouped_by_default() {
     let config = config("[[gateway]]\nurl = \"https://push.example/prefix/\"");
-    assert_eq!(config.gateways[0].name, "push.example:443");
+    assert_eq!(config.gateways[0].name(), "push.example:443");
     let typed = &config.typed_gateways[0];
     assert_eq!(typed.url, "https://push.example/prefix");
     assert_eq!(typed.labels, [("instance".to_owned(), "test-host".to_owned())]);
@@ -125,7 +129,7 @@ fn grouping_labels_keep_the_order_of_the_file() {
     let labels: Vec<&str> =
         config.typed_gateways[0].labels.iter().map(|(label, _)| label.as_str()).collect();
     assert_eq!(labels, ["z", "a", "m"]);
-    assert_eq!(config.gateways[0].name, "[::1]:80");
+    assert_eq!(config.gateways[0].name(), "[::1]:80");
 }
 
 #[test]
