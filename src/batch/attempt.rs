@@ -57,16 +57,15 @@ impl<'a> Proposer<'a> {
         let target = strategy.weights().map_or(0, |weights| weights.pick(&mut random));
         let chosen = &strategy.targets[target];
         let proposal = chosen.mutator.propose(chosen.value.to_f64(), &mut random);
-        let outcome = if !proposal.changed {
-            Outcome::NoChange
-        } else {
+        let outcome = if proposal.changed {
             chosen.site.render(proposal.value, &mut self.text);
-            let kind = chosen.mutator.domain().kind();
-            if reads_as(&self.text, proposal.value, kind) {
+            if reads_as(&self.text, proposal.value, chosen.mutator.domain().kind()) {
                 Outcome::Success
             } else {
                 Outcome::InvalidSource
             }
+        } else {
+            Outcome::NoChange
         };
         let ended = Instant::now();
         Attempted {

@@ -1,5 +1,6 @@
 //! What a batch will attempt: every strategy read and parsed once, every target found or told why not.
 
+use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
 use crate::config::{Config, ConfigError, Parameter};
 use crate::mutation::{Mutator, Operator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
@@ -94,6 +95,33 @@ impl BatchPlan {
             }
         }
         states
+    }
+
+    /// The strategies as the manifest lists them.
+    pub fn entries(&self) -> Vec<StrategyEntry> {
+        let entries = self.strategies.iter().map(|strategy| StrategyEntry {
+            path: strategy.name.clone(),
+            sha256: strategy.sha256.clone(),
+            usable: strategy
+                .targets
+                .iter()
+                .map(|target| TargetEntry {
+                    parameter: target.parameter.clone(),
+                    line: target.site.line(),
+                    value: target.value,
+                })
+                .collect(),
+            unusable: strategy
+                .unusable
+                .iter()
+                .map(|(parameter, reason)| UnusableEntry {
+                    parameter: parameter.clone(),
+                    reason: reason.as_str().to_owned(),
+                    detail: reason.to_string(),
+                })
+                .collect(),
+        });
+        entries.collect()
     }
 
     /// The series that this batch can count in.

@@ -14,7 +14,7 @@ pub struct Args {
     /// Rounds in this batch, instead of [batch] rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rounds: Option<u32>,
-    /// Mutations in each round, instead of [batch] mutations_per_round
+    /// Mutations in each round, instead of [batch] `mutations_per_round`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub mutations: Option<u32>,
     /// Seed of all random streams, instead of [batch] seed
@@ -38,9 +38,9 @@ pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<
     }
     let end = batch::run(&config, &plan, clients(&config)?)?;
     if json {
-        say_json(&end, out)?
+        say_json(&end, out)?;
     } else {
-        say(&end, out)?
+        say(&end, out)?;
     }
     Ok(end.exit)
 }

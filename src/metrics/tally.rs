@@ -120,7 +120,9 @@ impl Tally {
             ours.clamped += theirs.clamped;
             for (operator, counts) in &theirs.operators {
                 let sums = ours.operators.entry(*operator).or_default();
-                Outcome::ALL.iter().for_each(|outcome| sums.add(*outcome, counts.get(*outcome)));
+                for outcome in Outcome::ALL {
+                    sums.add(outcome, counts.get(outcome));
+                }
             }
         }
         self.durations.merge(&later.durations);
@@ -141,7 +143,7 @@ impl Tally {
         self.successes
     }
 
-    /// Successes per attempt, 0..=1; NaN before the first attempt.
+    /// Successes per attempt, 0..=1; not a number before the first attempt.
     pub fn success_rate(&self) -> f64 {
         self.successes as f64 / self.attempts as f64
     }
@@ -232,7 +234,9 @@ pub(super) mod tests {
 
     fn fold(records: &[Record<'_>]) -> Tally {
         let mut tally = Tally::new(Buckets::default());
-        records.iter().for_each(|record| tally.add(record));
+        for record in records {
+            tally.add(record);
+        }
         tally
     }
 
