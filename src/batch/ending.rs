@@ -67,7 +67,7 @@ impl Batch<'_> {
                 return Self::unsealed(data, manifest.summary, durable);
             }
         };
-        tracing::info!(batch = %self.id, manifest_sha256 = %digest, "sealed");
+        tracing::info!(manifest_sha256 = %digest, "sealed");
         // Push attempts are shown only once they are saved: a counter must not go back after a kill.
         publisher::add_to(&mut data.state.totals, pushes);
         let mut notes = Vec::new();

@@ -62,6 +62,7 @@ pub fn run(
     let mut data = open(config)?;
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
     let batch = Batch { config, plan, clock, id, clients: Arc::new(clients) };
+    let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
     let mut manifest = batch.first_manifest(&data);
@@ -202,6 +203,7 @@ impl Batch<'_> {
         let progress = Progress::start(self.plan.attempts());
         let mut end = Ended::Rounds;
         for round in 1..=self.plan.rounds {
+            let _span = tracing::debug_span!("round", round).entered();
             recorder.begin_round(round);
             let ended = run_round(self.plan, round, workers, |attempted| {
                 if let Some(signal) = shutdown.asked() {
@@ -232,7 +234,7 @@ impl Batch<'_> {
             summary.rounds_completed = round;
             let (attempts, successes) = recorder.counts();
             progress.at(attempts, successes);
-            tracing::debug!(round, attempts, successes, "round done");
+            tracing::debug!(attempts, successes, "round done");
         }
         progress.finish();
         end
