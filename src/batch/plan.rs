@@ -56,6 +56,8 @@ pub struct Target {
     pub mutator: Mutator,
     /// The value in the source.
     pub value: Number,
+    /// Its number among all targets of the plan, from 0.
+    pub number: usize,
     weight: f64,
 }
 
@@ -63,8 +65,10 @@ impl BatchPlan {
     /// Reads all strategies. One that cannot be used is a finding, not an error.
     pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
         let files = config.strategy_files()?;
-        let strategies: Vec<PlannedStrategy> =
+        let mut strategies: Vec<PlannedStrategy> =
             files.into_iter().map(|file| read(config, file.name, file.path)).collect();
+        let all = strategies.iter_mut().flat_map(|strategy| &mut strategy.targets);
+        all.enumerate().for_each(|(number, target)| target.number = number);
         let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights.is_some());
         Ok(Self {
             seed,
@@ -195,6 +199,7 @@ fn find(source: &Source, parameter: &Parameter) -> Result<Target, Unusable> {
             (_, value) => value,
         },
         site,
+        number: 0,
         mutator: parameter.mutator.clone(),
         weight: parameter.weight,
     })

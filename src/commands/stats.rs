@@ -4,7 +4,7 @@ use super::Failure;
 use crate::audit::{Folder, ReadError, Tail, read_records};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
-use crate::metrics::{Buckets, OutcomeCounts, Statistics, Tally};
+use crate::metrics::{Buckets, Statistics, Tally};
 use crate::record::Outcome;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -95,9 +95,8 @@ pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Fail
         "parameter", "operator", "attempts", "successes", "no change", "clamped"
     )?;
     for (name, parameter) in tally.parameters() {
-        let attempts: u64 = parameter.operators.values().map(OutcomeCounts::total).sum();
-        let clamped = parameter.clamped as f64 / attempts as f64 * 100.0;
-        for (operator, counts) in &parameter.operators {
+        let clamped = parameter.clamped as f64 / parameter.attempts() as f64 * 100.0;
+        for (operator, counts) in parameter.operators() {
             writeln!(
                 out,
                 "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",

@@ -73,16 +73,15 @@ impl Exposition {
         let parameters = self.totals.tally().parameters();
         let mut series = self.series.clone();
         series.extend(parameters.iter().flat_map(|(name, tally)| {
-            tally.operators.keys().map(|operator| (name.clone(), *operator))
+            tally.operators().map(|(operator, _)| (name.clone(), operator))
         }));
         let count = |name: &str, operator, outcome| {
-            let counts = parameters.get(name).and_then(|tally| tally.operators.get(operator));
-            counts.map_or(0, |counts| counts.get(outcome))
+            parameters.get(name).map_or(0, |tally| tally.count(operator, outcome))
         };
         let rows = series.iter().flat_map(|(name, operator)| {
             Outcome::ALL.map(|outcome| {
                 let labels = [name, operator.as_str(), outcome.as_str()];
-                counter(&f::OUTCOMES, &labels, count(name, operator, outcome))
+                counter(&f::OUTCOMES, &labels, count(name, *operator, outcome))
             })
         });
         rows.collect()

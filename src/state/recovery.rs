@@ -350,7 +350,7 @@ mod tests {
     impl House {
         fn leave_open(&self, id: &BatchId, records: u64, tail: &[u8]) {
             let mut journal = Journal::create(&self.folder, id, 1).unwrap();
-            (1..=records).for_each(|number| journal.append(&record(id, number)).unwrap());
+            (1..=records).for_each(|number| journal.append(&record(id, number), 0).unwrap());
             let path = self.folder.open_journal(id);
             fs::OpenOptions::new().append(true).open(path).unwrap().write_all(tail).unwrap();
         }
