@@ -21,6 +21,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
+/// Mutations between two looks at the progress bar.
+const BETWEEN_LOOKS: u64 = 1024;
+
 /// What became of a batch, for the person or the timer that started it.
 #[derive(Debug)]
 pub struct BatchEnd {
@@ -215,6 +218,10 @@ impl Batch<'_> {
                 if let Err(error) = recorder.record(attempted) {
                     return ControlFlow::Break(Ended::Error(error));
                 }
+                let (attempts, successes) = recorder.counts();
+                if attempts.is_multiple_of(BETWEEN_LOOKS) {
+                    progress.at(attempts, successes);
+                }
                 if publisher.wants() {
                     if let Err(error) = recorder.sync() {
                         return ControlFlow::Break(Ended::Error(error));
@@ -233,7 +240,6 @@ impl Batch<'_> {
             }
             summary.rounds_completed = round;
             let (attempts, successes) = recorder.counts();
-            progress.at(attempts, successes);
             tracing::debug!(attempts, successes, "round done");
         }
         progress.finish();
