@@ -1,7 +1,7 @@
 //! The last push of a batch, and `push`: the newest totals, and who has seen them.
 
+use super::open_batch::OpenBatch;
 use super::publisher;
-use super::run::Batch;
 use super::{BatchPlan, PushLog};
 use crate::config::Config;
 use crate::disk::{self, Mode};
@@ -23,7 +23,7 @@ pub struct Delivered {
     pub result: Result<(), String>,
 }
 
-impl Batch<'_> {
+impl OpenBatch<'_> {
     /// The full effort, or one bounded attempt when we were asked to stop.
     pub(super) fn last_schedule(&self, stop: Option<Duration>) -> Schedule {
         let push = &self.config.push;

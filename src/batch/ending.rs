@@ -1,14 +1,31 @@
 //! How a batch ends: candidates written, log sealed, totals folded, and a word for what it was.
 
+use super::delivery::Delivered;
+use super::open_batch::OpenBatch;
 use super::publisher;
 use super::recorder::Recorder;
-use super::run::{Batch, BatchEnd};
 use super::{PushLog, Signal};
 use crate::audit::{self, Manifest};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::metrics::{BatchSummary, Status, Tally};
 use crate::state::{self, DataDir, Recovery};
+use std::path::PathBuf;
+
+/// What became of a batch, for the person or the timer that started it.
+#[derive(Debug)]
+pub struct BatchEnd {
+    /// As it stands in the manifest.
+    pub summary: BatchSummary,
+    /// The sealed log; `None` where sealing failed and is left to the next start.
+    pub audit: Option<PathBuf>,
+    /// The folder of the candidates, if there are any.
+    pub output: Option<PathBuf>,
+    /// By gateway.
+    pub delivered: Vec<Delivered>,
+    /// How the process ends.
+    pub exit: Exit,
+}
 
 /// Why the rounds ended.
 pub(super) enum Ended {
@@ -19,7 +36,7 @@ pub(super) enum Ended {
     Error(DiskError),
 }
 
-impl Batch<'_> {
+impl OpenBatch<'_> {
     /// Writes the candidates, seals, folds.
     pub(super) fn close(
         &self,

@@ -1,43 +1,28 @@
 //! The story of a batch, from the lock to the last push.
 
-use super::delivery::{Delivered, deliver_totals, families, write_textfile};
-use super::ending::Ended;
+use super::delivery::{deliver_totals, families, write_textfile};
+use super::ending::{BatchEnd, Ended};
+use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
 use super::{BatchPlan, Candidates, Clock, Progress, Shutdown};
-use crate::audit::{Journal, Manifest};
+use crate::audit::Journal;
 use crate::config::Config;
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::gateway::Client;
-use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::metrics::BatchSummary;
 use crate::state::{DataDir, OpenError, Recovery};
 use crate::units::BatchId;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 /// Mutations between two looks at the progress bar.
 const BETWEEN_LOOKS: u64 = 1024;
-
-/// What became of a batch, for the person or the timer that started it.
-#[derive(Debug)]
-pub struct BatchEnd {
-    /// As it stands in the manifest.
-    pub summary: BatchSummary,
-    /// The sealed log; `None` where sealing failed and is left to the next start.
-    pub audit: Option<PathBuf>,
-    /// The folder of the candidates, if there are any.
-    pub output: Option<PathBuf>,
-    /// By gateway.
-    pub delivered: Vec<Delivered>,
-    /// How the process ends.
-    pub exit: Exit,
-}
 
 /// A batch that did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +49,7 @@ pub fn run(
     let shutdown = Shutdown::listen(runtime.handle(), config.batch.shutdown_timeout)?;
     let mut data = open(config)?;
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
-    let batch = Batch { config, plan, clock, id, clients: Arc::new(clients) };
+    let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients) };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
@@ -143,49 +128,7 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
     Ok(data)
 }
 
-/// What does not change while a batch runs.
-pub(super) struct Batch<'a> {
-    pub(super) config: &'a Config,
-    pub(super) plan: &'a BatchPlan,
-    pub(super) clock: Clock,
-    pub(super) id: BatchId,
-    clients: Arc<Vec<Client>>,
-}
-
-impl Batch<'_> {
-    fn buckets(&self) -> Buckets {
-        self.config.metrics.buckets.clone()
-    }
-
-    /// What is known before the first mutation; a killed batch is sealed with it.
-    fn first_manifest(&self, data: &DataDir) -> Manifest {
-        let summary = BatchSummary {
-            batch_id: self.id.clone(),
-            status: Status::Running,
-            started: self.clock.started(),
-            ended: None,
-            duration_seconds: None,
-            exit_code: None,
-            rounds_completed: 0,
-            targets: self.plan.targets_by_state(),
-            tally: Tally::new(self.buckets()),
-        };
-        Manifest {
-            seed: Some(self.plan.seed),
-            config_sha256: Some(self.config.digest()),
-            rounds_planned: self.plan.rounds,
-            mutations_per_round: self.plan.mutations_per_round,
-            strategies: self.plan.entries(),
-            previous_sha256: data
-                .state
-                .last_batch
-                .as_ref()
-                .map(|last| last.manifest_sha256.clone()),
-            totals_before: Some(data.state.totals.clone()),
-            ..Manifest::new(summary)
-        }
-    }
-
+impl OpenBatch<'_> {
     /// Runs the rounds to the end, or to whatever comes first.
     fn rounds(
         &self,
