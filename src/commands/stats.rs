@@ -41,7 +41,8 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
             .map_err(|error| Failure::new(Exit::Internal, &error))?;
         writeln!(out, "{statistics}")?;
     } else {
-        writeln!(out, "{} audit files", files.len())?;
+        let plural = if files.len() == 1 { "" } else { "s" };
+        writeln!(out, "{} audit file{plural}", files.len())?;
         write_table(&tally, out)?;
     }
     Ok(Exit::Done)
