@@ -83,7 +83,10 @@ fn say(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
         write!(out, " in {seconds:.3} s")?;
     }
     let delivered = end.delivered.iter().filter(|one| one.result.is_ok()).count();
-    write!(out, "; delivered to {delivered} of {} gateways", end.delivered.len())?;
+    match end.delivered.len() {
+        0 => write!(out, "; no gateway to deliver to")?,
+        all => write!(out, "; delivered to {delivered} of {all} gateways")?,
+    }
     match &end.audit {
         Some(path) => write!(out, "; audit {}", path.display())?,
         None => write!(out, "; unsealed, the next start seals it")?,
