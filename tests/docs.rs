@@ -1,0 +1,262 @@
+//! What the documentation says is what the program does: tables, commands, snippets, names of tests.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail by panicking and write their fixtures plainly"
+)]
+
+use mutation_agent::config::{Config, Environment};
+use mutation_agent::exit::Exit;
+use mutation_agent::metrics::{FAMILIES, Family, FamilyKind};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const README: &str = include_str!("../README.md");
+const METRICS: &str = include_str!("../docs/METRICS.md");
+const ARCHITECTURE: &str = include_str!("../docs/ARCHITECTURE.md");
+const LIB: &str = include_str!("../src/lib.rs");
+
+const BEGIN: &str = "<!-- metrics: begin; tests/docs.rs holds this table to the code -->";
+const END: &str = "<!-- metrics: end -->";
+
+#[test]
+fn the_table_of_metrics_is_made_from_the_code() {
+    let table = metrics_table();
+    let (_, rest) = METRICS.split_once(BEGIN).unwrap();
+    let (written, _) = rest.split_once(END).unwrap();
+    assert!(
+        written.trim() == table.trim(),
+        "docs/METRICS.md is not what the code says; between its markers must stand:\n\n{table}"
+    );
+}
+
+#[test]
+fn the_readme_names_no_metric_that_there_is_not() {
+    let known: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let words = [README, METRICS].into_iter().flat_map(|text| text.split(|c| !is_name(c)));
+    for word in words.filter(|word| {
+        ["exit_mutation_", "exit_mutations_", "mutation_batch", "mutation_push_", "mutation_audit_"]
+            .iter()
+            .any(|start| word.starts_with(start) && word.len() > start.len())
+    }) {
+        let series = ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end));
+        let is_call = word == "exit_mutation_statistics";
+        assert!(is_call || known.contains(word) || known.contains(series.unwrap_or("")), "{word}");
+    }
+}
+
+#[test]
+fn the_readmes_exit_codes_are_the_codes() {
+    let rows: Vec<(String, String)> = README
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix("| ")?.split(" | ");
+            let code = cells.next()?.trim().to_owned();
+            let name = cells.next()?.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned();
+            code.parse::<u8>().ok().map(|_| (code, name))
+        })
+        .collect();
+    let expected = EXITS.map(|exit| (exit.code().to_string(), format!("{exit:?}")));
+    assert_eq!(rows, expected);
+}
+
+#[test]
+fn the_readmes_commands_and_flags_exist() {
+    let help = help(&[]);
+    let (_, listed) = help.split_once("Commands:").unwrap();
+    let commands: BTreeSet<&str> =
+        listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let mut seen = BTreeSet::new();
+    for call in calls(README) {
+        let Some(command) = call.iter().find(|word| !word.starts_with('-')) else { continue };
+        assert!(commands.contains(command), "`mutation-agent {command}` does not exist");
+        let of_command = self::help(&[command]);
+        for flag in call.iter().filter(|word| word.starts_with("--")) {
+            assert!(of_command.contains(*flag), "`mutation-agent {command}` has no {flag}");
+        }
+        seen.insert(*command);
+    }
+    assert!(seen.is_superset(&BTreeSet::from(["run", "check", "push", "stats", "demo"])));
+}
+
+#[test]
+fn the_readmes_config_snippets_are_configs() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n";
+    let key = "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n";
+    for (name, text) in [
+        ("gateway-password", "hunter2\n"),
+        ("gateway.token", "hunter2\n"),
+        ("ca.pem", certificate),
+        ("client.pem", certificate),
+        ("client-key", key),
+    ] {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let environment = Environment {
+        credentials_directory: Some(folder.path().to_owned()),
+        host_name: "night-runner".to_owned(),
+    };
+    let here = format!("{}/", folder.path().display());
+    let snippets: Vec<&str> = README
+        .split("\n```toml\n")
+        .skip(1)
+        .map(|rest| rest.split_once("\n```").unwrap().0)
+        .collect();
+    assert!(snippets.len() >= 3, "only {} snippets", snippets.len());
+    for snippet in snippets {
+        let text = snippet.replace("/etc/mutation-agent/", &here);
+        let strategies = "\n[strategies]\ninclude = [\"*.py\"]\n";
+        let text = if text.contains("[strategies]") { text } else { text + strategies };
+        Config::parse(&text, Path::new("agent.toml"), &environment)
+            .unwrap_or_else(|error| panic!("{error}\n{snippet}"));
+    }
+}
+
+#[test]
+fn the_tests_that_the_readme_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    let mut folders = vec![root.join("src"), root.join("tests")];
+    while let Some(folder) = folders.pop() {
+        let entries: Vec<PathBuf> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        for path in entries {
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(end) if end == "rs" => sources += &fs::read_to_string(&path).unwrap(),
+                _ => {}
+            }
+        }
+    }
+    let (_, rest) = README.split_once("## What happens when").unwrap();
+    let table = rest.split("\n## ").next().unwrap();
+    let mut found = 0;
+    for cell in table.lines().filter_map(|line| line.strip_suffix(" |")?.rsplit(" | ").next()) {
+        let names = cell.split('`').skip(1).step_by(2);
+        for name in names.filter(|name| name.contains('_')) {
+            assert!(sources.contains(&format!("fn {name}(")), "there is no test `{name}`");
+            found += 1;
+        }
+    }
+    assert!(found >= 10, "only {found} tests are found");
+}
+
+#[test]
+fn the_map_has_every_floor() {
+    for floor in LIB.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        let named = [format!("`{floor}/`"), format!("`{floor}.rs`")];
+        assert!(named.iter().any(|name| ARCHITECTURE.contains(name)), "{floor} is on no floor");
+    }
+}
+
+#[test]
+fn nothing_of_the_documentation_names_a_folder_of_ours() {
+    for text in [README, METRICS, ARCHITECTURE, include_str!("../docs/CHANGELOG.md")] {
+        assert!(!["/work/", "/tmp/", "/root/"].iter().any(|folder| text.contains(folder)));
+    }
+}
+
+/// All codes, as in the README; `listed` does not compile when one is missing.
+const EXITS: [Exit; 12] = [
+    Exit::Done,
+    Exit::Failed,
+    Exit::Usage,
+    Exit::NoStrategy,
+    Exit::Internal,
+    Exit::CannotCreate,
+    Exit::Io,
+    Exit::TryLater,
+    Exit::Permission,
+    Exit::Config,
+    Exit::Interrupted,
+    Exit::Terminated,
+];
+
+#[test]
+fn no_exit_code_is_left_out() {
+    let listed = |exit: Exit| match exit {
+        Exit::Done
+        | Exit::Failed
+        | Exit::Usage
+        | Exit::NoStrategy
+        | Exit::Internal
+        | Exit::CannotCreate
+        | Exit::Io
+        | Exit::TryLater
+        | Exit::Permission
+        | Exit::Config
+        | Exit::Interrupted
+        | Exit::Terminated => EXITS.contains(&exit),
+    };
+    assert!(EXITS.into_iter().all(listed));
+}
+
+fn metrics_table() -> String {
+    let mut table =
+        "| Metric | Type | Labels | Unit | Meaning |\n|---|---|---|---|---|\n".to_owned();
+    for family in FAMILIES {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let cells = [
+            format!("`{}`", family.name),
+            family.kind.as_str().to_owned(),
+            labels.join(", "),
+            unit(family).to_owned(),
+            family.help.to_owned(),
+        ];
+        table.extend(["| ", &cells.join(" | "), " |\n"]);
+    }
+    table
+}
+
+/// Prometheus' rule: the unit is the end of the name.
+fn unit(family: &Family) -> &'static str {
+    match (family.name, family.kind) {
+        (name, _) if name.ends_with("_timestamp_seconds") => "seconds since 1970",
+        (name, _) if name.ends_with("_seconds") => "seconds",
+        (name, _) if name.ends_with("_rate") => "0 to 1",
+        (name, _) if name.ends_with("_fitness") => "the evaluator's",
+        (name, _) if name.ends_with("_exit_code") => "exit code",
+        (name, _) if name.ends_with("_in_progress") => "0 or 1",
+        (name, _) if name.ends_with("_info") => "always 1",
+        (_, FamilyKind::Counter | FamilyKind::Gauge | FamilyKind::Histogram) => "count",
+    }
+}
+
+fn help(command: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_mutation-agent"))
+        .args(command)
+        .arg("--help")
+        .env_clear()
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The words after each `mutation-agent` in code: a subcommand, flags, and nothing after that.
+fn calls(text: &str) -> Vec<Vec<&str>> {
+    let lines = code(text).flat_map(|code| code.split("mutation-agent ").skip(1));
+    lines
+        .filter_map(|rest| {
+            let line = rest.lines().next()?;
+            let words: Vec<&str> = line
+                .split_whitespace()
+                .take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-'))
+                .collect();
+            (!words.is_empty()).then_some(words)
+        })
+        .collect()
+}
+
+/// Fenced blocks, and what stands between backticks in a line.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```").enumerate().flat_map(|(at, part)| {
+        let is_block = at % 2 == 1;
+        let inline = part.split('`').skip(1).step_by(2).filter(move |_| !is_block);
+        inline.chain(is_block.then_some(part))
+    })
+}
