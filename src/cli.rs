@@ -16,7 +16,8 @@ Exit codes:
     0  done and delivered          75  done but undelivered, or another batch is at work
     1  no mutation succeeded       77  permission denied
     2  usage                       78  configuration
-   65  no usable strategy          70  internal error
+   65  no usable strategy, or an audit file that is none
+   70  internal error
    73  cannot create state, audit or output
    74  I/O error during the batch
   130, 143  interrupted: sealed, pushed

@@ -10,7 +10,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line was not understood.
     Usage = 2,
-    /// No strategy has a target that can be mutated.
+    /// No strategy has a target that can be mutated, or an audit file is none.
     NoStrategy = 65,
     /// A mistake of ours.
     Internal = 70,

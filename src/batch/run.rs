@@ -52,6 +52,8 @@ pub fn run(
     let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients) };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
+    announce(plan);
+
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
     let mut manifest = batch.first_manifest(&data);
     manifest.write(&data.folder)?;
@@ -78,6 +80,9 @@ pub fn run(
     let pushes = publisher.finish(runtime.handle(), patience);
     let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes);
 
+    if !batch.clients.is_empty() {
+        tracing::info!("the batch is done; delivering its totals");
+    }
     let stop = shutdown.asked().map(|_| config.batch.shutdown_timeout / 3);
     let schedule = batch.last_schedule(stop);
     let stopped = async {
@@ -98,6 +103,18 @@ pub fn run(
     // A look-up of a host name that hangs must not hold the process.
     runtime.shutdown_background();
     Ok(end)
+}
+
+/// Says what is mutated, and that something configured is not.
+fn announce(plan: &BatchPlan) {
+    let mut states = plan.targets_by_state();
+    let usable = states.remove("usable");
+    // That a strategy does not have every parameter is no news.
+    states.retain(|state, _| state != "not_found");
+    tracing::info!(seed = plan.seed, strategies = plan.strategies.len(), usable, "batch begins");
+    if !states.is_empty() {
+        tracing::warn!(unusable = ?states, "targets are left out; `mutation-agent check` lists them");
+    }
 }
 
 /// For the id: the upper half of a random number.

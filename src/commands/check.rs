@@ -32,6 +32,9 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     write_folder("data_dir", &config.data_dir, out)?;
     write_folder("audit", &config.audit.dir, out)?;
     write_folder("output", &config.output.dir, out)?;
+    if let Some(textfile) = &config.metrics.textfile {
+        write_textfile_folder(disk::folder_of(textfile), out)?;
+    }
     let mut exit = if plan.usable().is_empty() { Exit::NoStrategy } else { Exit::Done };
     writeln!(out, "\n# gateways")?;
     if clients.is_empty() {
@@ -107,6 +110,18 @@ fn write_unfound(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Resu
     Ok(())
 }
 
+/// The textfile's folder is somebody else's, so it is not made; without it a run only warns.
+fn write_textfile_folder(path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let state = if !path.is_dir() {
+        "is not there: a run would go on without a textfile"
+    } else if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() {
+        "may not be written: a run would go on without a textfile"
+    } else {
+        "is there and can be written"
+    };
+    Ok(writeln!(out, "textfile  {}  {state}", path.display())?)
+}
+
 fn write_folder(name: &str, path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let state = match path.metadata() {
         Ok(metadata) if !metadata.is_dir() => "is no folder: a run would fail with exit code 73",
@@ -118,7 +133,10 @@ fn write_folder(name: &str, path: &Path, out: &mut dyn Write) -> Result<(), Fail
         }
         Ok(_) => "is there and can be written",
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "will be made",
-        Err(_) => "cannot be looked at: a run would fail with exit code 77",
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            "cannot be looked at: a run would fail with exit code 77"
+        }
+        Err(_) => "cannot be made: a run would fail with exit code 73",
     };
     Ok(writeln!(out, "{name}  {}  {state}", path.display())?)
 }

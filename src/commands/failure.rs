@@ -59,7 +59,9 @@ impl From<io::Error> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::new(Exit::Config, &error)
+        let denied = matches!(&error, ConfigError::Unreadable { os, .. }
+            if os.kind() == io::ErrorKind::PermissionDenied);
+        Self::new(if denied { Exit::Permission } else { Exit::Config }, &error)
     }
 }
 
