@@ -3,7 +3,7 @@
 use crate::gateway::Gateway;
 use mutation_agent::audit::Folder;
 use mutation_agent::units::BatchId;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -292,6 +292,14 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Makes it stand still, and waits until it does.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
+        let (pid, options) = (Pid::from_child(&self.child), WaitOptions::UNTRACED);
+        let (_, status) = waitpid(Some(pid), options).unwrap().unwrap();
+        assert!(status.stopped(), "{status:?}");
     }
 }
 
