@@ -28,7 +28,7 @@ fn counted(lines: &[Value]) -> BTreeMap<String, u64> {
             count(format!("exit_mutations_clamped_total{{parameter=\"{parameter}\"}}"));
         }
         count(format!(
-            "exit_mutation_outcomes_total{{operator=\"{operator}\",outcome=\"{}\",parameter=\"{parameter}\"}}",
+            "exit_mutation_outcomes_total{{parameter=\"{parameter}\",operator=\"{operator}\",outcome=\"{}\"}}",
             text("outcome")
         ));
     }

@@ -58,7 +58,10 @@ fn there_are_up_to_keep_for_each_strategy_and_latest_leads_to_the_newest_batch()
         let folder = story.path("evolved").join(id.as_str());
         assert!(ended.stdout.contains("evolved/"), "{}", ended.stdout);
         assert!(folder.is_dir());
-        assert_eq!(fs::read_link(story.path("evolved/latest")).unwrap().to_str(), Some(id.as_str()));
+        assert_eq!(
+            fs::read_link(story.path("evolved/latest")).unwrap().to_str(),
+            Some(id.as_str())
+        );
         for strategy in ["momentum", "mean_reversion", "pairs", "trend_following"] {
             let found = candidates(&story, strategy);
             assert_eq!(found.len(), 3, "{strategy}");

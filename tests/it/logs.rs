@@ -56,10 +56,12 @@ fn a_mutation_is_one_line_at_debug_and_none_otherwise() {
     assert!(!ended.stderr.contains("Exit mutation"), "{}", ended.stderr);
     assert_eq!(ended.stdout.lines().count(), 1, "one summary line: {}", ended.stdout);
     let ended = story.expect(0, &["-v", "run", "--rounds", "1", "--mutations", "5"]);
-    let lines: Vec<_> = ended.stderr.lines().filter(|line| line.contains("Exit mutation")).collect();
+    let lines: Vec<_> =
+        ended.stderr.lines().filter(|line| line.contains("Exit mutation")).collect();
     assert_eq!(lines.len(), 5, "{}", ended.stderr);
     for line in lines {
-        let (_, told) = line.split_once("Exit mutation success: stop_loss_pct 0.1000 -> 0.").unwrap();
+        let (_, told) =
+            line.split_once("Exit mutation success: stop_loss_pct 0.1000 -> 0.").unwrap();
         assert!(told.contains(" (duration: ") && told.contains("ms)"), "{line}");
     }
 }
@@ -78,7 +80,7 @@ fn under_the_journal_lines_have_no_times() {
 fn completions_are_there_for_each_shell() {
     let story = Story::new();
     for (shell, part) in [
-        ("bash", "complete -F _mutation-agent"),
+        ("bash", "complete -F _mutation__agent"),
         ("zsh", "#compdef mutation-agent"),
         ("fish", "complete -c mutation-agent"),
     ] {
@@ -93,7 +95,8 @@ fn the_manual_page_is_roff() {
     let ended = Story::new().start_as_it_is(&["man"], &[]).end();
     assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
     assert!(ended.stdout.contains("\n.TH mutation-agent 1"), "{}", ended.stdout);
-    for section in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", ".SH SUBCOMMANDS"] {
+    for section in [".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION", ".SH OPTIONS", ".SH SUBCOMMANDS"]
+    {
         assert!(ended.stdout.contains(section), "{section}");
     }
 }

@@ -41,13 +41,19 @@ fn a_dry_run_without_a_usable_target_ends_as_the_batch_would() {
     story.write("agent.toml", &story.config());
     let before = story.listing();
     let ended = story.expect(65, &["run", "--dry-run"]);
-    assert!(ended.stdout.contains("unusable: stop_loss_pct: start_out_of_bounds"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("unusable: stop_loss_pct: start_out_of_bounds"),
+        "{}",
+        ended.stdout
+    );
     assert_eq!(story.listing(), before);
 }
 
 #[test]
 fn check_lists_every_target_by_file_and_line_and_writes_nothing() {
-    let mut story = Story::of("stop_loss_pct = 0.1\ntake_profit_pct = 0.2 * 2\nx = dict(holding_period_days=7)\n");
+    let mut story = Story::of(
+        "stop_loss_pct = 0.1\ntake_profit_pct = 0.2 * 2\nx = dict(holding_period_days=7)\n",
+    );
     story.push_to_url("main", &ClosedPort::reserve().url());
     story.write("agent.toml", &story.config());
     let before = story.listing();

@@ -26,9 +26,8 @@ fn essence(story: &Story) -> Essence {
     }
     let latest = story.path("evolved/latest");
     let candidates = files(&latest).into_iter();
-    let within = |path: PathBuf| {
-        (path.strip_prefix(&latest).unwrap().to_owned(), fs::read(&path).unwrap())
-    };
+    let within =
+        |path: PathBuf| (path.strip_prefix(&latest).unwrap().to_owned(), fs::read(&path).unwrap());
     (lines, candidates.map(within).collect())
 }
 

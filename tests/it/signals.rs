@@ -126,11 +126,8 @@ fn sigterm_during_the_last_push_leaves_within_the_shutdown_timeout() {
 
 #[test]
 fn sigterm_during_a_push_command_leaves_at_once() {
-    let gateway = Gateway::scripted(vec![
-        Step::status(400, &[], ""),
-        Step::status(400, &[], ""),
-        Step::Hang,
-    ]);
+    let gateway =
+        Gateway::scripted(vec![Step::status(400, &[], ""), Step::status(400, &[], ""), Step::Hang]);
     let mut story = Story::new();
     story.push_to(&gateway);
     story.expect(75, &["run"]);

@@ -110,7 +110,11 @@ fn a_sealed_log_without_its_manifest_gets_one_from_its_records() {
     fs::remove_file(story.audit().manifest(&id)).unwrap();
     fs::remove_file(story.path("mutation-data/state.json")).unwrap();
     let ended = story.expect(0, &["run"]);
-    assert!(ended.stderr.contains("had no usable manifest; made from its records"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("had no usable manifest; made from its records"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(story.manifest(&id)["records"], 60);
     assert_eq!(story.state()["totals"]["tally"]["attempts"], 120);
 }
@@ -124,7 +128,11 @@ fn a_sealed_log_that_cannot_be_read_stops_the_start_and_is_named() {
     fs::remove_file(story.audit().manifest(&id)).unwrap();
     fs::remove_file(story.path("mutation-data/state.json")).unwrap();
     let ended = story.expect(73, &["run"]);
-    assert!(ended.stderr.contains(&format!("{id}.jsonl:1: not an audit record")), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(&format!("{id}.jsonl:1: not an audit record")),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("move the file away to go on without it"), "{}", ended.stderr);
 }
 
@@ -136,7 +144,11 @@ fn a_file_in_the_place_of_a_folder_cannot_be_used() {
         for place in ["\"file\"", "\"file/below\""] {
             story.set(section, key, place);
             let ended = story.expect(73, &["run"]);
-            assert!(ended.stderr.starts_with("error: cannot create the folder "), "{}", ended.stderr);
+            assert!(
+                ended.stderr.contains("error: cannot create the folder file"),
+                "{}",
+                ended.stderr
+            );
         }
         assert_eq!(story.read("file"), "theirs");
     }
@@ -177,7 +189,11 @@ fn a_data_folder_that_others_can_write_to_is_refused() {
         fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
         let before = story.listing();
         let ended = story.expect(77, &["run"]);
-        assert!(ended.stderr.contains("can be written by others; run: chmod go-w "), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("can be written by others; run: chmod go-w "),
+            "{}",
+            ended.stderr
+        );
         assert!(story.listing() == before, "the folder is as it was");
         let checked = story.run(&["check"]);
         assert!(checked.stdout.contains("can be written by others"), "{}", checked.stdout);

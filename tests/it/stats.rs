@@ -56,7 +56,11 @@ fn what_is_no_audit_file_is_named_with_its_line() {
     let text = fs::read_to_string(story.audit().sealed(&story.newest())).unwrap();
     story.write("garbage.jsonl", &format!("{text}garbage\n{text}"));
     let ended = story.expect(65, &["stats", "garbage.jsonl"]);
-    assert!(ended.stderr.contains("error: garbage.jsonl:61: not an audit record"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("error: garbage.jsonl:61: not an audit record"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(ended.stdout, "");
     story.write("garbage.jsonl.zst", "not packed at all");
     let ended = story.expect(74, &["stats", "garbage.jsonl.zst"]);

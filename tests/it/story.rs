@@ -37,11 +37,8 @@ pub(crate) struct Story {
 impl Story {
     /// With the bundled strategies, a small batch, and no patience worth mentioning.
     pub(crate) fn new() -> Self {
-        let mut story = Self {
-            root: tempfile::tempdir().unwrap(),
-            keys: BTreeMap::new(),
-            tables: Vec::new(),
-        };
+        let mut story =
+            Self { root: tempfile::tempdir().unwrap(), keys: BTreeMap::new(), tables: Vec::new() };
         for folder in ["work/strategies", "home", "tmp", "said"] {
             fs::create_dir_all(story.root.path().join(folder)).unwrap();
         }

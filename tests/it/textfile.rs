@@ -30,7 +30,9 @@ fn the_textfile_has_what_the_gateway_got_and_the_push_itself() {
     // The file is written once more after the push, which it then counts.
     let but_pushes = |exposition: &Exposition| {
         let mut all: BTreeMap<String, u64> = BTreeMap::new();
-        for family in exposition.types().keys().filter(|name| *name != "mutation_push_attempts_total") {
+        for family in
+            exposition.types().keys().filter(|name| *name != "mutation_push_attempts_total")
+        {
             for part in ["", "_bucket", "_sum", "_count"] {
                 for (series, value) in exposition.family(&format!("{family}{part}")) {
                     all.insert(series.to_owned(), value.to_bits());
@@ -39,7 +41,7 @@ fn the_textfile_has_what_the_gateway_got_and_the_push_itself() {
         }
         all
     };
-    assert!(but_pushes(&push).len() > 100);
+    assert!(but_pushes(&push).len() > 60);
     assert_eq!(but_pushes(&file), but_pushes(&push));
     assert_eq!(file.push_attempts("main", "delivered"), 2);
     assert_eq!(push.push_attempts("main", "delivered"), 1);
