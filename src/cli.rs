@@ -120,12 +120,13 @@ impl Cli {
                 page.map(|()| Exit::Done).map_err(Failure::from)
             }
         };
-        done.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from)).unwrap_or_else(say)
+        done.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from))
+            .unwrap_or_else(|failure| say(&failure))
     }
 }
 
 /// Says what went wrong. A reader that went away (`| head`) is nothing that did.
-fn say(failure: Failure) -> Exit {
+fn say(failure: &Failure) -> Exit {
     if failure.is_broken_pipe() {
         return Exit::Done;
     }

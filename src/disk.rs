@@ -59,8 +59,8 @@ impl Mode {
 /// Makes a folder with its parents; those that are made are 0700 if private.
 pub fn create_folder(path: &Path, mode: Mode) -> Result<(), DiskError> {
     let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
-    let made = fs::DirBuilder::new().recursive(true).mode(bits).create(path);
-    made.map_err(DiskError::new("create the folder", path))
+    let created = fs::DirBuilder::new().recursive(true).mode(bits).create(path);
+    created.map_err(DiskError::new("create the folder", path))
 }
 
 /// Opens a file that must not be there yet, for appending.

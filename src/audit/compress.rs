@@ -53,7 +53,7 @@ fn pack(plain: &Path, target: &File, temporary: &Path) -> Result<(), DiskError> 
         io::copy(&mut source, &mut encoder)?;
         encoder.finish()
     });
-    written.and_then(|file| file.sync_all()).map_err(DiskError::new("write", temporary))
+    written.and_then(File::sync_all).map_err(DiskError::new("write", temporary))
 }
 
 fn digest_of(packed: &Path) -> Result<Digest, DiskError> {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub struct Folder(PathBuf);
 
 /// Which files of a batch there are.
+#[expect(clippy::struct_excessive_bools, reason = "each file is there or not, independently")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchFiles {
     /// `<id>.jsonl.partial`: open, or left behind by a batch that was killed.

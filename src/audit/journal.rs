@@ -54,9 +54,11 @@ impl Journal {
         })
     }
 
-    /// Adds a record; it is written at once or with the ones after it.
-    pub fn append(&mut self, record: &Record<'_>) -> Result<(), DiskError> {
-        self.writer.write(record, &mut self.buffer);
+    /// Adds a record; it is written at once or with the ones after it. `target` is a small number
+    /// of the caller's: records with the same one, in the same round, have strategy, line,
+    /// parameter and operator in common.
+    pub fn append(&mut self, record: &Record<'_>, target: usize) -> Result<(), DiskError> {
+        self.writer.write(record, target, &mut self.buffer);
         self.buffered += 1;
         if self.buffered >= self.limit { self.flush() } else { Ok(()) }
     }

@@ -38,7 +38,7 @@ pub struct SealedBatch {
 
 impl Retention {
     /// At the most `batches` (from 1), none started longer ago than `age` (from an hour), and no
-    /// more than `bytes` (from a MiB) together.
+    /// more than `bytes` (from one mebibyte) together.
     pub const fn new(batches: usize, age: Duration, bytes: u64) -> Result<Self, RetentionError> {
         if batches == 0 || age.as_secs() < 3600 || bytes < 1 << 20 {
             return Err(RetentionError);
@@ -86,9 +86,9 @@ impl Retention {
 }
 
 impl Default for Retention {
-    /// 400 batches, 400 days, 10 GiB.
+    /// 400 batches, 400 days, ten gibibytes.
     fn default() -> Self {
-        Self { batches: 400, age: Duration::from_secs(400 * 86_400), bytes: 10 << 30 }
+        Self { batches: 400, age: Duration::from_hours(400 * 24), bytes: 10 << 30 }
     }
 }
 
@@ -125,14 +125,14 @@ mod tests {
 
     #[test]
     fn the_newest_stays_even_when_the_clock_runs_a_century_ahead() {
-        let retention = Retention::new(1, Duration::from_secs(3600), 1 << 20).unwrap();
+        let retention = Retention::new(1, Duration::from_hours(1), 1 << 20).unwrap();
         assert_eq!(retention.plan(&nights(1, u64::MAX), Timestamp::from_micros(i64::MAX)), []);
         assert_eq!(plan(retention, &nights(3, u64::MAX), 36_500).len(), 2);
     }
 
     #[test]
     fn a_retention_that_keeps_nothing_is_refused() {
-        let day = Duration::from_secs(86_400);
+        let day = Duration::from_hours(24);
         assert!(Retention::new(0, day, 1 << 30).is_err());
         assert!(Retention::new(1, Duration::ZERO, 1 << 30).is_err());
         assert!(Retention::new(1, day, 0).is_err());

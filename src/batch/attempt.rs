@@ -57,16 +57,15 @@ impl<'a> Proposer<'a> {
         let target = strategy.weights().map_or(0, |weights| weights.pick(&mut random));
         let chosen = &strategy.targets[target];
         let proposal = chosen.mutator.propose(chosen.value.to_f64(), &mut random);
-        let outcome = if !proposal.changed {
-            Outcome::NoChange
-        } else {
+        let outcome = if proposal.changed {
             chosen.site.render(proposal.value, &mut self.text);
-            let kind = chosen.mutator.domain().kind();
-            if reads_as(&self.text, proposal.value, kind) {
+            if reads_as(&self.text, proposal.value, chosen.mutator.domain().kind()) {
                 Outcome::Success
             } else {
                 Outcome::InvalidSource
             }
+        } else {
+            Outcome::NoChange
         };
         let ended = Instant::now();
         Attempted {
@@ -94,15 +93,9 @@ pub(super) fn number(value: Decimal, kind: Kind) -> Number {
 fn reads_as(piece: &str, value: Decimal, kind: Kind) -> bool {
     // Between a sign and its number a strategy may have blanks and parentheses.
     let number = piece.trim_start_matches(['-', '+', ' ', '\t', '(']);
-    let mut digits = [0_u8; 80];
-    let mut length = 0;
-    for byte in number.bytes().filter(|byte| *byte != b'_') {
-        let Some(place) = digits.get_mut(length) else { return false };
-        *place = byte;
-        length += 1;
-    }
-    let Ok(text) = std::str::from_utf8(&digits[..length]) else { return false };
     let negative = piece.starts_with('-');
+    let mut digits = [0_u8; 80];
+    let Some(text) = without_underscores(number, &mut digits) else { return false };
     match kind {
         Kind::Int => {
             let read = text.parse::<i64>().map(|read| if negative { -read } else { read });
@@ -113,6 +106,19 @@ fn reads_as(piece: &str, value: Decimal, kind: Kind) -> bool {
             read.is_ok_and(|read| read.to_bits() == value.to_f64().to_bits())
         }
     }
+}
+
+/// Rust reads no underscores. Almost no literal has them.
+fn without_underscores<'a>(number: &'a str, digits: &'a mut [u8; 80]) -> Option<&'a str> {
+    if !number.as_bytes().contains(&b'_') {
+        return Some(number);
+    }
+    let mut length = 0;
+    for byte in number.bytes().filter(|byte| *byte != b'_') {
+        *digits.get_mut(length)? = byte;
+        length += 1;
+    }
+    std::str::from_utf8(&digits[..length]).ok()
 }
 
 /// Strategies and targets are far fewer than 2^32.

@@ -3,12 +3,16 @@
 //! In reading order: a [`BatchPlan`] says what will be attempted; `attempt.rs` is one mutation and
 //! `rounds.rs` many, on as many cores as there are; through the `Recorder` each becomes a fact;
 //! the `Publisher` shows the facts to the gateways while the batch runs; [`Candidates`] are what
-//! is written for people; [`run`] is the story from the lock to the last push. [`Clock`] and
+//! is written for people; [`run`] is the story from the lock to the last push, with its `ending.rs`,
+//! `delivery.rs` and `tidy.rs`. [`Clock`] and
 //! [`Shutdown`] are the two things that come from outside.
 
 mod attempt;
 mod candidates;
 mod clock;
+mod delivery;
+mod ending;
+mod open_batch;
 mod plan;
 mod progress;
 mod publisher;
@@ -16,12 +20,15 @@ mod recorder;
 mod rounds;
 mod run;
 mod shutdown;
+mod tidy;
 
 pub use candidates::Candidates;
 pub use clock::{Clock, now, random};
+pub use delivery::{Delivered, deliver_totals};
+pub use ending::BatchEnd;
 pub use plan::{BatchPlan, PlannedStrategy, Target};
 pub use progress::{Progress, StderrBesideBar};
 pub use publisher::PushLog;
-pub use run::{BatchEnd, BatchError, Delivered, deliver_totals, run};
+pub use run::{BatchError, run};
 pub(crate) use run::{open, runtime};
 pub use shutdown::{Shutdown, Signal};

@@ -1,5 +1,6 @@
 //! What a batch will attempt: every strategy read and parsed once, every target found or told why not.
 
+use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
 use crate::config::{Config, ConfigError, Parameter};
 use crate::mutation::{Mutator, Operator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
@@ -55,6 +56,8 @@ pub struct Target {
     pub mutator: Mutator,
     /// The value in the source.
     pub value: Number,
+    /// Its number among all targets of the plan, from 0.
+    pub number: usize,
     weight: f64,
 }
 
@@ -62,8 +65,10 @@ impl BatchPlan {
     /// Reads all strategies. One that cannot be used is a finding, not an error.
     pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
         let files = config.strategy_files()?;
-        let strategies: Vec<PlannedStrategy> =
+        let mut strategies: Vec<PlannedStrategy> =
             files.into_iter().map(|file| read(config, file.name, file.path)).collect();
+        let all = strategies.iter_mut().flat_map(|strategy| &mut strategy.targets);
+        all.enumerate().for_each(|(number, target)| target.number = number);
         let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights.is_some());
         Ok(Self {
             seed,
@@ -94,6 +99,33 @@ impl BatchPlan {
             }
         }
         states
+    }
+
+    /// The strategies as the manifest lists them.
+    pub fn entries(&self) -> Vec<StrategyEntry> {
+        let entries = self.strategies.iter().map(|strategy| StrategyEntry {
+            path: strategy.name.clone(),
+            sha256: strategy.sha256.clone(),
+            usable: strategy
+                .targets
+                .iter()
+                .map(|target| TargetEntry {
+                    parameter: target.parameter.clone(),
+                    line: target.site.line(),
+                    value: target.value,
+                })
+                .collect(),
+            unusable: strategy
+                .unusable
+                .iter()
+                .map(|(parameter, reason)| UnusableEntry {
+                    parameter: parameter.clone(),
+                    reason: reason.as_str().to_owned(),
+                    detail: reason.to_string(),
+                })
+                .collect(),
+        });
+        entries.collect()
     }
 
     /// The series that this batch can count in.
@@ -167,6 +199,7 @@ fn find(source: &Source, parameter: &Parameter) -> Result<Target, Unusable> {
             (_, value) => value,
         },
         site,
+        number: 0,
         mutator: parameter.mutator.clone(),
         weight: parameter.weight,
     })

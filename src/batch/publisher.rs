@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 /// By the gateway's name.
 pub type PushLog = BTreeMap<String, Pushes>;
@@ -64,7 +65,7 @@ impl Publisher {
         let log = Arc::new(Mutex::new(PushLog::new()));
         let (newest, mut receiver) = watch::channel::<Option<Arc<Vec<MetricFamily>>>>(None);
         let (asks, results) = (Arc::clone(&wanted), Arc::clone(&log));
-        let task = runtime.spawn(async move {
+        let pushing = async move {
             // Ends when the publisher is dropped; a push under way comes to its end first.
             while receiver.changed().await.is_ok() {
                 let families = receiver.borrow_and_update().clone();
@@ -78,7 +79,8 @@ impl Publisher {
                     },
                 }
             }
-        });
+        };
+        let task = runtime.spawn(pushing.in_current_span());
         Self { wanted, newest, log, task }
     }
 

@@ -90,7 +90,7 @@ impl<'a> Recorder<'a> {
             duration: attempted.duration,
             evaluation: None,
         };
-        self.journal.append(&record)?;
+        self.journal.append(&record, target.number)?;
         self.tally.add(&record);
         self.recorded += 1;
         if self.log_each {

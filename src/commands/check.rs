@@ -1,11 +1,11 @@
 //! `check`: everything that can be known before the night.
 
-use super::{Failure, run::clients};
+use super::Failure;
 use crate::batch::{self, BatchPlan};
 use crate::config::{Config, Environment};
 use crate::disk;
 use crate::exit::Exit;
-use crate::gateway::Probe;
+use crate::gateway::{Client, Probe};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -55,6 +55,12 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     }
     writeln!(out, "\n{}", verdict(&plan))?;
     Ok(exit)
+}
+
+/// One client per gateway; a certificate that cannot be used is found before anything is written.
+pub(super) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
+    let clients = config.gateways.iter().map(|gateway| Client::new(gateway.clone(), batch::now));
+    clients.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, &error))
 }
 
 fn verdict(plan: &BatchPlan) -> String {

@@ -1,7 +1,7 @@
 //! `demo`: the whole job in a scratch folder, against a receiver in this process.
 
 use super::receiver::{Push, Receiver};
-use super::{Failure, run::clients, stats};
+use super::{Failure, check::clients, stats};
 use crate::audit::read_records;
 use crate::batch::{self, BatchEnd, BatchPlan};
 use crate::config::{Config, Environment};

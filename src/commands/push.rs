@@ -1,6 +1,6 @@
 //! `push`: the newest totals to the gateways that have not seen them.
 
-use super::{Failure, run::clients};
+use super::{Failure, check::clients};
 use crate::batch::{self, Shutdown};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;

@@ -4,7 +4,6 @@ use super::{Failure, check};
 use crate::batch::{self, BatchEnd, BatchPlan};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
-use crate::gateway::Client;
 use std::io::Write;
 use std::path::Path;
 
@@ -14,7 +13,7 @@ pub struct Args {
     /// Rounds in this batch, instead of [batch] rounds
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rounds: Option<u32>,
-    /// Mutations in each round, instead of [batch] mutations_per_round
+    /// Mutations in each round, instead of [batch] `mutations_per_round`
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub mutations: Option<u32>,
     /// Seed of all random streams, instead of [batch] seed
@@ -36,19 +35,13 @@ pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<
     if args.dry_run {
         return dry_run(&config, &plan, out);
     }
-    let end = batch::run(&config, &plan, clients(&config)?)?;
+    let end = batch::run(&config, &plan, check::clients(&config)?)?;
     if json {
-        say_json(&end, out)?
+        say_json(&end, out)?;
     } else {
-        say(&end, out)?
+        say(&end, out)?;
     }
     Ok(end.exit)
-}
-
-/// One client per gateway; a certificate that cannot be used is found before anything is written.
-pub(super) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
-    let clients = config.gateways.iter().map(|gateway| Client::new(gateway.clone(), batch::now));
-    clients.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, &error))
 }
 
 fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exit, Failure> {

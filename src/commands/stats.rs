@@ -95,9 +95,8 @@ pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Fail
         "parameter", "operator", "attempts", "successes", "no change", "clamped"
     )?;
     for (name, parameter) in tally.parameters() {
-        let attempts: u64 = parameter.operators.values().map(|counts| counts.total()).sum();
-        let clamped = parameter.clamped as f64 / attempts as f64 * 100.0;
-        for (operator, counts) in &parameter.operators {
+        let clamped = parameter.clamped as f64 / parameter.attempts() as f64 * 100.0;
+        for (operator, counts) in parameter.operators() {
             writeln!(
                 out,
                 "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",

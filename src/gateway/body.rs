@@ -7,12 +7,33 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder as _, ProtobufEncoder, TextEncoder};
 
 use super::check::{self, ExpositionError};
-use super::endpoint::{Compression, Format};
 
 /// The only protobuf type that a Pushgateway takes, to the letter.
 const PROTOBUF_TYPE: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 const TEXT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How the body is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Delimited protobuf: safe on the real Pushgateway even when the connection breaks in the middle.
+    #[default]
+    Protobuf,
+    /// The text exposition format, for VictoriaMetrics and others.
+    Text,
+}
+
+/// How the body is packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// As it is.
+    #[default]
+    None,
+    /// `Content-Encoding: gzip`.
+    Gzip,
+}
 
 /// A complete body, ready to be sent any number of times.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,32 +2,10 @@
 
 use reqwest::Url;
 
-use super::body::Body;
+use super::body::{Body, Compression, Format};
 use super::check::ExpositionError;
 use super::grouping::GroupingKey;
 use crate::units::Secret;
-
-/// How the body is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Delimited protobuf: safe on the real Pushgateway even when the connection breaks in the middle.
-    #[default]
-    Protobuf,
-    /// The text exposition format, for VictoriaMetrics and others.
-    Text,
-}
-
-/// How the body is packed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// As it is.
-    #[default]
-    None,
-    /// `Content-Encoding: gzip`.
-    Gzip,
-}
 
 /// Who we say we are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

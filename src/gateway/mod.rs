@@ -9,15 +9,13 @@ mod grouping;
 pub use grouping::{GroupingError, GroupingKey};
 
 mod endpoint;
-pub use endpoint::{
-    Compression, Credentials, Format, Gateway, GatewayError, GatewaySettings, Tls, base_url,
-};
+pub use endpoint::{Credentials, Gateway, GatewayError, GatewaySettings, Tls, base_url};
 
 mod check;
 pub use check::ExpositionError;
 
 mod body;
-pub use body::{Body, encode};
+pub use body::{Body, Compression, Format, encode};
 
 mod outcome;
 pub use outcome::{Outcome, Reason};

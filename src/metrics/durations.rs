@@ -15,15 +15,16 @@ pub struct Durations {
     quantiles: Hdr<u64>,
     extremes: Option<(u64, u64)>,
     sum: u64,
-    /// Oldest first; at most [`RECENT`].
-    recent: Vec<u64>,
+    /// A ring: the duration number n, from 0, is at n % [`RECENT`].
+    recent: [u64; RECENT],
+    seen: usize,
 }
 
 impl Default for Durations {
     fn default() -> Self {
         #[expect(clippy::expect_used, reason = "1 to 2^51 ns in three digits is a valid range")]
         let quantiles = Hdr::new_with_bounds(1, 1 << 51, 3).expect("constant bounds are valid");
-        Self { quantiles, extremes: None, sum: 0, recent: Vec::with_capacity(RECENT + 1) }
+        Self { quantiles, extremes: None, sum: 0, recent: [0; RECENT], seen: 0 }
     }
 }
 
@@ -38,10 +39,7 @@ impl Durations {
             Some((min, max)) => (min.min(nanos), max.max(nanos)),
         });
         self.sum = self.sum.saturating_add(nanos);
-        if self.recent.len() == RECENT {
-            self.recent.remove(0);
-        }
-        self.recent.push(nanos);
+        self.remember(nanos);
     }
 
     /// Takes another's in; `other` is the later one.
@@ -54,9 +52,7 @@ impl Durations {
             (one, None) | (None, one) => one,
         };
         self.sum = self.sum.saturating_add(other.sum);
-        self.recent.extend(&other.recent);
-        let surplus = self.recent.len().saturating_sub(RECENT);
-        self.recent.drain(..surplus);
+        other.recent().for_each(|nanos| self.remember(nanos));
     }
 
     /// How many durations were taken in.
@@ -82,8 +78,18 @@ impl Durations {
 
     /// The mean of the last ten, in seconds.
     pub fn recent_average(&self) -> Option<f64> {
-        let sum: u64 = self.recent.iter().sum();
-        (!self.recent.is_empty()).then(|| seconds(sum) / self.recent.len() as f64)
+        let count = self.recent().count();
+        (count > 0).then(|| seconds(self.recent().sum()) / count as f64)
+    }
+
+    fn remember(&mut self, nanos: u64) {
+        self.recent[self.seen % RECENT] = nanos;
+        self.seen += 1;
+    }
+
+    /// Oldest first; at most [`RECENT`].
+    fn recent(&self) -> impl Iterator<Item = u64> + '_ {
+        (self.seen.saturating_sub(RECENT)..self.seen).map(|number| self.recent[number % RECENT])
     }
 }
 
@@ -96,7 +102,7 @@ impl PartialEq for Durations {
         self.quantiles == other.quantiles
             && self.extremes == other.extremes
             && self.sum == other.sum
-            && self.recent == other.recent
+            && self.recent().eq(other.recent())
     }
 }
 
@@ -117,7 +123,7 @@ impl From<Durations> for RawDurations {
             min_nanoseconds: durations.extremes.map(|(min, _)| min),
             max_nanoseconds: durations.extremes.map(|(_, max)| max),
             sum_nanoseconds: durations.sum,
-            recent_nanoseconds: durations.recent,
+            recent_nanoseconds: durations.recent().collect(),
             quantiles: durations
                 .quantiles
                 .iter_recorded()
@@ -146,7 +152,7 @@ impl TryFrom<RawDurations> for Durations {
             return Err("durations without extremes, or extremes without durations".to_owned());
         }
         durations.sum = raw.sum_nanoseconds;
-        durations.recent.extend(raw.recent_nanoseconds);
+        raw.recent_nanoseconds.into_iter().for_each(|nanos| durations.remember(nanos));
         Ok(durations)
     }
 }
@@ -193,7 +199,6 @@ mod tests {
             durations.observe(Millis::from_nanos(nanos * 7919));
         }
         assert_eq!(durations.quantiles.distinct_values(), before);
-        assert!(durations.recent.capacity() <= 2 * RECENT + 2);
     }
 
     proptest! {

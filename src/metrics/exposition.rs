@@ -4,6 +4,7 @@ use super::families as f;
 use super::{Family, FamilyKind, Histogram, PushResult, Status, Totals};
 use crate::mutation::Operator;
 use crate::record::Outcome;
+use crate::units::Timestamp;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{ProtobufEncoder, Registry, TextEncoder};
@@ -63,11 +64,8 @@ impl Exposition {
     /// All families, sorted by name, as a registry gathers them.
     pub fn gather(self) -> Vec<MetricFamily> {
         let registry = Registry::new();
-        #[expect(
-            clippy::expect_used,
-            reason = "a fresh registry takes valid, distinct descriptions; a test shows it"
-        )]
-        registry.register(Box::new(self)).expect("the families are valid and distinct");
+        // A fresh registry takes valid, distinct descriptions; a test shows that all come out.
+        let _ = registry.register(Box::new(self));
         registry.gather()
     }
 
@@ -75,16 +73,15 @@ impl Exposition {
         let parameters = self.totals.tally().parameters();
         let mut series = self.series.clone();
         series.extend(parameters.iter().flat_map(|(name, tally)| {
-            tally.operators.keys().map(|operator| (name.clone(), *operator))
+            tally.operators().map(|(operator, _)| (name.clone(), operator))
         }));
         let count = |name: &str, operator, outcome| {
-            let counts = parameters.get(name).and_then(|tally| tally.operators.get(operator));
-            counts.map_or(0, |counts| counts.get(outcome))
+            parameters.get(name).map_or(0, |tally| tally.count(operator, outcome))
         };
         let rows = series.iter().flat_map(|(name, operator)| {
             Outcome::ALL.map(|outcome| {
                 let labels = [name, operator.as_str(), outcome.as_str()];
-                counter(&f::OUTCOMES, &labels, count(name, operator, outcome))
+                counter(&f::OUTCOMES, &labels, count(name, *operator, outcome))
             })
         });
         rows.collect()
@@ -162,8 +159,8 @@ impl Collector for Exposition {
                 &f::BEST_FITNESS,
                 best.map(|(name, value)| gauge(&f::BEST_FITNESS, &[name], *value)).collect(),
             ),
-            maybe(&f::LAST_COMPLETION, self.totals.last_completion().map(|time| time.to_f64())),
-            maybe(&f::LAST_SUCCESS, self.totals.last_success().map(|time| time.to_f64())),
+            maybe(&f::LAST_COMPLETION, self.totals.last_completion().map(Timestamp::to_f64)),
+            maybe(&f::LAST_SUCCESS, self.totals.last_success().map(Timestamp::to_f64)),
             family(
                 &f::BATCHES,
                 batches
@@ -264,7 +261,6 @@ fn histogram(from: &Histogram) -> Metric {
 mod tests {
     use super::*;
     use crate::metrics::{BatchSummary, Buckets, Tally, tally::tests::record};
-    use crate::units::Timestamp;
     use std::collections::BTreeMap;
 
     fn summary(status: Status, ended: i64) -> BatchSummary {
@@ -296,7 +292,7 @@ mod tests {
         let exposition = Exposition::new(totals);
         assert_eq!(exposition.descriptions.len(), f::FAMILIES.len());
         let shown = exposition.gather();
-        let shown: BTreeSet<&str> = shown.iter().map(|family| family.name()).collect();
+        let shown: BTreeSet<&str> = shown.iter().map(MetricFamily::name).collect();
         assert_eq!(shown, f::FAMILIES.iter().map(|family| family.name).collect());
     }
 

@@ -252,7 +252,7 @@ mod tests {
     fn the_constant_buckets_are_valid_and_span_what_they_promise() {
         let mutation = Buckets::default();
         assert_eq!((mutation.seconds()[0], *mutation.seconds().last().unwrap()), (1e-6, 10.0));
-        assert_eq!(Buckets::evaluation().seconds()[0], 1e-3);
+        assert_eq!(Buckets::evaluation().seconds().first(), Some(&1e-3));
     }
 
     #[test]

@@ -50,8 +50,47 @@ impl From<OutcomeCounts> for BTreeMap<Outcome, u64> {
 pub struct ParameterTally {
     /// Attempts whose proposal had left its bounds.
     pub clamped: u64,
-    /// Outcomes by operator.
-    pub operators: BTreeMap<Operator, OutcomeCounts>,
+    operators: Operators,
+}
+
+impl ParameterTally {
+    /// Outcomes by operator, for the operators that were used.
+    pub fn operators(&self) -> impl Iterator<Item = (Operator, &OutcomeCounts)> {
+        let all = Operator::ALL.into_iter().zip(&self.operators.0);
+        all.filter(|(_, counts)| counts.total() > 0)
+    }
+
+    /// How many of one operator's attempts ended so.
+    pub const fn count(&self, operator: Operator, outcome: Outcome) -> u64 {
+        self.operators.0[operator as usize].get(outcome)
+    }
+
+    /// All attempts.
+    pub fn attempts(&self) -> u64 {
+        self.operators.0.iter().map(OutcomeCounts::total).sum()
+    }
+}
+
+/// A table and not a map: it is counted in once for each mutation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<Operator, OutcomeCounts>", into = "BTreeMap<Operator, OutcomeCounts>")]
+struct Operators([OutcomeCounts; Operator::ALL.len()]);
+
+impl From<BTreeMap<Operator, OutcomeCounts>> for Operators {
+    fn from(map: BTreeMap<Operator, OutcomeCounts>) -> Self {
+        let mut table = Self::default();
+        for (operator, counts) in map {
+            table.0[operator as usize] = counts;
+        }
+        table
+    }
+}
+
+impl From<Operators> for BTreeMap<Operator, OutcomeCounts> {
+    fn from(table: Operators) -> Self {
+        let all = Operator::ALL.into_iter().zip(table.0);
+        all.filter(|(_, counts)| counts.total() > 0).collect()
+    }
 }
 
 /// Everything that is known of a set of attempts, in memory that does not grow with their number.
@@ -89,9 +128,10 @@ impl Tally {
     /// Takes in one record.
     pub fn add(&mut self, record: &Record<'_>) {
         self.observe(record.outcome.is_success(), Some(record.duration));
-        let parameter = entry(&mut self.parameters, &record.parameter);
-        parameter.clamped += u64::from(record.clamped);
-        parameter.operators.entry(record.operator).or_default().add(record.outcome, 1);
+        change(&mut self.parameters, &record.parameter, |parameter| {
+            parameter.clamped += u64::from(record.clamped);
+            parameter.operators.0[record.operator as usize].add(record.outcome, 1);
+        });
         if let Some(evaluation) = record.evaluation {
             self.evaluation_histogram.observe(evaluation);
         }
@@ -116,12 +156,14 @@ impl Tally {
         self.attempts += later.attempts;
         self.successes += later.successes;
         for (name, theirs) in &later.parameters {
-            let ours = entry(&mut self.parameters, name);
-            ours.clamped += theirs.clamped;
-            for (operator, counts) in &theirs.operators {
-                let sums = ours.operators.entry(*operator).or_default();
-                Outcome::ALL.iter().for_each(|outcome| sums.add(*outcome, counts.get(*outcome)));
-            }
+            change(&mut self.parameters, name, |ours| {
+                ours.clamped += theirs.clamped;
+                for (sums, counts) in ours.operators.0.iter_mut().zip(&theirs.operators.0) {
+                    for outcome in Outcome::ALL {
+                        sums.add(outcome, counts.get(outcome));
+                    }
+                }
+            });
         }
         self.durations.merge(&later.durations);
         self.evaluation_histogram.merge(&later.evaluation_histogram);
@@ -141,7 +183,7 @@ impl Tally {
         self.successes
     }
 
-    /// Successes per attempt, 0..=1; NaN before the first attempt.
+    /// Successes per attempt, 0..=1; not a number before the first attempt.
     pub fn success_rate(&self) -> f64 {
         self.successes as f64 / self.attempts as f64
     }
@@ -172,13 +214,12 @@ impl Tally {
     }
 }
 
-/// `map.entry(name).or_default()` without a new `String` for a name that is there.
-fn entry<'a, V: Default>(map: &'a mut BTreeMap<String, V>, name: &str) -> &'a mut V {
-    if !map.contains_key(name) {
-        map.insert(name.to_owned(), V::default());
+/// Changes the value under `name`, with one look-up and no new `String` where it is there.
+fn change<V: Default>(map: &mut BTreeMap<String, V>, name: &str, change: impl FnOnce(&mut V)) {
+    match map.get_mut(name) {
+        Some(value) => change(value),
+        None => change(map.entry(name.to_owned()).or_default()),
     }
-    #[expect(clippy::expect_used, reason = "inserted just above")]
-    map.get_mut(name).expect("the name is in the map")
 }
 
 fn keep_best(best: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64) {
@@ -232,7 +273,9 @@ pub(super) mod tests {
 
     fn fold(records: &[Record<'_>]) -> Tally {
         let mut tally = Tally::new(Buckets::default());
-        records.iter().for_each(|record| tally.add(record));
+        for record in records {
+            tally.add(record);
+        }
         tally
     }
 

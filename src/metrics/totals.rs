@@ -213,7 +213,7 @@ impl Totals {
 }
 
 impl LastBatch {
-    /// Successes per attempt; NaN before the first.
+    /// Successes per attempt; not a number before the first.
     pub fn success_rate(&self) -> f64 {
         self.successes as f64 / self.attempts as f64
     }

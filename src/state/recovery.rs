@@ -131,9 +131,9 @@ pub fn recover(
         None => (State::new(buckets.clone()), true),
     };
     let start = if lost { rebuild(folder, &batches, &mut state, &mut done)? } else { None };
-    let folded = state.last_batch.as_ref().map(|last| last.batch_id.clone());
+    let before = state.last_batch.as_ref().map(|last| last.batch_id.clone());
     let is_new = |id: &BatchId| {
-        folded.as_ref().is_none_or(|last| id > last)
+        before.as_ref().is_none_or(|last| id > last)
             && start.as_ref().is_none_or(|first| id >= first)
     };
     for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
@@ -144,7 +144,7 @@ pub fn recover(
     if !done.is_empty() {
         store.save(&state)?;
     }
-    let newest = batches.into_keys().next_back().max(folded);
+    let newest = batches.into_keys().next_back().max(before);
     Ok(Recovered { state, done, newest })
 }
 
@@ -350,7 +350,7 @@ mod tests {
     impl House {
         fn leave_open(&self, id: &BatchId, records: u64, tail: &[u8]) {
             let mut journal = Journal::create(&self.folder, id, 1).unwrap();
-            (1..=records).for_each(|number| journal.append(&record(id, number)).unwrap());
+            (1..=records).for_each(|number| journal.append(&record(id, number), 0).unwrap());
             let path = self.folder.open_journal(id);
             fs::OpenOptions::new().append(true).open(path).unwrap().write_all(tail).unwrap();
         }
@@ -438,7 +438,7 @@ mod tests {
     fn a_sealed_log_without_a_manifest_is_still_counted() {
         let house = house();
         house.leave_open(&id(1), 4, b"");
-        fs::rename(house.folder.open_journal(&id(1)), house.folder.sealed(&id(1))).unwrap();
+        disk::rename(&house.folder.open_journal(&id(1)), &house.folder.sealed(&id(1))).unwrap();
         let recovered = house.recover();
         assert_eq!(recovered.done[0], Recovery::Remade { id: id(1) });
         assert_eq!(recovered.state.totals.tally().attempts(), 4);

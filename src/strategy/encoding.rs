@@ -1,6 +1,6 @@
 //! From bytes to text, as strictly as Python: UTF-8, no NUL, and no cookie that says otherwise.
 
-use super::source::{SourceError, SourceProblem};
+use super::refusal::{SourceError, SourceProblem};
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 

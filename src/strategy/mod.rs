@@ -13,8 +13,11 @@ pub use version::{PythonVersion, PythonVersionError};
 mod selector;
 pub use selector::{Selector, SelectorError};
 
+mod refusal;
+pub use refusal::{SourceError, SourceProblem};
+
 mod source;
-pub use source::{Source, SourceError, SourceProblem};
+pub use source::Source;
 
 mod encoding;
 mod nesting;

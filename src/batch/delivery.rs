@@ -1,0 +1,113 @@
+//! The last push of a batch, and `push`: the newest totals, and who has seen them.
+
+use super::open_batch::OpenBatch;
+use super::publisher;
+use super::{BatchPlan, PushLog};
+use crate::config::Config;
+use crate::disk::{self, Mode};
+use crate::exit::Exit;
+use crate::gateway::{Body, Client, Schedule, deliver_all};
+use crate::metrics::{Exposition, Totals, encode_text};
+use crate::state::DataDir;
+use prometheus::proto::MetricFamily;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// What one gateway made of the totals.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Its name.
+    pub gateway: String,
+    /// Why it has not taken them, in words.
+    pub result: Result<(), String>,
+}
+
+impl OpenBatch<'_> {
+    /// The full effort, or one bounded attempt when we were asked to stop.
+    pub(super) fn last_schedule(&self, stop: Option<Duration>) -> Schedule {
+        let push = &self.config.push;
+        match stop {
+            Some(limit) => Schedule::once(push.attempt_timeout.min(limit)),
+            None => Schedule {
+                policy: Some(push.retry),
+                attempt_timeout: push.attempt_timeout,
+                deadline: push.deadline,
+            },
+        }
+    }
+
+    /// Keeps delivery marks, push counts and the exit code.
+    pub(super) fn remember(&self, data: &mut DataDir, exit: Exit) {
+        let sealed = data.state.last_batch.as_ref().is_some_and(|last| last.batch_id == self.id);
+        if !sealed {
+            // The totals in memory hold what the next start will seal and fold: they are not saved.
+            return;
+        }
+        data.state.totals.set_exit_code(exit.code());
+        if let Err(error) = data.save() {
+            tracing::error!(%error, "delivery marks are lost; the next start delivers again");
+        }
+        write_textfile(self.config, &families(self.config, data.state.totals.clone()));
+    }
+}
+
+/// The totals as families, with the configured series that have not happened yet.
+pub(crate) fn families(config: &Config, totals: Totals) -> Vec<MetricFamily> {
+    let gateways = config.gateways.iter().map(|gateway| gateway.name().to_owned());
+    Exposition::new(totals).with_configured(BatchPlan::series(config), gateways).gather()
+}
+
+/// The same exposition for `node_exporter`, whatever the gateways do.
+pub(crate) fn write_textfile(config: &Config, families: &[MetricFamily]) {
+    if let Some(path) = &config.metrics.textfile
+        && let Err(error) = disk::replace(path, &encode_text(families), Mode::Shared)
+    {
+        tracing::warn!(%error, "textfile not written");
+    }
+}
+
+/// Pushes the totals to all of `clients`, marks who took them, counts the attempts.
+///
+/// The state is not saved here.
+pub fn deliver_totals(
+    config: &Config,
+    clients: &[Client],
+    data: &mut DataDir,
+    runtime: &Runtime,
+    schedule: Schedule,
+    stop: impl Future,
+) -> Vec<Delivered> {
+    let families = families(config, data.state.totals.clone());
+    write_textfile(config, &families);
+    let bodies = publisher::bodies(clients, &families);
+    let targets: Vec<(&Client, &Body)> =
+        bodies.iter().map(|(client, body)| (*client, body)).collect();
+    let deliveries = runtime.block_on(deliver_all(&targets, schedule, stop));
+    let mut log = PushLog::new();
+    let mut results = BTreeMap::new();
+    for ((client, _), delivery) in targets.iter().zip(&deliveries) {
+        let name = client.gateway().name();
+        publisher::count(&mut log, name, delivery);
+        results.insert(
+            name.to_owned(),
+            delivery.result.as_ref().map(|&()| ()).map_err(ToString::to_string),
+        );
+    }
+    publisher::add_to(&mut data.state.totals, &log);
+    let all = clients.iter().map(|client| {
+        let gateway = client.gateway().name().to_owned();
+        let unsendable = || Err("the metrics do not fit its grouping; see the log".to_owned());
+        let result = results.remove(&gateway).unwrap_or_else(unsendable);
+        data.state.mark(&gateway, result.clone());
+        if let Err(error) = &result {
+            tracing::error!(
+                gateway,
+                error,
+                "undelivered; the next start or `mutation-agent push` delivers"
+            );
+        }
+        Delivered { gateway, result }
+    });
+    all.collect()
+}

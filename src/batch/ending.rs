@@ -1,0 +1,148 @@
+//! How a batch ends: candidates written, log sealed, totals folded, and a word for what it was.
+
+use super::delivery::Delivered;
+use super::open_batch::OpenBatch;
+use super::publisher;
+use super::recorder::Recorder;
+use super::{PushLog, Signal};
+use crate::audit::{self, Manifest};
+use crate::disk::DiskError;
+use crate::exit::Exit;
+use crate::metrics::{BatchSummary, Status, Tally};
+use crate::state::{self, DataDir, Recovery};
+use std::path::PathBuf;
+
+/// What became of a batch, for the person or the timer that started it.
+#[derive(Debug)]
+pub struct BatchEnd {
+    /// As it stands in the manifest.
+    pub summary: BatchSummary,
+    /// The sealed log; `None` where sealing failed and is left to the next start.
+    pub audit: Option<PathBuf>,
+    /// The folder of the candidates, if there are any.
+    pub output: Option<PathBuf>,
+    /// By gateway.
+    pub delivered: Vec<Delivered>,
+    /// How the process ends.
+    pub exit: Exit,
+}
+
+/// Why the rounds ended.
+pub(super) enum Ended {
+    Rounds,
+    Deadline,
+    Signal(Signal),
+    NoTarget,
+    Error(DiskError),
+}
+
+impl OpenBatch<'_> {
+    /// Writes the candidates, seals, folds.
+    pub(super) fn close(
+        &self,
+        data: &mut DataDir,
+        mut manifest: Manifest,
+        mut recorder: Recorder<'_>,
+        ended: &Ended,
+        pushes: &PushLog,
+    ) -> BatchEnd {
+        if let Ended::Error(error) = ended {
+            tracing::error!(%error, "the batch ends here; what was written stands");
+            if let Err(error) = recorder.cut_back(&data.folder) {
+                tracing::error!(%error, "left to the next start");
+                return Self::unsealed(data, manifest.summary, recorder.durable().clone());
+            }
+        }
+        let durable = recorder.durable().clone();
+        let (journal, tally, candidates) = match recorder.end() {
+            Ok(end) => end,
+            Err(error) => {
+                tracing::error!(%error, "the batch cannot be sealed; left to the next start");
+                return Self::unsealed(data, manifest.summary, durable);
+            }
+        };
+        manifest.pushes.clone_from(pushes);
+        let written = candidates.write(self.plan, &self.config.output.dir, &self.id);
+        let (status, exit, ended_by, error) = verdict(ended, &tally, written.as_ref().err());
+        manifest.summary.status = status;
+        manifest.summary.exit_code = Some(exit.code());
+        manifest.summary.ended = Some(self.clock.started().plus(self.clock.elapsed()));
+        manifest.summary.duration_seconds = Some(self.clock.elapsed().as_secs_f64());
+        manifest.ended_by = Some(ended_by.to_owned());
+        manifest.records = tally.attempts();
+        manifest.summary.tally = tally;
+        manifest.bytes = journal.bytes;
+        manifest.sha256 = journal.sha256;
+        if let Some(error) = error {
+            tracing::error!("{error}");
+            manifest.error = Some(error);
+        }
+        let digest = match audit::seal(&data.folder, &manifest) {
+            Ok(digest) => digest,
+            Err(error) => {
+                tracing::error!(%error, "the batch cannot be sealed; left to the next start");
+                return Self::unsealed(data, manifest.summary, durable);
+            }
+        };
+        tracing::info!(manifest_sha256 = %digest, "sealed");
+        // Push attempts are shown only once they are saved: a counter must not go back after a kill.
+        publisher::add_to(&mut data.state.totals, pushes);
+        let mut notes = Vec::new();
+        state::fold(&mut data.state, &manifest.summary, digest, &mut notes);
+        let news = notes.iter().filter(|note| matches!(note, Recovery::NewBuckets { .. }));
+        news.for_each(|note| tracing::warn!("{note}"));
+        let mut exit = exit;
+        if let Err(error) = data.save() {
+            // The audit has it: the next start folds it in.
+            tracing::error!(%error, "the state is left to the next start");
+            exit = Exit::Io;
+        }
+        BatchEnd {
+            audit: Some(data.folder.sealed(&self.id)),
+            output: written.ok().flatten(),
+            delivered: Vec::new(),
+            exit,
+            summary: manifest.summary,
+        }
+    }
+
+    /// The end of a batch that only the next start can seal: shown as that start will count it.
+    fn unsealed(data: &mut DataDir, mut summary: BatchSummary, durable: Tally) -> BatchEnd {
+        summary.status = Status::Crashed;
+        summary.tally = durable;
+        summary.ended = None;
+        summary.duration_seconds = None;
+        summary.exit_code = Some(Exit::Io.code());
+        data.state.totals.fold(&summary);
+        BatchEnd { summary, audit: None, output: None, delivered: Vec::new(), exit: Exit::Io }
+    }
+}
+
+/// Status, exit code, the reason's name, and what went wrong in words.
+fn verdict(
+    ended: &Ended,
+    tally: &Tally,
+    output: Option<&DiskError>,
+) -> (Status, Exit, &'static str, Option<String>) {
+    let by_result = |ended_by| match (tally.successes(), output) {
+        (_, Some(error)) => {
+            let exit = if error.is_permission() { Exit::Permission } else { Exit::CannotCreate };
+            (Status::Failed, exit, ended_by, Some(format!("candidates are not written: {error}")))
+        }
+        (0, None) => {
+            let none = "no mutation succeeded".to_owned();
+            (Status::Failed, Exit::Failed, ended_by, Some(none))
+        }
+        (_, None) => (Status::Completed, Exit::Done, ended_by, None),
+    };
+    match ended {
+        Ended::Rounds => by_result("rounds"),
+        Ended::Deadline => by_result("deadline"),
+        Ended::Signal(signal) => (Status::Interrupted, signal.exit(), "signal", None),
+        Ended::NoTarget => {
+            let none = "no strategy has a usable target; `mutation-agent check` says why";
+            (Status::Failed, Exit::NoStrategy, "no_target", Some(none.to_owned()))
+        }
+        Ended::Error(error) => (Status::Failed, Exit::Io, "error", Some(error.to_string())),
+    }
+}

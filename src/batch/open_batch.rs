@@ -1,0 +1,54 @@
+//! What is known of a batch from its first moment to its last.
+
+use super::{BatchPlan, Clock};
+use crate::audit::Manifest;
+use crate::config::Config;
+use crate::gateway::Client;
+use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::state::DataDir;
+use crate::units::BatchId;
+use std::sync::Arc;
+
+/// What does not change while a batch runs.
+pub(super) struct OpenBatch<'a> {
+    pub(super) config: &'a Config,
+    pub(super) plan: &'a BatchPlan,
+    pub(super) clock: Clock,
+    pub(super) id: BatchId,
+    pub(super) clients: Arc<Vec<Client>>,
+}
+
+impl OpenBatch<'_> {
+    pub(super) fn buckets(&self) -> Buckets {
+        self.config.metrics.buckets.clone()
+    }
+
+    /// What is known before the first mutation; a killed batch is sealed with it.
+    pub(super) fn first_manifest(&self, data: &DataDir) -> Manifest {
+        let summary = BatchSummary {
+            batch_id: self.id.clone(),
+            status: Status::Running,
+            started: self.clock.started(),
+            ended: None,
+            duration_seconds: None,
+            exit_code: None,
+            rounds_completed: 0,
+            targets: self.plan.targets_by_state(),
+            tally: Tally::new(self.buckets()),
+        };
+        Manifest {
+            seed: Some(self.plan.seed),
+            config_sha256: Some(self.config.digest()),
+            rounds_planned: self.plan.rounds,
+            mutations_per_round: self.plan.mutations_per_round,
+            strategies: self.plan.entries(),
+            previous_sha256: data
+                .state
+                .last_batch
+                .as_ref()
+                .map(|last| last.manifest_sha256.clone()),
+            totals_before: Some(data.state.totals.clone()),
+            ..Manifest::new(summary)
+        }
+    }
+}
