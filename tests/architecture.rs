@@ -84,15 +84,23 @@ fn there_are_no_circles_between_floors() {
         let targets = crate_paths(module).into_iter().filter(|target| *target != own);
         arrows.entry(own.clone()).or_default().extend(targets);
     }
-    // Take away whoever uses nobody that is left; what cannot be taken away is in a circle.
-    while let Some(free) = arrows
-        .iter()
-        .find(|(_, targets)| targets.iter().all(|target| !arrows.contains_key(target)))
-        .map(|(floor, _)| floor.clone())
-    {
-        arrows.remove(&free);
+    assert_eq!(circles(arrows), BTreeMap::new());
+}
+
+#[test]
+fn there_are_no_circles_between_files() {
+    let modules = modules();
+    let names: BTreeSet<Vec<String>> = modules.iter().map(|module| module.name.clone()).collect();
+    let exports: BTreeMap<Vec<String>, BTreeMap<String, Vec<String>>> =
+        modules.iter().map(|module| (module.name.clone(), exports(module, &names))).collect();
+    let mut arrows = BTreeMap::<String, BTreeSet<String>>::new();
+    for module in modules.iter().filter(|module| !module.is_map()) {
+        let targets = absolute_paths(module).into_iter().map(|path| origin(path, &names, &exports));
+        let targets = targets.filter(|target| !target.is_empty() && *target != module.name);
+        let targets = targets.map(|target| target.join("::")).collect();
+        arrows.insert(module.name.join("::"), targets);
     }
-    assert_eq!(arrows, BTreeMap::new());
+    assert_eq!(circles(arrows), BTreeMap::new());
 }
 
 #[test]
@@ -190,7 +198,7 @@ fn modules() -> Vec<Module> {
             } else if path.extension().is_some_and(|end| end == "rs")
                 && !matches!(stem, "main" | "tests")
             {
-                found.push(module(&source, path));
+                found.push(module(&source, &path));
             }
         }
     }
@@ -199,8 +207,8 @@ fn modules() -> Vec<Module> {
     found
 }
 
-fn module(source: &Path, path: PathBuf) -> Module {
-    let text = blanked(&fs::read_to_string(&path).unwrap());
+fn module(source: &Path, path: &Path) -> Module {
+    let text = blanked(&fs::read_to_string(path).unwrap());
     let code = without_tests(&text);
     let relative = path.strip_prefix(source).unwrap().with_extension("");
     let mut name: Vec<String> =
@@ -208,16 +216,21 @@ fn module(source: &Path, path: PathBuf) -> Module {
     if matches!(name.last().map(String::as_str), Some("mod" | "lib")) {
         name.pop();
     }
-    let before = fs::read_to_string(&path).unwrap();
+    let before = fs::read_to_string(path).unwrap();
     let lines = before.lines().count() - test_lines(&text);
     Module { path: path.strip_prefix(root()).unwrap().to_owned(), name, code, lines }
 }
 
 /// The floors that a module names, its own among them.
 fn crate_paths(module: &Module) -> BTreeSet<String> {
+    absolute_paths(module).into_iter().filter_map(|path| path.into_iter().next()).collect()
+}
+
+/// Every path into this crate that a module names, from the crate's root on.
+fn absolute_paths(module: &Module) -> BTreeSet<Vec<String>> {
     let mut all = uses(&module.code);
     all.extend(paths(&module.code));
-    let mut floors = BTreeSet::new();
+    let mut found = BTreeSet::new();
     for path in all {
         let mut parts = path.split("::").peekable();
         let mut within = match parts.peek() {
@@ -232,9 +245,58 @@ fn crate_paths(module: &Module) -> BTreeSet<String> {
             within.pop();
         }
         within.extend(parts.map(ToOwned::to_owned));
-        floors.extend(within.into_iter().next());
+        found.insert(within);
     }
-    floors
+    found
+}
+
+/// Those that are in a circle, and those between two.
+fn circles(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    // Take away whoever uses nobody that is left; what cannot be taken away is in a circle.
+    while let Some(free) = arrows
+        .iter()
+        .find(|(_, targets)| targets.iter().all(|target| !arrows.contains_key(target)))
+        .map(|(name, _)| name.clone())
+    {
+        arrows.remove(&free);
+    }
+    // And whoever is used by nobody that is left: it only leads there.
+    while let Some(unused) =
+        arrows.keys().find(|name| !arrows.values().any(|targets| targets.contains(*name))).cloned()
+    {
+        arrows.remove(&unused);
+    }
+    let left: BTreeSet<String> = arrows.keys().cloned().collect();
+    arrows.values_mut().for_each(|targets| targets.retain(|target| left.contains(target)));
+    arrows
+}
+
+/// What a module re-exports from its own children, and from where.
+fn exports(module: &Module, names: &BTreeSet<Vec<String>>) -> BTreeMap<String, Vec<String>> {
+    let mut found = BTreeMap::new();
+    for path in uses(&module.code) {
+        let mut of = module.name.clone();
+        of.extend(path.trim_start_matches("self::").split("::").map(ToOwned::to_owned));
+        let item = of.pop().unwrap();
+        if of.len() > module.name.len() && names.contains(&of) {
+            found.insert(item, of);
+        }
+    }
+    found
+}
+
+/// The file in which what a path names was written: maps are looked through.
+fn origin(
+    mut path: Vec<String>,
+    names: &BTreeSet<Vec<String>>,
+    exports: &BTreeMap<Vec<String>, BTreeMap<String, Vec<String>>>,
+) -> Vec<String> {
+    let whole = path.clone();
+    while !path.is_empty() && !names.contains(&path) {
+        path.pop();
+    }
+    let exported = whole.get(path.len()).and_then(|item| exports.get(&path)?.get(item));
+    exported.cloned().unwrap_or(path)
 }
 
 /// Text with comments, strings and characters turned to blanks; newlines stay.

@@ -2,7 +2,7 @@
 
 use crate::exposition::{Exposition, assert_nothing_fell};
 use crate::gateway::Gateway;
-use crate::story::Story;
+use crate::story::{Story, count_lines};
 use mutation_agent::audit::{Folder, Manifest, read_records};
 use mutation_agent::metrics::{Buckets, Statistics, Tally, Totals};
 use mutation_agent::state::State;
@@ -260,7 +260,7 @@ fn pushes_during_a_batch_show_only_what_is_on_disk_and_rise() {
         gateway.wait_for(count);
         let shown = gateway.pushes()[count - 1].count("exit_mutations_total");
         let journal = fs::read(story.audit().open_journal(&story.newest())).unwrap();
-        let lines = journal.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let lines = count_lines(&journal) as u64;
         assert!(lines >= shown, "{shown} were pushed and {lines} are on disk");
     }
     let pushes = gateway.pushes();

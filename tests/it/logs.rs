@@ -45,7 +45,7 @@ fn json_logs_are_one_object_per_line_and_the_result_is_one_object() {
     assert_eq!(result["attempts"], 60);
     assert_eq!(result["exit_code"], 0);
     assert_eq!(result["delivered"], serde_json::json!({"main": true}));
-    assert!(result["audit"].as_str().unwrap().ends_with(".jsonl"), "{result}");
+    assert!(result["audit"].as_str().unwrap().contains("mutation-data/audit/"), "{result}");
     assert!(result["output"].as_str().unwrap().contains("evolved/"), "{result}");
 }
 

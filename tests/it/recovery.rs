@@ -2,7 +2,7 @@
 
 use crate::exposition::assert_nothing_fell;
 use crate::gateway::Gateway;
-use crate::story::Story;
+use crate::story::{Story, count_lines};
 use mutation_agent::units::BatchId;
 use rustix::process::Signal;
 use serde_json::json;
@@ -23,10 +23,6 @@ fn whole_lines(story: &Story, id: &BatchId) -> Vec<u8> {
     let end = bytes.iter().rposition(|byte| *byte == b'\n').unwrap() + 1;
     bytes.truncate(end);
     bytes
-}
-
-fn count_lines(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `stats` over files in each of their forms.
 
-use crate::story::Story;
+use crate::story::{Story, count_lines};
 use mutation_agent::metrics::{Buckets, Tally};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn plain_packed_and_open_files_are_all_read() {
     );
     let (packed, plain, open) =
         (packed.to_str().unwrap(), plain.to_str().unwrap(), open.to_str().unwrap());
-    let lines = fs::read(open).unwrap().iter().filter(|byte| **byte == b'\n').count();
+    let lines = count_lines(&fs::read(open).unwrap());
     assert_eq!(total(&story, &[packed]), 60);
     assert_eq!(total(&story, &[plain]), 60);
     assert_eq!(total(&story, &[open]), lines);

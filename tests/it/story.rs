@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine, short enough for a test that hangs.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// Waits for a condition; what takes longer than [`LONG`] never comes.
 pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -99,14 +99,15 @@ impl Story {
 
     /// `agent.toml` as the story has it by now.
     pub(crate) fn config(&self) -> String {
+        use std::fmt::Write as _;
         let mut text = String::new();
         let mut section = "";
         for ((of, key), value) in &self.keys {
             if *of != section {
                 section = of;
-                text += &format!("\n[{section}]\n");
+                writeln!(text, "\n[{section}]").unwrap();
             }
-            text += &format!("{key} = {value}\n");
+            writeln!(text, "{key} = {value}").unwrap();
         }
         self.tables.iter().fold(text, |text, table| text + "\n" + table + "\n")
     }
@@ -249,6 +250,11 @@ impl Story {
     pub(crate) fn wait_for_journal(&self) {
         wait_until("the journal has lines", || self.journal_length() > 200_000);
     }
+}
+
+/// How many whole lines there are.
+pub(crate) fn count_lines(bytes: &[u8]) -> usize {
+    bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).count()
 }
 
 /// A process under way; it is killed when it is dropped.

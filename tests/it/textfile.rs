@@ -1,4 +1,4 @@
-//! `[metrics] textfile`: the same exposition for node_exporter, whatever the gateways do.
+//! `[metrics] textfile`: the same exposition for `node_exporter`, whatever the gateways do.
 
 use crate::exposition::Exposition;
 use crate::gateway::{ClosedPort, Gateway};
