@@ -39,6 +39,13 @@ fn plain_packed_and_open_files_are_all_read() {
 }
 
 #[test]
+fn the_link_to_the_newest_log_may_be_given() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    assert_eq!(total(&story, &["mutation-data/audit/latest.jsonl"]), 60);
+}
+
+#[test]
 fn a_torn_last_line_is_left_out_and_said() {
     let story = Story::new();
     story.expect(0, &["run"]);
