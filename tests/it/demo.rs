@@ -42,3 +42,15 @@ fn the_demo_shows_the_same_mutations_each_time() {
     assert_eq!(first.len(), 6);
     assert_eq!(records(), first);
 }
+
+#[test]
+fn a_demo_without_a_place_for_its_folder_says_so() {
+    let story = Story::new();
+    let ended = story.start_as_it_is(&["demo"], &[("TMPDIR", "/nowhere/at/all")]).end();
+    assert_eq!(ended.code, 73, "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("error: cannot create a folder in /nowhere/at/all: "),
+        "{}",
+        ended.stderr
+    );
+}
