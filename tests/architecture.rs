@@ -267,7 +267,9 @@ fn circles(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, B
         arrows.remove(&unused);
     }
     let left: BTreeSet<String> = arrows.keys().cloned().collect();
-    arrows.values_mut().for_each(|targets| targets.retain(|target| left.contains(target)));
+    for targets in arrows.values_mut() {
+        targets.retain(|target| left.contains(target));
+    }
     arrows
 }
 

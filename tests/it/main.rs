@@ -25,6 +25,7 @@ mod candidates;
 mod cli;
 mod delivery;
 mod demo;
+mod disk_full;
 mod logs;
 mod looking;
 mod recovery;

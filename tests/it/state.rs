@@ -1,5 +1,6 @@
 //! `state.json` lost, broken, or from another time; folders that are not what they should be.
 
+use crate::exposition::assert_nothing_fell_but;
 use crate::gateway::Gateway;
 use crate::story::Story;
 use std::fs;
@@ -30,6 +31,8 @@ fn assert_set_aside_and_rebuilt(text: &str) {
     assert_eq!(push.count("exit_mutation_duration_seconds_count"), 180);
     assert_eq!(push.batches("completed"), 3);
     assert_eq!(story.all_lines().len(), 180);
+    // Push attempts are in no audit; those since the newest manifest are lost with the state.
+    assert_nothing_fell_but("mutation_push_attempts_total", &gateway.pushes());
 }
 
 #[test]

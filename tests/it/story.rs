@@ -156,10 +156,25 @@ impl Story {
 
     /// Starts a command in the folder as it is, with these variables beside `PATH`, `HOME` and `TMPDIR`.
     pub(crate) fn start_as_it_is(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mutation-agent"));
+        command.args(args);
+        self.spawn(command, variables)
+    }
+
+    /// Starts a command to which every file is full at so many blocks of half a kilobyte (or a whole one: shells
+    /// differ). Writing on is an error to it and not the end of it.
+    pub(crate) fn start_on_a_full_disk(&self, blocks: u32, args: &[&str]) -> Running {
+        fs::write(self.path("agent.toml"), self.config()).unwrap();
+        let script = format!("trap '' XFSZ && ulimit -f {blocks} && exec \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_mutation-agent")]).args(args);
+        self.spawn(command, &[])
+    }
+
+    fn spawn(&self, mut command: Command, variables: &[(&str, &str)]) -> Running {
         let said = tempfile::tempdir_in(self.root.path().join("said")).unwrap().keep();
         let file = |name: &str| fs::File::create(said.join(name)).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_mutation-agent"))
-            .args(args)
+        let child = command
             .current_dir(self.path(""))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
