@@ -3,7 +3,7 @@
 use crate::exposition::Exposition;
 use crate::gateway::{ClosedPort, Gateway};
 use crate::scripted_gateway::Step;
-use crate::story::{LONG, Story};
+use crate::story::{LONG, Story, wait_until};
 use serde_json::{Value, json};
 use std::io::Read as _;
 use std::time::{Duration, Instant};
@@ -62,6 +62,22 @@ fn a_batch_stands_without_its_gateway_and_push_delivers_once_it_is_up() {
     assert_eq!(story.expect(0, &["push", "--all"]).stdout, "main: delivered\n");
     assert_eq!(gateway.requests().len(), 2);
     assert_eq!(gateway.newest().push_attempts("main", "delivered"), 1, "the one before this");
+}
+
+#[test]
+fn a_gateway_that_comes_up_during_the_last_push_gets_it() {
+    let port = ClosedPort::reserve();
+    let mut story = Story::new();
+    story.push_to_url("main", &port.url());
+    let running = story.start(&["run"]);
+    wait_until("the last push is tried again", || running.log().contains("push retry"));
+    let gateway = port.open(vec![Step::ok()]);
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(gateway.requests().len(), 1);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 60);
+    assert_eq!(gateway.newest().count("mutation_batch_in_progress"), 0);
+    assert_eq!(delivered(&story, "main"), story.newest().as_str());
 }
 
 #[test]
