@@ -24,8 +24,8 @@ const SHOWN: usize = 6;
 
 /// Runs the demo; what it prints is what happened.
 pub fn run(out: &mut dyn Write) -> Result<Exit, Failure> {
-    let scratch = tempfile::Builder::new().prefix("mutation-agent-demo-").tempdir()?;
-    let receiver = Receiver::start()?;
+    let scratch = scratch()?;
+    let receiver = Receiver::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     let config = configure(scratch.path(), &receiver)?;
     let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or(42))?;
     let targets: usize = plan.strategies.iter().map(|strategy| strategy.targets.len()).sum();
@@ -52,6 +52,14 @@ pub fn run(out: &mut dyn Write) -> Result<Exit, Failure> {
          \x20 mutation-agent run                  # one batch; cron and systemd: see README.md"
     )?;
     Ok(end.exit)
+}
+
+/// A folder that is gone when the demo is over.
+fn scratch() -> Result<tempfile::TempDir, Failure> {
+    let place = tempfile::env::temp_dir();
+    let made = tempfile::Builder::new().prefix("mutation-agent-demo-").tempdir_in(&place);
+    made.map_err(DiskError::new("create a folder in", &place))
+        .map_err(|error| Failure::new(Exit::CannotCreate, &error))
 }
 
 /// The bundled strategies and a config for them, in a folder of their own.

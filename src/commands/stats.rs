@@ -24,7 +24,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let files = if args.files.is_empty() { audit_files(path)? } else { args.files.clone() };
     let mut tally = Tally::new(Buckets::default());
     for file in &files {
-        let tail = read_records(file, |record, _| tally.add(record)).map_err(|error| {
+        let tail = read_records(&meant(file), |record, _| tally.add(record)).map_err(|error| {
             let exit = match &error {
                 ReadError::Disk(error) if error.is_permission() => Exit::Permission,
                 ReadError::Disk(_) => Exit::Io,
@@ -46,6 +46,13 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         write_table(&tally, out)?;
     }
     Ok(Exit::Done)
+}
+
+/// Where a link leads, such as our own `latest.jsonl`: files of ours are never reached through links,
+/// but whoever names one here means what it leads to.
+fn meant(file: &Path) -> PathBuf {
+    let target = if file.is_symlink() { file.canonicalize().ok() } else { None };
+    target.unwrap_or_else(|| file.to_owned())
 }
 
 fn audit_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {

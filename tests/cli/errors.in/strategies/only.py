@@ -1,0 +1,1 @@
+stop_loss_pct = 0.10

@@ -1,0 +1,38 @@
+//! The agent as its users meet it: the built binary in a folder of its own, before a gateway that does what a script
+//! says.
+//!
+//! A [`story::Story`] is such a folder. Nothing of the machine reaches the process but `PATH`, and nothing is waited
+//! for by the clock: every wait is on a condition, with a bound.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests fail by panicking and write their fixtures plainly"
+)]
+
+#[path = "../support/scripted_gateway.rs"]
+mod scripted_gateway;
+
+mod exposition;
+mod gateway;
+mod story;
+
+mod audit;
+mod batches;
+mod candidates;
+mod cli;
+mod delivery;
+mod demo;
+mod disk_full;
+mod logs;
+mod looking;
+mod recovery;
+mod refusals;
+mod replay;
+mod secrets;
+mod signals;
+mod state;
+mod stats;
+mod textfile;
