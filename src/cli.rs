@@ -122,17 +122,21 @@ impl Cli {
             }
         };
         done.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from))
-            .unwrap_or_else(|failure| say(&failure))
+            .unwrap_or_else(|failure| say(&failure, json))
     }
 }
 
 /// Says what went wrong. A reader that went away (`| head`) is nothing that did.
-fn say(failure: &Failure) -> Exit {
+fn say(failure: &Failure, json: bool) -> Exit {
     if failure.is_broken_pipe() {
         return Exit::Done;
     }
-    // The log may be at any level or in JSON; an error is for whoever started us.
-    let _ = writeln!(io::stderr(), "error: {failure}");
+    if json {
+        tracing::error!("{failure}");
+    } else {
+        // Standard error is all there is to say it on.
+        let _ = writeln!(io::stderr(), "error: {failure}");
+    }
     failure.exit()
 }
 

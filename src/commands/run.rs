@@ -10,13 +10,13 @@ use std::path::Path;
 /// What can be said differently from the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Args {
-    /// Rounds in this batch, instead of [batch] rounds
+    /// Rounds in this batch, instead of those in the configuration
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rounds: Option<u32>,
-    /// Mutations in each round, instead of [batch] `mutations_per_round`
+    /// Mutations in each round, instead of those in the configuration
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub mutations: Option<u32>,
-    /// Seed of all random streams, instead of [batch] seed
+    /// Seed of all random streams, instead of the one in the configuration
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Say what would be done and write nothing
@@ -36,10 +36,9 @@ pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<
         return dry_run(&config, &plan, out);
     }
     let end = batch::run(&config, &plan, check::clients(&config)?)?;
-    if json {
-        say_json(&end, out)?;
-    } else {
-        say(&end, out)?;
+    // The exit code says what became of the batch, even to a reader that went away.
+    if let Err(unread) = if json { say_json(&end, out) } else { say(&end, out) } {
+        tracing::debug!("{unread}");
     }
     Ok(end.exit)
 }
