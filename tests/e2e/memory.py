@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""A million mutations in one batch take no more memory than ten thousand."""
+
+import subprocess
+
+from lib import ENVIRONMENT, Agent, Pushgateway, config, equal
+
+gateway = Pushgateway()
+
+
+def peak(mutations, instance):
+    """The peak of resident memory in KiB of a batch with ten rounds of so many mutations."""
+    agent = Agent(config(gateway.url, instance=instance) + "\n[audit]\nbuffer = 1000\n")
+    report = agent.folder / "peak"
+    # Not getrusage: a child's peak begins with what Python itself has.
+    done = subprocess.run(
+        ["/usr/bin/time", "-f", "%M", "-o", report, *agent.command("run", "--rounds", 10, "--mutations", mutations)],
+        env=ENVIRONMENT, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = gateway.exposition().value("exit_mutations_total", instance=instance)
+    equal("exit_mutations_total", shown, 10 * mutations)
+    equal("records", agent.manifest(agent.batches()[0])["records"], 10 * mutations)
+    return int(report.read_text())
+
+
+small, large = peak(1_000, "small"), peak(100_000, "large")
+assert large < 1.5 * small, f"{small} KiB for 10,000 mutations, {large} KiB for 1,000,000"
+
+print(f"{small / 1024:.1f} MiB for 10,000 mutations, {large / 1024:.1f} MiB for 1,000,000")

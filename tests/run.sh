@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# All checks, against real parts: formatting, lints, documentation, licences, the tests of cargo, and the
+# end-to-end checks of tests/e2e with a real Pushgateway, Prometheus, CPython and published strategies.
+#
+# What is missing is installed (Debian or Ubuntu: apt, as root or with sudo; pip into a temporary folder). A part
+# that cannot be had is a failure, not a skip. Any folder will do to start from, and two runs do not disturb
+# each other. The last line is `N passed, N failed`.
+#
+#     tests/run.sh              everything
+#     tests/run.sh crash judge  the build and these end-to-end checks
+
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+work=$(mktemp -d "${TMPDIR:-/tmp}/mutation-agent-tests.XXXXXX")
+# Ours, so that what a check leaves behind is found and goes with it.
+export TMPDIR=$work
+export PYTHONDONTWRITEBYTECODE=1
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+target=${CARGO_TARGET_DIR:-$root/target}
+export MUTATION_AGENT=$target/debug/mutation-agent
+passed=0
+failed=0
+child=
+
+finish() {
+    status=$?
+    trap - EXIT INT TERM HUP
+    if [[ -n $child ]] && kill -TERM -- "-$child" 2>/dev/null; then
+        wait "$child" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# check NAME COMMAND...: runs it, says in one line how it went, and goes on.
+check() {
+    local name=$1 log=$work/log began=$EPOCHREALTIME status=0 seconds
+    shift
+    # In the background, so that a signal to us is seen at once, and as a process group, so that it goes whole.
+    set -m
+    "$@" >"$log" 2>&1 </dev/null &
+    child=$!
+    set +m
+    wait "$child" || status=$?
+    child=
+    seconds=$(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
+    if ((status == 0)); then
+        passed=$((passed + 1))
+        printf 'ok    %7s s  %s%s\n' "$seconds" "$name" "$(note "$name" "$log")"
+    else
+        failed=$((failed + 1))
+        printf 'FAIL  %7s s  %s (exit code %d)\n' "$seconds" "$name" "$status"
+        sed 's/^/    | /' "$log" | tail -n 100
+    fi
+}
+
+# What a check says about itself: the last line of an end-to-end check, the sums of cargo test.
+note() {
+    case $1 in
+    e2e/*) printf ': %s' "$(tail -n 1 "$2")" ;;
+    'cargo test') awk '/^test result:/ { sum += $4 } END { printf ": %d tests", sum }' "$2" ;;
+    esac
+}
+
+# Packages of Debian, for the programs that are missing.
+install_programs() {
+    local packages=() as_root=()
+    while read -r program package; do
+        command -v "$program" >/dev/null || packages+=("$package")
+    done <<'PROGRAMS'
+prometheus-pushgateway prometheus-pushgateway
+prometheus prometheus
+promtool prometheus
+jq jq
+openssl openssl
+strace strace
+zstd zstd
+/usr/bin/time time
+cc gcc
+python3 python3
+PROGRAMS
+    python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+    [[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)
+    if ((${#packages[@]} == 0)); then
+        return
+    fi
+    if ! command -v apt-get >/dev/null; then
+        echo "missing: ${packages[*]}; without apt-get they have to be installed by hand"
+        return 1
+    fi
+    if ((EUID != 0)); then
+        if ! command -v sudo >/dev/null; then
+            echo "missing: ${packages[*]}; install them as root, or run this as root or with sudo in the PATH"
+            return 1
+        fi
+        as_root=(sudo -n)
+    fi
+    # Another run may be at it.
+    "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update ||
+        { sleep 20 && "${as_root[@]}" apt-get -o DPkg::Lock::Timeout=300 update; }
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${packages[@]}"
+}
+
+install_python_packages() {
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/e2e/requirements.txt
+}
+
+# Into a folder of its own beside cargo's, so that the next run has it.
+install_cargo_deny() {
+    local tools=$cargo_home/mutation-agent-tests
+    export PATH=$PATH:$tools/bin
+    command -v cargo-deny >/dev/null ||
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+            CARGO_TARGET_DIR=$work/cargo-deny cargo install cargo-deny@0.20.2 --locked --root "$tools"
+}
+
+deny() {
+    export PATH=$PATH:$cargo_home/mutation-agent-tests/bin
+    cargo deny --all-features check bans licenses sources
+}
+
+document() {
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
+}
+
+end_to_end() {
+    for name in "$@"; do
+        check "e2e/$name" "$work/venv/bin/python" "tests/e2e/$name.py"
+    done
+}
+
+check 'programs' install_programs
+check 'python packages' install_python_packages
+if (($# > 0)); then
+    check 'cargo build' cargo build
+    end_to_end "$@"
+else
+    check 'cargo fmt' cargo fmt --check
+    check 'cargo clippy' cargo clippy --all-targets --all-features -- -D warnings
+    check 'cargo doc' document
+    check 'cargo-deny' install_cargo_deny
+    check 'cargo deny' deny
+    check 'cargo test' cargo test --all-features
+    check 'cargo build' cargo build
+    end_to_end readme nightly_job scraped gateway_away groups access stop crash full_disk judge real_strategies memory
+fi
+
+printf '%d passed, %d failed\n' "$passed" "$failed"
+((failed == 0))
