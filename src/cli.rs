@@ -113,8 +113,11 @@ impl Cli {
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Demo => commands::demo::run(&mut out),
             Command::Completions { shell } => {
-                clap_complete::generate(*shell, &mut Self::command(), "mutation-agent", &mut out);
-                Ok(Exit::Done)
+                // It panics where a write fails, and memory does not.
+                let mut script = Vec::new();
+                let command = &mut Self::command();
+                clap_complete::generate(*shell, command, "mutation-agent", &mut script);
+                out.write_all(&script).map(|()| Exit::Done).map_err(Failure::from)
             }
             Command::Man => {
                 let page = clap_mangen::Man::new(Self::command()).render(&mut out);

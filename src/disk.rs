@@ -10,6 +10,9 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+/// The action of [`DiskError::is_sync`].
+pub(crate) const SYNC: &str = "sync";
+
 /// What could not be done to which file, and why.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
@@ -27,6 +30,12 @@ impl DiskError {
     pub fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self { action, path, source }
+    }
+
+    /// Whether it was a sync that failed: what was written before it may be lost, and another sync
+    /// would say that all is well (<https://lwn.net/Articles/752063/>).
+    pub fn is_sync(&self) -> bool {
+        self.action == SYNC
     }
 
     /// Whether the operating system refused for want of permission.
@@ -56,11 +65,13 @@ impl Mode {
     }
 }
 
-/// Makes a folder with its parents; those that are made are 0700 if private.
+/// Makes a folder with its parents; those that are made are 0700 if private, and are there to stay.
 pub fn create_folder(path: &Path, mode: Mode) -> Result<(), DiskError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     let bits = if mode == Mode::Private { 0o700 } else { 0o755 };
     let created = fs::DirBuilder::new().recursive(true).mode(bits).create(path);
-    created.map_err(DiskError::new("create the folder", path))
+    created.map_err(DiskError::new("create the folder", path))?;
+    missing.into_iter().try_for_each(|made| sync_folder(folder_of(made)))
 }
 
 /// Opens a file that must not be there yet, for appending.
@@ -128,7 +139,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
     remove_if_there(&temporary)?;
     let written = create_new(&temporary, mode).and_then(|mut file| {
         file.write_all(bytes).map_err(DiskError::new("write", &temporary))?;
-        file.sync_all().map_err(DiskError::new("sync", &temporary))
+        file.sync_all().map_err(DiskError::new(SYNC, &temporary))
     });
     let placed = written.and_then(|()| rename(&temporary, path));
     if placed.is_err() {
@@ -150,7 +161,12 @@ pub fn swap_link(link: &Path, target: &Path) -> Result<(), DiskError> {
     let temporary = beside(link, "tmp");
     remove_if_there(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(DiskError::new("link", &temporary))?;
-    rename(&temporary, link)
+    let swapped = rename(&temporary, link);
+    if swapped.is_err() {
+        // What is left is harmless and is removed by the next try.
+        let _ = fs::remove_file(&temporary);
+    }
+    swapped
 }
 
 /// Removes a file; that it was not there is fine.
@@ -165,12 +181,17 @@ pub fn remove_if_there(path: &Path) -> Result<(), DiskError> {
 
 /// Makes renames and removals in a folder lasting.
 pub fn sync_folder(path: &Path) -> Result<(), DiskError> {
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(DiskError::new("sync", path))
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(DiskError::new(SYNC, path))
 }
 
 /// The folder that a path is in.
 pub fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    path.parent().map_or(Path::new("."), or_here)
+}
+
+/// A relative path's last ancestor is empty and means the working folder.
+pub fn or_here(path: &Path) -> &Path {
+    if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
 /// Whether others may write in the folder; `None` where it cannot be looked at.

@@ -87,7 +87,7 @@ impl Journal {
     pub fn sync(&mut self) -> Result<(), DiskError> {
         self.flush()?;
         if self.unsynced {
-            self.file.sync_data().map_err(DiskError::new("sync", &self.path))?;
+            self.file.sync_data().map_err(DiskError::new(disk::SYNC, &self.path))?;
             self.unsynced = false;
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Journal {
         self.buffer.clear();
         self.buffered = 0;
         self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;
-        self.file.sync_all().map_err(DiskError::new("sync", &self.path))
+        self.file.sync_all().map_err(DiskError::new(disk::SYNC, &self.path))
     }
 
     /// Where it is.

@@ -5,10 +5,7 @@ use super::{Folder, ReadError, Tail, read_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::units::{BatchId, Hasher};
-use std::io::{Read as _, Seek as _, SeekFrom};
-
-/// A tail longer than this is not kept whole in memory; nothing of ours is that long.
-const LONGEST_TAIL: u64 = 64 << 20;
+use std::io::{self, Seek as _, SeekFrom};
 
 /// What was found in a journal that was left open.
 #[derive(Debug)]
@@ -52,12 +49,16 @@ pub fn salvage(folder: &Folder, id: &BatchId, buckets: Buckets) -> Result<Salvag
 fn cut_off(folder: &Folder, id: &BatchId, keep: u64) -> Result<u64, DiskError> {
     let path = folder.open_journal(id);
     let mut file = disk::open_to_repair(&path)?;
-    let mut tail = Vec::new();
-    file.seek(SeekFrom::Start(keep))
-        .and_then(|_| (&file).take(LONGEST_TAIL).read_to_end(&mut tail))
-        .map_err(DiskError::new("read", &path))?;
-    disk::replace(&folder.broken(id), &tail, Mode::Private)?;
+    let broken = folder.broken(id);
+    disk::remove_if_there(&broken)?;
+    let mut kept = disk::create_new(&broken, Mode::Private)?;
+    let cut = file
+        .seek(SeekFrom::Start(keep))
+        .and_then(|_| io::copy(&mut file, &mut kept))
+        .map_err(DiskError::new("keep the end of", &path))?;
+    kept.sync_all().map_err(DiskError::new(disk::SYNC, &broken))?;
+    disk::sync_folder(folder.path())?;
     file.set_len(keep).map_err(DiskError::new("cut back", &path))?;
-    file.sync_all().map_err(DiskError::new("sync", &path))?;
-    Ok(tail.len() as u64)
+    file.sync_all().map_err(DiskError::new(disk::SYNC, &path))?;
+    Ok(cut)
 }

@@ -21,5 +21,9 @@ pub(crate) fn finish(folder: &Folder, manifest: &Manifest) -> Result<(), DiskErr
     let sealed = folder.sealed(id);
     disk::rename(&folder.open_journal(id), &sealed)?;
     let name = sealed.file_name().unwrap_or_default();
-    disk::swap_link(&folder.latest(), name.as_ref())
+    if let Err(error) = disk::swap_link(&folder.latest(), name.as_ref()) {
+        // The batch is sealed; the link is for people.
+        tracing::warn!(%error, "latest.jsonl does not lead to the newest log");
+    }
+    Ok(())
 }

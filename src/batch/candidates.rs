@@ -2,6 +2,7 @@
 
 use super::BatchPlan;
 use super::attempt::Attempted;
+use crate::audit::Folder;
 use crate::disk::{self, DiskError, Mode};
 use crate::units::{BatchId, Decimal, MutationId};
 use std::fs;
@@ -43,6 +44,13 @@ impl Candidates {
         }
     }
 
+    /// Forgets those whose record never was written.
+    pub(super) fn retain_up_to(&mut self, last: MutationId) {
+        for kept in &mut self.kept {
+            kept.retain(|one| one.mutation <= last);
+        }
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.kept.iter().map(Vec::len).sum()
@@ -55,12 +63,13 @@ impl Candidates {
         plan: &BatchPlan,
         output: &Path,
         batch: &BatchId,
+        audit: &Folder,
     ) -> Result<Option<PathBuf>, DiskError> {
         if self.count() == 0 {
             return Ok(None);
         }
         disk::create_folder(output, Mode::Shared)?;
-        remove_unfinished(output)?;
+        remove_unfinished(output, audit)?;
         let unfinished = output.join(format!(".{batch}.tmp"));
         for (strategy, kept) in plan.strategies.iter().zip(&self.kept) {
             let Some(source) = strategy.source.as_ref().filter(|_| !kept.is_empty()) else {
@@ -84,7 +93,9 @@ impl Candidates {
         }
         let finished = output.join(batch.as_str());
         disk::rename(&unfinished, &finished)?;
-        disk::swap_link(&output.join("latest"), Path::new(batch.as_str()))?;
+        if let Err(error) = disk::swap_link(&output.join("latest"), Path::new(batch.as_str())) {
+            tracing::warn!(%error, "`latest` does not lead to the newest candidates");
+        }
         Ok(Some(finished))
     }
 }
@@ -100,13 +111,15 @@ fn folder_name(strategy: &str) -> PathBuf {
     names.collect()
 }
 
-/// Removes what killed batches left half written; we hold the lock.
-fn remove_unfinished(output: &Path) -> Result<(), DiskError> {
+/// Removes what killed batches left half written: batches of our audit, since others may share the
+/// output folder.
+fn remove_unfinished(output: &Path, audit: &Folder) -> Result<(), DiskError> {
     let entries = fs::read_dir(output).map_err(DiskError::new("list", output))?;
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"));
-        if id.is_some_and(|id| id.parse::<BatchId>().is_ok()) {
+        let id = id.and_then(|id| id.parse::<BatchId>().ok());
+        if id.is_some_and(|id| audit.manifest(&id).exists()) {
             let path = entry.path();
             fs::remove_dir_all(&path).map_err(DiskError::new("remove", &path))?;
         }

@@ -23,7 +23,7 @@ pub fn random() -> u64 {
 
 /// Times of day from a clock that nobody sets: one reading of the day, then the monotonic clock.
 ///
-/// So durations are never negative and the timestamps of a round rise, whatever NTP does.
+/// So durations are never negative and no timestamp of a round jumps, whatever NTP does.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     wall: Timestamp,

@@ -2,7 +2,7 @@
 
 use super::open_batch::OpenBatch;
 use super::publisher;
-use super::{BatchPlan, PushLog};
+use super::{BatchPlan, PushLog, Shutdown, Threads};
 use crate::config::Config;
 use crate::disk::{self, Mode};
 use crate::exit::Exit;
@@ -12,7 +12,6 @@ use crate::state::DataDir;
 use prometheus::proto::MetricFamily;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::runtime::Runtime;
 
 /// What one gateway made of the totals.
 #[derive(Debug)]
@@ -24,17 +23,31 @@ pub struct Delivered {
 }
 
 impl OpenBatch<'_> {
-    /// The full effort, or one bounded attempt when we were asked to stop.
-    pub(super) fn last_schedule(&self, stop: Option<Duration>) -> Schedule {
+    /// Delivers with the full effort; with one attempt of at most `hurry` once we are asked to stop,
+    /// even in the middle of the full effort.
+    pub(super) fn deliver(
+        &self,
+        data: &mut DataDir,
+        threads: &Threads,
+        shutdown: &Shutdown,
+        hurry: Duration,
+    ) -> Vec<Delivered> {
         let push = &self.config.push;
-        match stop {
-            Some(limit) => Schedule::once(push.attempt_timeout.min(limit)),
-            None => Schedule {
+        let clients = &self.clients;
+        if shutdown.asked().is_none() {
+            let schedule = Schedule {
                 policy: Some(push.retry),
                 attempt_timeout: push.attempt_timeout,
                 deadline: push.deadline,
-            },
+            };
+            let stop = shutdown.wait();
+            let delivered = deliver_totals(self.config, clients, data, threads, schedule, stop);
+            if shutdown.asked().is_none() || delivered.iter().all(|one| one.result.is_ok()) {
+                return delivered;
+            }
         }
+        let once = Schedule::once(push.attempt_timeout.min(hurry));
+        deliver_totals(self.config, clients, data, threads, once, std::future::pending::<()>())
     }
 
     /// Keeps delivery marks, push counts and the exit code.
@@ -74,7 +87,7 @@ pub fn deliver_totals(
     config: &Config,
     clients: &[Client],
     data: &mut DataDir,
-    runtime: &Runtime,
+    threads: &Threads,
     schedule: Schedule,
     stop: impl Future,
 ) -> Vec<Delivered> {
@@ -83,7 +96,7 @@ pub fn deliver_totals(
     let bodies = publisher::bodies(clients, &families);
     let targets: Vec<(&Client, &Body)> =
         bodies.iter().map(|(client, body)| (*client, body)).collect();
-    let deliveries = runtime.block_on(deliver_all(&targets, schedule, stop));
+    let deliveries = threads.block_on(deliver_all(&targets, schedule, stop));
     let mut log = PushLog::new();
     let mut results = BTreeMap::new();
     for ((client, _), delivery) in targets.iter().zip(&deliveries) {
@@ -99,7 +112,8 @@ pub fn deliver_totals(
         let gateway = client.gateway().name().to_owned();
         let unsendable = || Err("the metrics do not fit its grouping; see the log".to_owned());
         let result = results.remove(&gateway).unwrap_or_else(unsendable);
-        data.state.mark(&gateway, result.clone());
+        let url = client.gateway().push_url().as_str();
+        data.state.mark(&gateway, url, result.clone());
         if let Err(error) = &result {
             tracing::error!(
                 gateway,

@@ -5,7 +5,7 @@ use super::open_batch::OpenBatch;
 use super::publisher;
 use super::recorder::Recorder;
 use super::{PushLog, Signal};
-use crate::audit::{self, Manifest};
+use crate::audit::{self, JournalEnd, Manifest};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::metrics::{BatchSummary, Status, Tally};
@@ -48,6 +48,10 @@ impl OpenBatch<'_> {
     ) -> BatchEnd {
         if let Ended::Error(error) = ended {
             tracing::error!(%error, "the batch ends here; what was written stands");
+            if error.is_sync() {
+                // Nobody knows what of it is on disk: the next start reads what is.
+                return Self::unsealed(data, manifest.summary, recorder.durable().clone());
+            }
             if let Err(error) = recorder.cut_back(&data.folder) {
                 tracing::error!(%error, "left to the next start");
                 return Self::unsealed(data, manifest.summary, recorder.durable().clone());
@@ -61,22 +65,12 @@ impl OpenBatch<'_> {
                 return Self::unsealed(data, manifest.summary, durable);
             }
         };
-        manifest.pushes.clone_from(pushes);
-        let written = candidates.write(self.plan, &self.config.output.dir, &self.id);
-        let (status, exit, ended_by, error) = verdict(ended, &tally, written.as_ref().err());
-        manifest.summary.status = status;
-        manifest.summary.exit_code = Some(exit.code());
-        manifest.summary.ended = Some(self.clock.started().plus(self.clock.elapsed()));
-        manifest.summary.duration_seconds = Some(self.clock.elapsed().as_secs_f64());
-        manifest.ended_by = Some(ended_by.to_owned());
-        manifest.records = tally.attempts();
-        manifest.summary.tally = tally;
-        manifest.bytes = journal.bytes;
-        manifest.sha256 = journal.sha256;
-        if let Some(error) = error {
-            tracing::error!("{error}");
-            manifest.error = Some(error);
+        let written = candidates.write(self.plan, &self.config.output.dir, &self.id, &data.folder);
+        if let Err(error) = &written {
+            tracing::error!(%error, "candidates are not written");
         }
+        manifest.pushes.clone_from(pushes);
+        let exit = self.complete(&mut manifest, journal, tally, ended, written.as_ref().err());
         let digest = match audit::seal(&data.folder, &manifest) {
             Ok(digest) => digest,
             Err(error) => {
@@ -106,14 +100,43 @@ impl OpenBatch<'_> {
         }
     }
 
-    /// The end of a batch that only the next start can seal: shown as that start will count it.
+    /// Fills in what is known at the end.
+    fn complete(
+        &self,
+        manifest: &mut Manifest,
+        journal: JournalEnd,
+        tally: Tally,
+        ended: &Ended,
+        output: Option<&DiskError>,
+    ) -> Exit {
+        let (status, exit, ended_by, error) = verdict(ended, &tally, output);
+        manifest.summary.status = status;
+        manifest.summary.exit_code = Some(exit.code());
+        manifest.summary.ended = Some(self.clock.started().plus(self.clock.elapsed()));
+        manifest.summary.duration_seconds = Some(self.clock.elapsed().as_secs_f64());
+        manifest.ended_by = Some(ended_by.to_owned());
+        manifest.records = tally.attempts();
+        manifest.summary.tally = tally;
+        manifest.bytes = journal.bytes;
+        manifest.sha256 = journal.sha256;
+        if let Some(error) = &error {
+            tracing::error!("{error}");
+        }
+        manifest.error = error;
+        exit
+    }
+
+    /// The end of a batch that only the next start can seal: its records are shown, and it is not
+    /// counted among the batches, for the manifest may be on disk and say otherwise.
     fn unsealed(data: &mut DataDir, mut summary: BatchSummary, durable: Tally) -> BatchEnd {
-        summary.status = Status::Crashed;
+        summary.status = Status::Running;
         summary.tally = durable;
         summary.ended = None;
         summary.duration_seconds = None;
         summary.exit_code = Some(Exit::Io.code());
         data.state.totals.fold(&summary);
+        data.state.totals.leave_undecided();
+        summary.status = Status::Crashed;
         BatchEnd { summary, audit: None, output: None, delivered: Vec::new(), exit: Exit::Io }
     }
 }

@@ -20,6 +20,7 @@ mod recorder;
 mod rounds;
 mod run;
 mod shutdown;
+mod threads;
 mod tidy;
 
 pub use candidates::Candidates;
@@ -29,6 +30,7 @@ pub use ending::BatchEnd;
 pub use plan::{BatchPlan, PlannedStrategy, Target};
 pub use progress::{Progress, StderrBesideBar};
 pub use publisher::PushLog;
+pub(crate) use run::open;
 pub use run::{BatchError, run};
-pub(crate) use run::{open, runtime};
 pub use shutdown::{Shutdown, Signal};
+pub use threads::Threads;

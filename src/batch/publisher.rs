@@ -1,5 +1,6 @@
 //! Pushes while the batch runs: in the background, one at a time, always of the newest facts.
 
+use super::Shutdown;
 use crate::audit::Pushes;
 use crate::gateway::{Body, Client, Delivery, Ending, Schedule, deliver_all};
 use crate::metrics::{PushResult, Totals};
@@ -95,15 +96,28 @@ impl Publisher {
         self.newest.send_replace(Some(Arc::new(families)));
     }
 
-    /// Lets a push under way end, for `limit` at the most, so that no older snapshot arrives after
-    /// a newer one.
-    pub(super) fn finish(self, runtime: &Handle, limit: Duration) -> PushLog {
+    /// Lets a push under way end, so that no older snapshot arrives after a newer one: for
+    /// `patience` at the most, or for `hurry` once we are asked to stop.
+    pub(super) fn finish(
+        self,
+        runtime: &Handle,
+        patience: Duration,
+        hurry: Duration,
+        shutdown: &Shutdown,
+    ) -> PushLog {
         let Self { newest, log, mut task, .. } = self;
         drop(newest);
-        let ended = runtime.block_on(async { tokio::time::timeout(limit, &mut task).await });
-        if ended.is_err() {
-            task.abort();
-        }
+        runtime.block_on(async {
+            let hurried = async {
+                shutdown.wait().await;
+                tokio::time::sleep(hurry).await;
+            };
+            tokio::select! {
+                _ = &mut task => {}
+                () = tokio::time::sleep(patience) => task.abort(),
+                () = hurried => task.abort(),
+            }
+        });
         log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -135,6 +135,7 @@ impl<'a> Recorder<'a> {
         read_records(&path, |record, _| tally.add(record))
             .map_err(|error| DiskError::new("read back", &path)(std::io::Error::other(error)))?;
         self.recorded = tally.attempts();
+        self.candidates.retain_up_to(MutationId(self.recorded));
         self.tally = tally;
         self.durable.clone_from(&self.tally);
         Ok(())
@@ -150,7 +151,7 @@ impl<'a> Recorder<'a> {
 /// Why an attempt without an evaluator came to nothing.
 const fn error_of(outcome: Outcome) -> Option<&'static str> {
     match outcome {
-        Outcome::NoChange => Some("ten draws in a row gave the value that was there before"),
+        Outcome::NoChange => Some("ten redraws gave the value that was there before"),
         Outcome::InvalidSource => Some("the rendered literal does not read as the value"),
         Outcome::Success
         | Outcome::ConstraintViolated

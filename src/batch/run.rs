@@ -1,16 +1,16 @@
 //! The story of a batch, from the lock to the last push.
 
-use super::delivery::{deliver_totals, families, write_textfile};
+use super::delivery::{families, write_textfile};
 use super::ending::{BatchEnd, Ended};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
-use super::{BatchPlan, Candidates, Clock, Progress, Shutdown};
+use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Threads};
 use crate::audit::Journal;
 use crate::config::Config;
-use crate::disk::DiskError;
+use crate::disk::{self, DiskError};
 use crate::exit::Exit;
 use crate::gateway::Client;
 use crate::metrics::BatchSummary;
@@ -19,7 +19,6 @@ use crate::units::BatchId;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::runtime::Runtime;
 
 /// Mutations between two looks at the progress bar.
 const BETWEEN_LOOKS: u64 = 1024;
@@ -45,8 +44,8 @@ pub fn run(
     clients: Vec<Client>,
 ) -> Result<BatchEnd, BatchError> {
     let clock = Clock::start();
-    let runtime = runtime()?;
-    let shutdown = Shutdown::listen(runtime.handle(), config.batch.shutdown_timeout)?;
+    let runtime = Threads::start()?;
+    let shutdown = Shutdown::listen(config.batch.shutdown_timeout)?;
     let mut data = open(config)?;
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
     let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients) };
@@ -56,7 +55,11 @@ pub fn run(
 
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
     let mut manifest = batch.first_manifest(&data);
-    manifest.write(&data.folder)?;
+    if let Err(error) = manifest.write(&data.folder) {
+        // There was no batch: an empty journal would be counted as one that crashed.
+        disk::remove_if_there(journal.path())?;
+        return Err(error.into());
+    }
 
     let publisher = Publisher::start(
         runtime.handle(),
@@ -72,27 +75,15 @@ pub fn run(
     let ended = batch.rounds(&data, &publisher, &mut manifest.summary, &mut recorder, &shutdown);
 
     // With a signal there is little time, and one bounded push is still to come.
-    let patience = if shutdown.asked().is_some() {
-        config.batch.shutdown_timeout / 3
-    } else {
-        config.push.attempt_timeout + Duration::from_secs(1)
-    };
-    let pushes = publisher.finish(runtime.handle(), patience);
+    let hurry = config.batch.shutdown_timeout / 3;
+    let patience = config.push.attempt_timeout + Duration::from_secs(1);
+    let pushes = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
     let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes);
 
     if !batch.clients.is_empty() {
         tracing::info!("the batch is done; delivering its totals");
     }
-    let stop = shutdown.asked().map(|_| config.batch.shutdown_timeout / 3);
-    let schedule = batch.last_schedule(stop);
-    let stopped = async {
-        match stop {
-            // Already stopping: the schedule is the bound.
-            Some(_) => std::future::pending().await,
-            None => shutdown.wait().await,
-        }
-    };
-    end.delivered = deliver_totals(config, &batch.clients, &mut data, &runtime, schedule, stopped);
+    end.delivered = batch.deliver(&mut data, &runtime, &shutdown, hurry);
     if end.exit == Exit::Done && end.delivered.iter().any(|one| one.result.is_err()) {
         end.exit = Exit::TryLater;
     }
@@ -100,8 +91,6 @@ pub fn run(
     if shutdown.asked().is_none() {
         tidy(config, &data);
     }
-    // A look-up of a host name that hangs must not hold the process.
-    runtime.shutdown_background();
     Ok(end)
 }
 
@@ -120,11 +109,6 @@ fn announce(plan: &BatchPlan) {
 /// For the id: the upper half of a random number.
 fn suffix() -> u32 {
     u32::try_from(super::random() >> 32).unwrap_or(0)
-}
-
-/// Threads for pushes and signals; mutations stay off them.
-pub(crate) fn runtime() -> std::io::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 /// Opens the data folder and says what had to be repaired.

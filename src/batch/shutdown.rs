@@ -4,8 +4,8 @@ use crate::exit::Exit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
-use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Builder;
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 use tokio::sync::watch;
 
 /// What asked us to stop.
@@ -38,32 +38,19 @@ pub struct Shutdown {
 impl Shutdown {
     /// Listens from now on. Once asked, the process leaves within `timeout`, whatever it is at:
     /// what it could not finish, the next start recovers.
-    pub fn listen(runtime: &Handle, timeout: Duration) -> std::io::Result<Self> {
-        let _entered = runtime.enter();
-        let mut interrupts = signal(SignalKind::interrupt())?;
-        let mut terminations = signal(SignalKind::terminate())?;
+    ///
+    /// It has a thread of its own, on which nothing ever blocks: not even a log that is not read.
+    pub fn listen(timeout: Duration) -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
+        let interrupts = signal(SignalKind::interrupt())?;
+        let terminations = signal(SignalKind::terminate())?;
+        drop(entered);
         let (waker, wake) = watch::channel(None);
         let asked = Arc::new(AtomicU8::new(0));
-        let flag = Arc::clone(&asked);
-        runtime.spawn(async move {
-            loop {
-                let signal = tokio::select! {
-                    _ = interrupts.recv() => Signal::Interrupt,
-                    _ = terminations.recv() => Signal::Terminate,
-                };
-                if flag.swap(signal.exit().code(), Ordering::SeqCst) != 0 {
-                    tracing::warn!("second signal: leaving at once; the next start recovers");
-                    leave(signal);
-                }
-                tracing::warn!(?signal, "asked to stop: sealing what is on record");
-                waker.send_replace(Some(signal));
-                tokio::spawn(async move {
-                    tokio::time::sleep(timeout).await;
-                    tracing::error!("shutdown_timeout is over: leaving; the next start recovers");
-                    leave(signal);
-                });
-            }
-        });
+        let watcher = Watcher { interrupts, terminations, asked: Arc::clone(&asked), waker };
+        let watch = move || runtime.block_on(watcher.watch(timeout));
+        std::thread::Builder::new().name("signals".to_owned()).spawn(watch)?;
         Ok(Self { asked, wake })
     }
 
@@ -79,12 +66,49 @@ impl Shutdown {
     /// Ready when we were asked.
     pub async fn wait(&self) {
         let mut wake = self.wake.clone();
-        // The sender lives as long as the runtime that this runs on.
+        // The sender lives as long as the thread that watches.
         let _ = wake.wait_for(Option::is_some).await;
     }
 }
 
+struct Watcher {
+    interrupts: SignalStream,
+    terminations: SignalStream,
+    asked: Arc<AtomicU8>,
+    waker: watch::Sender<Option<Signal>>,
+}
+
+impl Watcher {
+    async fn watch(mut self, timeout: Duration) {
+        let signal = self.next().await;
+        self.asked.store(signal.exit().code(), Ordering::SeqCst);
+        self.waker.send_replace(Some(signal));
+        say(move || tracing::warn!(?signal, "asked to stop: sealing what is on record"));
+        let log: fn() = if tokio::time::timeout(timeout, self.next()).await.is_ok() {
+            || tracing::warn!("second signal: leaving at once; the next start recovers")
+        } else {
+            || tracing::error!("shutdown_timeout is over: leaving; the next start recovers")
+        };
+        say(log);
+        leave(signal).await;
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupts.recv() => Signal::Interrupt,
+            _ = self.terminations.recv() => Signal::Terminate,
+        }
+    }
+}
+
+/// Logs from a thread that may wait for a reader of the log, if there can be one more.
+fn say(log: impl FnOnce() + Send + 'static) {
+    drop(std::thread::Builder::new().spawn(log));
+}
+
+/// A moment for the log line, and no more.
 #[expect(clippy::disallowed_methods, reason = "leaving at once is what a second signal is for")]
-fn leave(signal: Signal) -> ! {
+async fn leave(signal: Signal) {
+    tokio::time::sleep(Duration::from_millis(20)).await;
     std::process::exit(signal.exit().code().into())
 }

@@ -1,7 +1,7 @@
 //! `check`: everything that can be known before the night.
 
 use super::Failure;
-use crate::batch::{self, BatchPlan};
+use crate::batch::{self, BatchPlan, Threads};
 use crate::config::{Config, Environment};
 use crate::disk;
 use crate::exit::Exit;
@@ -29,23 +29,27 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     write_strategies(&plan, out)?;
     write_unfound(&config, &plan, out)?;
     writeln!(out, "\n# folders")?;
-    write_folder("data_dir", &config.data_dir, out)?;
-    write_folder("audit", &config.audit.dir, out)?;
-    write_folder("output", &config.output.dir, out)?;
+    let folders = [
+        write_folder("data_dir", &config.data_dir, out)?,
+        write_folder("audit", &config.audit.dir, out)?,
+        write_folder("output", &config.output.dir, out)?,
+    ];
     if let Some(textfile) = &config.metrics.textfile {
         write_textfile_folder(disk::folder_of(textfile), out)?;
     }
-    let mut exit = if plan.usable().is_empty() { Exit::NoStrategy } else { Exit::Done };
+    let unusable = folders.into_iter().find(|exit| *exit != Exit::Done);
+    let none = plan.usable().is_empty();
+    let mut exit = unusable.unwrap_or(if none { Exit::NoStrategy } else { Exit::Done });
     writeln!(out, "\n# gateways")?;
     if clients.is_empty() {
         writeln!(out, "none: metrics are pushed nowhere")?;
     }
-    let runtime = batch::runtime().map_err(|error| Failure::new(Exit::Internal, &error))?;
+    let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     for client in &clients {
         let gateway = client.gateway();
         write!(out, "{}  {}", gateway.name(), gateway.push_url())?;
         if args.gateway {
-            let probe = runtime.block_on(client.probe(config.push.attempt_timeout));
+            let probe = threads.block_on(client.probe(config.push.attempt_timeout));
             write!(out, "  {probe}")?;
             if !matches!(probe, Probe::Ready | Probe::NotAPushgateway(_)) && exit == Exit::Done {
                 exit = Exit::TryLater;
@@ -122,21 +126,32 @@ fn write_textfile_folder(path: &Path, out: &mut dyn Write) -> Result<(), Failure
     Ok(writeln!(out, "textfile  {}  {state}", path.display())?)
 }
 
-fn write_folder(name: &str, path: &Path, out: &mut dyn Write) -> Result<(), Failure> {
-    let state = match path.metadata() {
-        Ok(metadata) if !metadata.is_dir() => "is no folder: a run would fail with exit code 73",
-        Ok(_) if rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_err() => {
-            "may not be written: a run would fail with exit code 77"
+/// Says whether a run could use the folder, and the exit code if it could not.
+fn write_folder(name: &str, path: &Path, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let (exit, state) = folder_state(name, path);
+    let path = path.display();
+    if exit == Exit::Done {
+        writeln!(out, "{name}  {path}  {state}")?;
+    } else {
+        let code = exit.code();
+        writeln!(out, "{name}  {path}  {state}: a run would fail with exit code {code}")?;
+    }
+    Ok(exit)
+}
+
+fn folder_state(name: &str, path: &Path) -> (Exit, &'static str) {
+    // What is not there yet is made in the nearest folder that is.
+    let there =
+        path.ancestors().map(disk::or_here).find(|folder| folder.symlink_metadata().is_ok());
+    let there = there.unwrap_or(path);
+    let writable = rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok();
+    match (there.is_dir(), there == path) {
+        (false, _) => (Exit::CannotCreate, "cannot be made: something else is in its place"),
+        (true, _) if !writable => (Exit::Permission, "may not be written"),
+        (true, true) if name != "output" && disk::writable_by_others(path) == Some(true) => {
+            (Exit::Permission, "can be written by others, run chmod go-w on it")
         }
-        Ok(_) if name != "output" && disk::writable_by_others(path) == Some(true) => {
-            "can be written by others: a run would fail with exit code 77; run chmod go-w on it"
-        }
-        Ok(_) => "is there and can be written",
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "will be made",
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            "cannot be looked at: a run would fail with exit code 77"
-        }
-        Err(_) => "cannot be made: a run would fail with exit code 73",
-    };
-    Ok(writeln!(out, "{name}  {}  {state}", path.display())?)
+        (true, true) => (Exit::Done, "is there and can be written"),
+        (true, false) => (Exit::Done, "will be made"),
+    }
 }

@@ -1,11 +1,12 @@
 //! `push`: the newest totals to the gateways that have not seen them.
 
 use super::{Failure, check::clients};
-use crate::batch::{self, Shutdown};
+use crate::batch::{self, Shutdown, Threads};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
-use crate::gateway::{Client, Schedule};
-use std::io::Write;
+use crate::gateway::{Client, Gateway, Schedule};
+use crate::state::{DataDir, State};
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Which gateways.
@@ -35,30 +36,47 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     }
     let (waiting, seen): (Vec<Client>, Vec<Client>) = clients
         .into_iter()
-        .partition(|client| args.all || !data.state.is_delivered(client.gateway().name()));
-    for client in seen {
-        writeln!(out, "{}: has seen the newest totals", client.gateway().name())?;
+        .partition(|client| args.all || !is_delivered(&data.state, client.gateway()));
+    let mut lines: Vec<String> = seen
+        .iter()
+        .map(|client| format!("{}: has seen the newest totals", client.gateway().name()))
+        .collect();
+    let mut exit = Exit::Done;
+    if !waiting.is_empty() {
+        exit = deliver(&config, &waiting, &mut data, &mut lines)?;
     }
-    if waiting.is_empty() {
-        return Ok(Exit::Done);
+    // The exit code says what became of it, even to a reader that went away.
+    if let Err(unread) = lines.iter().try_for_each(|line| writeln!(out, "{line}")) {
+        tracing::debug!("{unread}");
     }
-    let runtime = batch::runtime().map_err(|error| Failure::new(Exit::Internal, &error))?;
-    let shutdown = Shutdown::listen(runtime.handle(), config.batch.shutdown_timeout)
-        .map_err(|error| Failure::new(Exit::Internal, &error))?;
+    Ok(exit)
+}
+
+fn is_delivered(state: &State, gateway: &Gateway) -> bool {
+    state.is_delivered(gateway.name(), gateway.push_url().as_str())
+}
+
+fn deliver(
+    config: &Config,
+    waiting: &[Client],
+    data: &mut DataDir,
+    lines: &mut Vec<String>,
+) -> Result<Exit, Failure> {
+    let internal = |error: io::Error| Failure::new(Exit::Internal, &error);
+    let threads = Threads::start().map_err(internal)?;
+    let shutdown = Shutdown::listen(config.batch.shutdown_timeout).map_err(internal)?;
     let schedule = Schedule {
         policy: Some(config.push.retry),
         attempt_timeout: config.push.attempt_timeout,
         deadline: config.push.deadline,
     };
     let delivered =
-        batch::deliver_totals(&config, &waiting, &mut data, &runtime, schedule, shutdown.wait());
+        batch::deliver_totals(config, waiting, data, &threads, schedule, shutdown.wait());
     data.save().map_err(|error| Failure::new(Exit::Io, &error))?;
-    for one in &delivered {
-        match &one.result {
-            Ok(()) => writeln!(out, "{}: delivered", one.gateway)?,
-            Err(why) => writeln!(out, "{}: undelivered: {why}", one.gateway)?,
-        }
-    }
+    lines.extend(delivered.iter().map(|one| match &one.result {
+        Ok(()) => format!("{}: delivered", one.gateway),
+        Err(why) => format!("{}: undelivered: {why}", one.gateway),
+    }));
     let failed = delivered.iter().any(|one| one.result.is_err());
     Ok(match shutdown.asked() {
         Some(signal) if failed => signal.exit(),

@@ -176,6 +176,13 @@ impl Totals {
         }
     }
 
+    /// Shows the last batch as over, without a word for how it ended: the next start decides that.
+    pub fn leave_undecided(&mut self) {
+        if let Some(last) = &mut self.last {
+            last.status = Status::Crashed;
+        }
+    }
+
     /// The fold over all records.
     pub const fn tally(&self) -> &Tally {
         &self.tally

@@ -7,7 +7,7 @@ use crate::metrics::Buckets;
 use crate::units::{BatchId, Timestamp};
 use std::path::{Path, PathBuf};
 
-/// An open data folder. The lock is let go when it is dropped.
+/// An open data folder. The locks are let go when it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     /// Where the state is kept.
@@ -20,7 +20,8 @@ pub struct DataDir {
     pub recovered: Vec<Recovery>,
     /// The greatest batch id there is; the next must be greater.
     pub newest: Option<BatchId>,
-    _lock: Lock,
+    /// Of the data folder, and of an audit folder elsewhere, which another agent could name too.
+    _locks: [Option<Lock>; 2],
 }
 
 /// A data folder that cannot be opened. Nothing in it was changed but what the recovery had done.
@@ -56,7 +57,10 @@ impl DataDir {
                 return Err(OpenError::Exposed(path.to_owned()));
             }
         }
-        let lock = Lock::take(data_dir)?;
+        let locks = [
+            Some(Lock::take(data_dir)?),
+            if audit_dir.starts_with(data_dir) { None } else { Some(Lock::take(audit_dir)?) },
+        ];
         let store = Store::new(data_dir);
         let found = recover(&store, &folder, buckets, now)?;
         Ok(Self {
@@ -65,7 +69,7 @@ impl DataDir {
             state: found.state,
             recovered: found.done,
             newest: found.newest,
-            _lock: lock,
+            _locks: locks,
         })
     }
 

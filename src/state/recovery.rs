@@ -137,8 +137,13 @@ pub fn recover(
             && start.as_ref().is_none_or(|first| id >= first)
     };
     for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
-        if let Some((summary, digest)) = settle(folder, id, *files, buckets, &state, &mut done)? {
-            fold(&mut state, &summary, digest, &mut done);
+        if let Some((manifest, digest)) = settle(folder, id, *files, buckets, &state, &mut done)? {
+            fold(&mut state, &manifest.summary, digest, &mut done);
+            for (gateway, pushes) in &manifest.pushes {
+                for (result, count) in &pushes.attempts {
+                    state.totals.count_pushes(gateway, *result, *count);
+                }
+            }
         }
     }
     if !done.is_empty() {
@@ -198,7 +203,7 @@ fn settle(
     buckets: &Buckets,
     state: &State,
     done: &mut Vec<Recovery>,
-) -> Result<Option<(BatchSummary, Digest)>, RecoveryError> {
+) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
     let known = match Manifest::read(folder, id) {
         Ok(known) => Some(known),
         Err(ManifestError::Missing(_) | ManifestError::Syntax { .. }) => None,
@@ -213,8 +218,8 @@ fn settle(
         // A manifest whose log somebody took away: there is nothing to count.
         return Ok(None);
     }
-    if let Some((manifest, digest)) = known {
-        return Ok(Some((manifest.summary, digest)));
+    if known.is_some() {
+        return Ok(known);
     }
     let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
     let mut tally = Tally::new(buckets.clone());
@@ -229,7 +234,7 @@ fn settle(
     let manifest = crashed(Manifest::new(summary_of(id)), tally, &end, state);
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
-    Ok(Some((manifest.summary, digest)))
+    Ok(Some((manifest, digest)))
 }
 
 /// Seals the journal of a batch that was killed.
@@ -240,7 +245,7 @@ fn seal_killed(
     buckets: &Buckets,
     state: &State,
     done: &mut Vec<Recovery>,
-) -> Result<(BatchSummary, Digest), RecoveryError> {
+) -> Result<(Manifest, Digest), RecoveryError> {
     let found = audit::salvage(folder, id, buckets.clone())?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
@@ -250,7 +255,7 @@ fn seal_killed(
         {
             audit::finish_seal(folder, &manifest)?;
             done.push(Recovery::Finished { id: id.clone() });
-            return Ok((manifest.summary, digest));
+            return Ok((manifest, digest));
         }
         Some((manifest, _)) => manifest,
         None => Manifest::new(summary_of(id)),
@@ -260,7 +265,7 @@ fn seal_killed(
     manifest.summary.rounds_completed = found.rounds_completed;
     let digest = audit::seal(folder, &manifest)?;
     done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
-    Ok((manifest.summary, digest))
+    Ok((manifest, digest))
 }
 
 /// All that is known of a batch from its id alone.

@@ -39,6 +39,8 @@ pub struct FoldedBatch {
 pub struct GatewayMark {
     /// The last batch whose totals it took.
     pub delivered: Option<BatchId>,
+    /// Where: another job or grouping is another group, which has seen nothing.
+    pub push_url: Option<String>,
     /// Why the last push failed, in its words and ours.
     pub last_error: Option<String>,
 }
@@ -54,19 +56,25 @@ impl State {
         }
     }
 
-    /// Whether the gateway has seen the newest totals. True where there are none.
-    pub fn is_delivered(&self, gateway: &str) -> bool {
+    /// Whether the gateway has the newest totals in the group at `push_url`. True where there are
+    /// none.
+    pub fn is_delivered(&self, gateway: &str, push_url: &str) -> bool {
         let Some(last) = &self.last_batch else { return true };
-        let mark = self.gateways.get(gateway).and_then(|mark| mark.delivered.as_ref());
-        mark == Some(&last.batch_id)
+        self.gateways.get(gateway).is_some_and(|mark| {
+            mark.delivered.as_ref() == Some(&last.batch_id)
+                && mark.push_url.as_deref() == Some(push_url)
+        })
     }
 
     /// Marks the newest totals as delivered, or keeps why they are not.
-    pub fn mark(&mut self, gateway: &str, result: Result<(), String>) {
+    pub fn mark(&mut self, gateway: &str, push_url: &str, result: Result<(), String>) {
         let last = self.last_batch.as_ref().map(|last| last.batch_id.clone());
         let mark = self.gateways.entry(gateway.to_owned()).or_default();
         match result {
-            Ok(()) => *mark = GatewayMark { delivered: last, last_error: None },
+            Ok(()) => {
+                let push_url = Some(push_url.to_owned());
+                *mark = GatewayMark { delivered: last, push_url, last_error: None };
+            }
             Err(error) => mark.last_error = Some(error),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::exposition::assert_nothing_fell;
 use crate::gateway::Gateway;
-use crate::story::{Story, count_lines};
+use crate::story::{Story, count_lines, wait_until};
 use mutation_agent::units::BatchId;
 use rustix::process::Signal;
 use serde_json::json;
@@ -173,8 +173,15 @@ fn a_batch_killed_between_manifest_and_rename_keeps_the_end_that_it_had() {
 fn candidates_that_a_killed_batch_left_unfinished_are_cleared_away() {
     let story = Story::new();
     story.write("evolved/.20260101T000000Z-abcdef.tmp/strategies/momentum/exit_mut_000001.py", "x");
+    let ours: BatchId = "20260101T000000Z-abcdef".parse().unwrap();
+    let manifest = story.audit().manifest(&ours);
+    fs::create_dir_all(manifest.parent().unwrap()).unwrap();
+    fs::write(manifest, "x").unwrap();
+    // Another agent may write to the same folder.
+    story.write("evolved/.20260101T000000Z-fedcba.tmp/keep", "x");
     story.write("evolved/.not-ours.tmp/keep", "x");
     story.expect(0, &["run"]);
+    assert!(story.path("evolved/.20260101T000000Z-fedcba.tmp/keep").exists());
     assert!(!story.path("evolved/.20260101T000000Z-abcdef.tmp").exists());
     assert!(story.path("evolved/.not-ours.tmp/keep").exists());
 }
@@ -204,4 +211,51 @@ fn a_second_start_leaves_the_first_alone() {
     running.signal(Signal::TERM);
     assert_eq!(running.end().code, 143, "the first goes on as if nothing had been");
     assert_eq!(story.batches().len(), 1);
+}
+
+#[test]
+fn an_audit_folder_of_another_agents_batch_is_left_alone() {
+    let mut first = Story::long();
+    let audit = first.path("shared-audit");
+    first.set("audit", "dir", &format!("{:?}", audit.display().to_string()));
+    let running = first.start(&["run"]);
+    wait_until("the first has begun", || {
+        fs::read_dir(&audit).is_ok_and(|entries| entries.count() > 1)
+    });
+    let mut second = Story::new();
+    second.set("audit", "dir", &format!("{:?}", audit.display().to_string()));
+    let refused = second.expect(75, &["run"]);
+    assert!(refused.stderr.contains("another mutation-agent is at work"), "{}", refused.stderr);
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, 143);
+}
+
+#[test]
+fn a_link_that_cannot_be_swapped_undoes_no_batch() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let latest = story.audit().latest();
+    fs::remove_file(&latest).unwrap();
+    fs::create_dir(&latest).unwrap();
+    let ended = story.expect(0, &["run"]);
+    assert!(
+        ended.stderr.contains("latest.jsonl does not lead to the newest log"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(story.state()["totals"]["batches"], json!({"completed": 2}));
+}
+
+#[test]
+fn another_job_is_another_group_that_has_seen_nothing() {
+    let gateway = Gateway::accepting();
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    story.expect(0, &["run"]);
+    let before = gateway.requests().len();
+    assert!(story.expect(0, &["push"]).stdout.contains("has seen the newest totals"));
+    assert_eq!(gateway.requests().len(), before);
+    story.set("batch", "job", "\"other\"");
+    assert!(story.expect(0, &["push"]).stdout.contains("delivered"));
+    assert_eq!(gateway.requests().len(), before + 1);
 }
