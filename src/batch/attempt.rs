@@ -58,8 +58,8 @@ impl<'a> Proposer<'a> {
         let chosen = &strategy.targets[target];
         let proposal = chosen.mutator.propose(chosen.value.to_f64(), &mut random);
         let outcome = if proposal.changed {
-            chosen.site.render(proposal.value, &mut self.text);
-            if reads_as(&self.text, proposal.value, chosen.mutator.domain().kind()) {
+            let digits = chosen.site.render(proposal.value, &mut self.text);
+            if reads_as(&self.text, digits, proposal.value, chosen.mutator.domain().kind()) {
                 Outcome::Success
             } else {
                 Outcome::InvalidSource
@@ -90,9 +90,14 @@ pub(super) fn number(value: Decimal, kind: Kind) -> Number {
 
 /// Whether Python reads the rendered piece, sign and number, as exactly `value`. Nothing else of
 /// the file changes, so this decides for all of it; what gets written is parsed whole as well.
-fn reads_as(piece: &str, value: Decimal, kind: Kind) -> bool {
-    // Between a sign and its number a strategy may have blanks and parentheses.
-    let number = piece.trim_start_matches(['-', '+', ' ', '\t', '(']);
+///
+/// The number starts at byte `start`: between it and the sign may stand anything that Python lets.
+fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) -> bool {
+    let Some(number) = piece.get(start..) else { return false };
+    // Rust would read a second sign, which is none of Python's number.
+    if number.starts_with(['-', '+']) {
+        return false;
+    }
     let negative = piece.starts_with('-');
     let mut digits = [0_u8; 80];
     let Some(text) = without_underscores(number, &mut digits) else { return false };
@@ -124,4 +129,54 @@ fn without_underscores<'a>(number: &'a str, digits: &'a mut [u8; 80]) -> Option<
 /// Strategies and targets are far fewer than 2^32.
 fn index_of(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::{PythonVersion, Source};
+
+    #[test]
+    fn a_rendered_number_is_read_back_whatever_stands_after_its_sign() {
+        let mut piece = String::new();
+        for gap in [
+            "",
+            " ",
+            "\t",
+            "\x0c",
+            "\\\n",
+            " \\\r\n ",
+            "(",
+            " ( (",
+            "(\n",
+            "(  # why -1\n ",
+            "(# 0.5\n\n\t",
+        ] {
+            let close = ")".repeat(gap.matches('(').count());
+            for (sign, digits) in
+                [("-", "0.10"), ("+", "0.10"), ("-", "5"), ("-", ".5"), ("-", "1_0.0e-1")]
+            {
+                let text = format!("x = {sign}{gap}{digits}{close}\n");
+                let source = Source::parse(text.clone().into(), PythonVersion::default()).unwrap();
+                let site = source.site(&"x".parse().unwrap(), None).unwrap();
+                let kind = if digits == "5" { Kind::Int } else { Kind::Float };
+                for value in [Decimal::new(-12, 0), Decimal::new(7, 0), Decimal::new(0, 0)] {
+                    let value = value.unwrap();
+                    let start = site.render(value, &mut piece);
+                    assert!(reads_as(&piece, start, value, kind), "{text:?} gave {piece:?}");
+                    let other = Decimal::new(value.mantissa() + 1, 0).unwrap();
+                    assert!(!reads_as(&piece, start, other, kind), "{text:?} gave {piece:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_piece_with_another_sign_or_start_is_not_read() {
+        let value = Decimal::new(12, 2).unwrap();
+        assert!(reads_as("+ 0.12", 2, value, Kind::Float));
+        for (piece, start) in [("-0.12", 1), ("+0.12", 0), ("0.12", 2), ("0.12", 4), ("0.12", 9)] {
+            assert!(!reads_as(piece, start, value, Kind::Float), "{piece} {start}");
+        }
+    }
 }

@@ -103,7 +103,7 @@ fn read(
     let bytes = read_bytes(&file).map_err(|os| ConfigError::UnreadableFile {
         at: reader.source.at(&typed.span()),
         what,
-        file: shown(typed.get_ref(), &file),
+        file: shown(reader.base, typed.get_ref(), &file),
         os,
     })?;
     let text = String::from_utf8(bytes).map_err(|_| {
@@ -113,9 +113,17 @@ fn read(
     Ok((file, text))
 }
 
-/// The name of a file, unless it looks like the secret itself, typed where the file's name belongs.
-fn shown(typed: &str, file: &Path) -> String {
-    if typed.contains('/') || typed.starts_with(CREDENTIAL) {
+/// The name of a file, unless it may be the secret itself, typed where the file's name belongs.
+fn shown(base: &Path, typed: &str, file: &Path) -> String {
+    let is_name = if typed.starts_with(CREDENTIAL) {
+        file.parent().is_some_and(Path::is_dir)
+    } else {
+        // Base64 has slashes too, at its beginning and end as well, but hardly the name of a folder.
+        typed.rsplit_once('/').is_some_and(|(folder, _)| {
+            !folder.trim_start_matches('/').is_empty() && resolve(base, folder).is_dir()
+        })
+    };
+    if is_name {
         printable(&file.display().to_string())
     } else {
         "named there (not shown, for it may be the secret itself)".to_owned()

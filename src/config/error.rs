@@ -136,8 +136,11 @@ pub enum ConfigError {
         /// The folder that it is relative to.
         base: PathBuf,
     },
-    /// Nothing is left after `[strategies] exclude`.
-    #[error("{}: [strategies] exclude leaves none of the files that include matches", path.display())]
+    /// Nothing is left without what `[strategies] exclude` matches and what the agent writes itself.
+    #[error(
+        "{}: [strategies] exclude leaves none of the files that include matches; those below `data_dir` and [output] `dir` never count",
+        path.display()
+    )]
     AllExcluded {
         /// The config file.
         path: PathBuf,

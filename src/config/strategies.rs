@@ -57,7 +57,8 @@ impl Config {
     /// each file once, sorted by name.
     ///
     /// A pattern of `include` that finds nothing is an error, because it is more likely a slip than
-    /// a wish. Folders are passed over; links to files are followed.
+    /// a wish. Folders are passed over; links to files are followed. What lies below `[output] dir`
+    /// and `data_dir` is passed over too: last night's candidates are no strategies tonight.
     pub fn strategy_files(&self) -> Result<Vec<StrategyFile>, ConfigError> {
         let mut files = BTreeSet::new();
         for pattern in &self.strategies.include {
@@ -83,9 +84,11 @@ impl Config {
         let mut files: Vec<StrategyFile> = files.into_iter().collect();
         // The same file by another way, through a link or `..`, is still one strategy.
         files.sort_by_cached_key(|file| (has_parent(&file.path), file.name.clone()));
+        let ours = [canonical(&self.output.dir), canonical(&self.data_dir)];
         let mut seen = BTreeSet::new();
         files.retain(|file| {
-            seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone()))
+            let path = canonical(&file.path);
+            !ours.iter().any(|folder| path.starts_with(folder)) && seen.insert(path)
         });
         files.sort();
         if files.is_empty() {
@@ -135,6 +138,11 @@ impl Config {
         let base = Pattern::escape(&self.base.to_string_lossy());
         resolve(Path::new(&base), pattern).to_string_lossy().into_owned()
     }
+}
+
+/// The one name of a file or folder, where it exists.
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 fn has_parent(path: &Path) -> bool {

@@ -96,9 +96,10 @@ impl Literal {
         !self.has_point && self.exponent.is_none()
     }
 
-    /// Appends `value` in this style, from the sign on.
-    pub(super) fn render(&self, value: Decimal, out: &mut String) {
+    /// Appends `value` in this style, from the sign on; returns where in `out` its digits start.
+    pub(super) fn render(&self, value: Decimal, out: &mut String) -> usize {
         self.render_sign(value.mantissa() < 0, out);
+        let number = out.len();
         let (mantissa, scale, zeros) = self.shifted(value);
         let mut buffer = itoa::Buffer::new();
         let digits = buffer.format(mantissa);
@@ -123,6 +124,7 @@ impl Literal {
         if let Some(exponent) = &self.exponent {
             out.push_str(&exponent.text);
         }
+        number
     }
 
     /// The digits before the exponent, how many of them are decimals, and the zeros after them.

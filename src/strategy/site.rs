@@ -66,9 +66,13 @@ impl Site {
 
     /// Clears `out` and writes what stands at [`Site::range`] with another value: the same sign
     /// and gap, the same style, and no byte more than the value needs.
-    pub fn render(&self, value: Decimal, out: &mut String) {
+    ///
+    /// Returns at which byte of `out` the number starts, digit or point, after the sign and
+    /// whatever stands between: blanks, parentheses, comments, line ends. It is negative if and
+    /// only if `out` starts with `-`.
+    pub fn render(&self, value: Decimal, out: &mut String) -> usize {
         out.clear();
-        self.literal.render(value, out);
+        self.literal.render(value, out)
     }
 
     /// What Python reads from the rendered text: the double nearest to `value`, or the int

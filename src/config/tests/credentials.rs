@@ -139,6 +139,30 @@ fn secrets_typed_into_the_config_are_not_repeated() {
 }
 
 #[test]
+fn a_secret_with_slashes_is_not_taken_for_the_name_of_a_file() {
+    let folder = Folder::new(&[("file", "")]);
+    for secret in
+        ["aGVs/hunter2", "hunter2/", "/hunter2", "//hunter2", "+/a/hunter2=", "file/hunter2"]
+    {
+        let gateways = [BASIC.replace("./pw", secret), BEARER.replace("./pw", secret)];
+        for gateway in gateways {
+            // It looks for the secret in what is said.
+            let said = folder.complaint(&gateway);
+            assert!(
+                said.contains("named there (not shown, for it may be the secret itself)"),
+                "{said}"
+            );
+        }
+    }
+    // The folder there says that a name was meant.
+    std::fs::create_dir(folder.path().join("keys")).unwrap();
+    let said = folder.complaint(&BASIC.replace("./pw", "keys/pw"));
+    assert!(said.contains("cannot read the password file @/keys/pw: No such file"), "{said}");
+    let said = folder.complaint(&BASIC.replace("./pw", &format!("{}/pw", folder.path().display())));
+    assert!(said.contains("cannot read the password file @/pw: No such file"), "{said}");
+}
+
+#[test]
 fn secrets_are_neither_printed_nor_digested_nor_debugged() {
     let gateway = format!("{BASIC}\ntls = {{ cert_file = \"cert\", key_file = \"./key\" }}");
     let files = [("pw", "hunter2\n"), ("cert", CERTIFICATE), ("key", KEY)];

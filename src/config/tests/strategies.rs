@@ -16,7 +16,7 @@ fn found_in(folder: &Path, files: &[&str], keys: &str) -> Result<Vec<String>, Co
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         super::write(&path, b"");
     }
-    let text = format!("[strategies]\n{keys}");
+    let text = format!("[strategies]\n{keys}\n");
     let config = Config::parse(&text, &folder.join("agent.toml"), &environment()).unwrap();
     let files = config.strategy_files()?;
     assert!(files.iter().all(|file| file.path.is_file()));
@@ -91,4 +91,28 @@ fn text_that_is_no_pattern_is_refused_at_its_place() {
     assert!(error.starts_with("agent.toml:2:20: `[a` is no pattern: "), "{error}");
     let error = super::parse("[strategies]\ninclude = [\"\"]").unwrap_err().to_string();
     assert!(error.starts_with("agent.toml:2:12: `include` must not be empty"), "{error}");
+}
+
+#[test]
+fn what_the_agent_writes_itself_is_no_strategy() {
+    let files = ["a.py", "x/b.py", "x/evolved/c.py", "evolved/b-1/a/m.py", "mutation-data/d.py"];
+    let keys = "include = [\"**/*.py\"]";
+    let all_but = |dirs: &str, expected: &[&str]| {
+        assert_eq!(found(&files, &format!("{keys}\n{dirs}")).unwrap(), expected, "{dirs}");
+    };
+    all_but("", &["a.py", "x/b.py", "x/evolved/c.py"]);
+    all_but("[output]\ndir = \"./x/../x/evolved\"", &["a.py", "evolved/b-1/a/m.py", "x/b.py"]);
+    // Not below a folder is what only begins with its name.
+    all_but("[output]\ndir = \"evo\"", &["a.py", "evolved/b-1/a/m.py", "x/b.py", "x/evolved/c.py"]);
+    let error = found(&files, "include = [\"evolved/**/*.py\"]").unwrap_err();
+    assert!(matches!(error, ConfigError::AllExcluded { .. }), "{error}");
+}
+
+#[test]
+fn a_linked_output_folder_is_passed_over_by_its_other_name_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("real", folder.path().join("evolved")).unwrap();
+    std::fs::create_dir(folder.path().join("real")).unwrap();
+    let keys = "include = [\"*.py\", \"*/*.py\"]";
+    assert_eq!(found_in(folder.path(), &["a.py", "real/b.py"], keys).unwrap(), ["a.py"]);
 }
