@@ -1,7 +1,7 @@
 //! Candidates for people: some of the new values, rendered into whole files.
 
-use super::BatchPlan;
 use super::attempt::Attempted;
+use super::{BatchPlan, Shutdown};
 use crate::audit::Folder;
 use crate::disk::{self, DiskError, Mode};
 use crate::units::{BatchId, Decimal, MutationId};
@@ -64,10 +64,12 @@ impl Candidates {
         output: &Path,
         batch: &BatchId,
         audit: &Folder,
+        shutdown: &Shutdown,
     ) -> Result<Option<PathBuf>, DiskError> {
         if self.count() == 0 {
             return Ok(None);
         }
+        tracing::info!(candidates = self.count(), folder = %output.display(), "writing candidates");
         disk::create_folder(output, Mode::Shared)?;
         remove_unfinished(output, audit)?;
         let unfinished = output.join(format!(".{batch}.tmp"));
@@ -75,6 +77,12 @@ impl Candidates {
             let Some(source) = strategy.source.as_ref().filter(|_| !kept.is_empty()) else {
                 continue;
             };
+            if shutdown.asked().is_some() {
+                // Sealing and the last push come first; the records tell all that is in a candidate.
+                tracing::warn!("asked to stop: no candidates are written");
+                remove_folder(&unfinished)?;
+                return Ok(None);
+            }
             let folder = unfinished.join(folder_name(&strategy.name));
             disk::create_folder(&folder, Mode::Shared)?;
             for Kept { target, value, mutation } in kept {
@@ -120,11 +128,19 @@ fn remove_unfinished(output: &Path, audit: &Folder) -> Result<(), DiskError> {
         let id = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"));
         let id = id.and_then(|id| id.parse::<BatchId>().ok());
         if id.is_some_and(|id| audit.manifest(&id).exists()) {
-            let path = entry.path();
-            fs::remove_dir_all(&path).map_err(DiskError::new("remove", &path))?;
+            remove_folder(&entry.path())?;
         }
     }
     Ok(())
+}
+
+fn remove_folder(path: &Path) -> Result<(), DiskError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(DiskError::new("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

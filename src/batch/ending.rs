@@ -4,7 +4,7 @@ use super::delivery::Delivered;
 use super::open_batch::OpenBatch;
 use super::publisher;
 use super::recorder::Recorder;
-use super::{PushLog, Signal};
+use super::{PushLog, Shutdown, Signal};
 use crate::audit::{self, JournalEnd, Manifest};
 use crate::disk::DiskError;
 use crate::exit::Exit;
@@ -45,6 +45,7 @@ impl OpenBatch<'_> {
         mut recorder: Recorder<'_>,
         ended: &Ended,
         pushes: &PushLog,
+        shutdown: &Shutdown,
     ) -> BatchEnd {
         if let Ended::Error(error) = ended {
             tracing::error!(%error, "the batch ends here; what was written stands");
@@ -65,7 +66,8 @@ impl OpenBatch<'_> {
                 return Self::unsealed(data, manifest.summary, durable);
             }
         };
-        let written = candidates.write(self.plan, &self.config.output.dir, &self.id, &data.folder);
+        let output = &self.config.output.dir;
+        let written = candidates.write(self.plan, output, &self.id, &data.folder, shutdown);
         if let Err(error) = &written {
             tracing::error!(%error, "candidates are not written");
         }

@@ -78,7 +78,7 @@ pub fn run(
     let hurry = config.batch.shutdown_timeout / 3;
     let patience = config.push.attempt_timeout + Duration::from_secs(1);
     let pushes = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
-    let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes);
+    let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes, &shutdown);
 
     if !batch.clients.is_empty() {
         tracing::info!("the batch is done; delivering its totals");

@@ -1,11 +1,13 @@
 //! `check`: everything that can be known before the night.
 
 use super::Failure;
-use crate::batch::{self, BatchPlan, Threads};
+use crate::batch::{BatchPlan, Target, Threads};
 use crate::config::{Config, Environment};
 use crate::disk;
 use crate::exit::Exit;
 use crate::gateway::{Client, Probe};
+use crate::mutation::Operator;
+use crate::units::Kind;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -66,7 +68,8 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
 
 /// One client per gateway; a certificate that cannot be used is found before anything is written.
 pub(super) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
-    let clients = config.gateways.iter().map(|gateway| Client::new(gateway.clone(), batch::now));
+    let clients =
+        config.gateways.iter().map(|gateway| Client::new(gateway.clone(), crate::batch::now));
     clients.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, &error))
 }
 
@@ -96,12 +99,32 @@ pub(super) fn write_strategies(plan: &BatchPlan, out: &mut dyn Write) -> Result<
                 Some(sigma) => writeln!(out, " σ {sigma}")?,
                 None => writeln!(out)?,
             }
+            if is_coarse(target) {
+                writeln!(
+                    out,
+                    "    warning: most proposals are less than half a step away and change nothing; give a smaller `step`"
+                )?;
+            }
         }
         for (parameter, reason) in &strategy.unusable {
             writeln!(out, "  unusable: {parameter}: {} ({reason})", reason.as_str())?;
         }
     }
     Ok(())
+}
+
+/// Whether the operator's usual move is less than what it takes to reach the next value.
+fn is_coarse(target: &Target) -> bool {
+    let (min, max) = target.mutator.domain().bounds();
+    let reach = match target.mutator.operator() {
+        Operator::Lognormal | Operator::CompatGaussian => target.value.to_f64().abs(),
+        Operator::Gaussian => max.to_f64() - min.to_f64(),
+        Operator::Polynomial | Operator::Uniform => return false,
+    };
+    let step = target.mutator.domain().step().to_f64();
+    // Whole numbers always move by one at least, but for `compat-gaussian`.
+    target.mutator.domain().kind() == Kind::Float
+        && target.mutator.sigma().is_some_and(|sigma| sigma * reach < step / 2.0)
 }
 
 /// A parameter that no strategy has is more likely a slip than a wish.

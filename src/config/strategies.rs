@@ -3,12 +3,14 @@
 use super::checks::{Reader, resolve};
 use super::model::{Config, Strategies, StrategyFile};
 use super::{ConfigError, raw};
+use crate::disk;
 use crate::strategy::PythonVersion;
 use glob::{MatchOptions, Pattern};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
+use walkdir::WalkDir;
 
 /// A `*` stays within its folder and passes over hidden files, as in a shell.
 const OPTIONS: MatchOptions = MatchOptions {
@@ -98,29 +100,56 @@ impl Config {
     }
 
     fn matches(&self, pattern: &str) -> Result<BTreeSet<StrategyFile>, ConfigError> {
-        let unreadable = |file: &Path, os: io::Error| ConfigError::UnreadableMatch {
-            path: self.path.clone(),
-            pattern: pattern.to_owned(),
-            file: file.to_owned(),
-            os,
-        };
         // The pattern was checked when the config was read; an escaped folder in front changes nothing.
-        let found = glob::glob_with(&self.full_pattern(pattern), OPTIONS)
-            .map_err(|error| unreadable(Path::new(pattern), io::Error::other(error.msg)))?;
+        let full = self.full_pattern(pattern);
+        let Ok(wanted) = Pattern::new(full.strip_prefix("./").unwrap_or(&full)) else {
+            return Ok(BTreeSet::new());
+        };
+        let (folder, depth) = self.place_to_look(pattern);
         let mut files = BTreeSet::new();
-        for path in found {
-            let path = path.map_err(|error| {
-                let file = error.path().to_owned();
-                unreadable(&file, io::Error::from(error))
-            })?;
-            let path: PathBuf =
-                path.components().filter(|part| *part != Component::CurDir).collect();
-            let metadata = path.metadata().map_err(|os| unreadable(&path, os))?;
-            if metadata.is_file() {
+        for entry in WalkDir::new(disk::or_here(&folder)).max_depth(depth).follow_links(true) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    self.pass_over(pattern, &error)?;
+                    continue;
+                }
+            };
+            let named = entry.path().components().filter(|part| *part != Component::CurDir);
+            let path: PathBuf = named.collect();
+            // A name that is no UTF-8 matches no pattern.
+            if entry.file_type().is_file() && wanted.matches_path_with(&path, OPTIONS) {
                 files.insert(StrategyFile { name: self.strategy_name(&path)?, path });
             }
         }
         Ok(files)
+    }
+
+    /// The folder in front of a pattern's first `*`, `?` or `[`, and how deep to look in it.
+    fn place_to_look(&self, pattern: &str) -> (PathBuf, usize) {
+        let pattern = pattern.strip_prefix("./").unwrap_or(pattern);
+        let parts: Vec<&str> = pattern.split('/').collect();
+        let plain =
+            parts.iter().take(parts.len() - 1).take_while(|part| !part.contains(['*', '?', '[']));
+        let plain = plain.count();
+        let depth = if parts.contains(&"**") { usize::MAX } else { parts.len() - plain };
+        let start = parts[..plain].join("/");
+        let start = if pattern.starts_with('/') { format!("/{start}") } else { start };
+        (resolve(&self.base, &start), depth)
+    }
+
+    /// A link that leads nowhere or round in a circle is no strategy; what may not be read is an
+    /// error, because there may be one.
+    fn pass_over(&self, pattern: &str, error: &walkdir::Error) -> Result<(), ConfigError> {
+        let file = error.path().unwrap_or(Path::new("")).to_owned();
+        let denied = error.io_error().filter(|os| os.kind() == io::ErrorKind::PermissionDenied);
+        let Some(os) = denied else {
+            tracing::debug!(file = %file.display(), %error, "passed over");
+            return Ok(());
+        };
+        let os = io::Error::from(os.kind());
+        let (path, pattern) = (self.path.clone(), pattern.to_owned());
+        Err(ConfigError::UnreadableMatch { path, pattern, file, os })
     }
 
     fn strategy_name(&self, path: &Path) -> Result<String, ConfigError> {

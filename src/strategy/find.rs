@@ -40,8 +40,15 @@ impl Source {
 
     /// What the bindings that `selector` matches are given, by their order in the source.
     fn values(&self, selector: &Selector) -> Vec<&Expr> {
-        let mut values = Vec::new();
-        bindings(self.module(), |binding| collect(selector, &binding, &mut values));
+        let mut found = Found::default();
+        bindings(self.module(), |binding| collect(selector, &binding, &mut found));
+        // `order_types = {"stoploss": "market"}` beside `stoploss = -0.1`: an attribute of the class
+        // goes before an entry of another attribute, which is reached by its container's name.
+        let within_class = selector.len() > 1 && !found.direct.is_empty();
+        let mut values = found.direct;
+        if !within_class {
+            values.extend(found.entries);
+        }
         values.sort_by_key(|value| (value.start(), value.end()));
         values.dedup_by_key(|value| value.range());
         let word = selector.last_word();
@@ -57,10 +64,19 @@ impl Source {
     }
 }
 
+/// Values by how they were found.
+#[derive(Default)]
+struct Found<'a> {
+    /// Of a binding itself.
+    direct: Vec<&'a Expr>,
+    /// Of an entry in what is bound.
+    entries: Vec<&'a Expr>,
+}
+
 /// Adds the binding's value, and those of the entries in it, where `selector` matches.
-fn collect<'a>(selector: &Selector, binding: &Binding<'a>, values: &mut Vec<&'a Expr>) {
+fn collect<'a>(selector: &Selector, binding: &Binding<'a>, found: &mut Found<'a>) {
     if selector.matches_any(&binding.paths) {
-        values.push(binding.value);
+        found.direct.push(binding.value);
     }
     let mut open = vec![(binding.paths.clone(), binding.value, 1)];
     while let Some((paths, value, depth)) = open.pop() {
@@ -75,8 +91,9 @@ fn collect<'a>(selector: &Selector, binding: &Binding<'a>, values: &mut Vec<&'a 
                     binding.paths.first().map(|path| without_container(&joined(path, part))),
                 );
             }
-            if selector.matches_any(&inner) {
-                values.push(value);
+            // A word under the same key, as in `order_types`, is nobody's number.
+            if selector.matches_any(&inner) && !value.is_string_literal_expr() {
+                found.entries.push(value);
             }
             open.push((inner, value, depth + 1));
         }
