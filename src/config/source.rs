@@ -4,6 +4,8 @@ use super::{ConfigError, Location};
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// A config's text and the name of its file.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,8 @@ impl Source<'_> {
         let before = self.text[line_start..start].chars().count();
         let marked = self.text[start..end.min(line_end)].trim_end().chars().count();
         let shown = self.text[line_start..line_end].trim_end();
-        let excerpt = if may_hold_secret(shown) || self.is_inside_credentials(start) {
+        let is_secret = may_hold_secret(shown) || self.touches_credentials(&(line_start..line_end));
+        let excerpt = if is_secret {
             format!("\n{line:>4} | (not shown: this line may hold a secret)")
         } else {
             excerpt(line, shown, before, marked)
@@ -42,7 +45,8 @@ impl Source<'_> {
 
     /// The line of a place, from 1.
     pub(super) fn line(&self, span: &Range<usize>) -> usize {
-        self.at(span).line
+        let start = self.text.floor_char_boundary(span.start);
+        self.text[..start].matches('\n').count() + 1
     }
 
     /// A value that does not make sense.
@@ -50,11 +54,59 @@ impl Source<'_> {
         ConfigError::Invalid { at: self.at(span), message: printable(&message.to_string()) }
     }
 
-    /// True below a header like `[gateway.basic]`, where a misspelt key may be followed by a password.
-    fn is_inside_credentials(&self, offset: usize) -> bool {
-        let header =
-            self.text[..offset].lines().rev().find(|line| line.trim_start().starts_with('['));
-        header.is_some_and(|line| line.contains("basic") || line.contains("bearer"))
+    /// Whether a line has anything of the tables where a misspelt key may stand before a password:
+    /// `basic`, `bearer` and `tls` of a gateway, in whatever way they are written.
+    fn touches_credentials(&self, line: &Range<usize>) -> bool {
+        let (root, errors) = DeTable::parse_recoverable(self.text);
+        let gateways = root.get_ref().iter().filter(|(key, _)| key.get_ref() == "gateway");
+        let is_there = gateways.into_iter().any(|(_, value)| match value.get_ref() {
+            DeValue::Array(items) => items.iter().any(|item| gateway_touches(item.get_ref(), line)),
+            one => gateway_touches(one, line),
+        });
+        // What the reader could not read may be missing in its tables.
+        is_there || !errors.is_empty() && self.may_be_inside_credentials(line)
+    }
+
+    /// For text that cannot be read: whether any of these tables is named before the line and after
+    /// the last header but their own.
+    fn may_be_inside_credentials(&self, line: &Range<usize>) -> bool {
+        let names = |line: &str| ["basic", "bearer", "tls"].iter().any(|name| line.contains(name));
+        for line in self.text[..line.end].lines().rev() {
+            if names(line) {
+                return true;
+            }
+            let line = line.trim();
+            if line.starts_with('[') && line.ends_with(']') && !line.contains(['"', '\'', ',']) {
+                return false;
+            }
+        }
+        false
+    }
+}
+
+fn gateway_touches(gateway: &DeValue<'_>, line: &Range<usize>) -> bool {
+    let DeValue::Table(gateway) = gateway else { return false };
+    gateway.iter().any(|(key, value)| {
+        // No other table than `grouping` is harmless; this one may be a misspelt `basic`.
+        let is_table = matches!(value.get_ref(), DeValue::Table(_) | DeValue::Array(_));
+        let is_named = matches!(&**key.get_ref(), "basic" | "bearer" | "tls");
+        (is_named || is_table && key.get_ref() != "grouping")
+            && entry_touches(key.span(), value, line)
+    })
+}
+
+fn entry_touches(key: Range<usize>, value: &Spanned<DeValue<'_>>, line: &Range<usize>) -> bool {
+    let touches = |span: &Range<usize>| span.start <= line.end && line.start <= span.end;
+    // The span of a table with a header is its header: its entries are looked at one by one.
+    if touches(&key) || touches(&value.span()) {
+        return true;
+    }
+    match value.get_ref() {
+        DeValue::Table(inner) => {
+            inner.iter().any(|(key, value)| entry_touches(key.span(), value, line))
+        }
+        DeValue::Array(items) => items.iter().any(|item| entry_touches(item.span(), item, line)),
+        _ => false,
     }
 }
 
@@ -147,10 +199,39 @@ mod tests {
             "basic = { user = \"me\", pasword = \"hunter2\" }",
             "bearer = \"hunter2\"",
             "[gateway.basic]\nuser = \"me\"\npsword = \"hunter2\"",
+            "[[gateway]]\n[gateway.\"b\\u0061sic\"]\nuser = \"me\"\npswd = \"hunter2\"",
+            "[[gateway]]\nbasic = {\n user = \"me\",\n pswd = \"hunter2\"\n}",
+            "[[gateway]]\nbasic = {\n user = \"me\",\n pswd = \"hunter2\n}",
+            "[[gateway]]\nbasic = {\n user = \"me\",\n pswd = hunter2\n}\n[push]\n",
+            "[[gateway]]\nbasic = {\n user = \"me\",\n pswd = [\n[\"hunter2\"]]\n}",
+            "[[gateway]]\nbasic = {\n user = \"me\",\n pswd = \"\"\"\nhunter2\"\"\"\n}",
+            "[[gateway]]\nbasik = {\n user = \"me\",\n pswd = \"hunter2\"\n}",
+            "[[gateway]]\ntls = {\n key = \"hunter2\"\n}",
+            "[[gateway]]\n[gateway.tls]\nkey = \"hunter2\"",
+            "[[gateway]]\ntls.key = \"hunter2\"",
+            "gateway = [{\n basic = {\n pswd = \"hunter2\"\n}\n}]",
+            "[gateway.bearer]\n# [push]\nkey = \"hunter2\"",
         ] {
             let at = text.find("hunter2").unwrap();
             let (_, excerpt) = show(text, at..at + 7);
             assert!(excerpt.ends_with("(not shown: this line may hold a secret)"), "{excerpt}");
+        }
+    }
+
+    #[test]
+    fn the_lines_around_credentials_are_shown() {
+        for text in [
+            "[[gateway]]\nurl = 1 # X\nbasic = {\n user = \"me\"\n}",
+            "[[gateway]]\nbasic = {\n user = \"me\"\n}\nurl = 1 # X",
+            "[[gateway]]\n[gateway.tls]\nkey = \"k\"\n[[gateway]]\nname = 1 # X",
+            "[[gateway]]\n[gateway.basic]\nuser = \"me\"\n[push]\ninterval = 1 # X",
+            "[[gateway]]\n[gateway.basic]\nuser = \"me\"\n[push]\ninterval = = 1 # X",
+            "[[gateway]]\ngrouping = {\n a = 1 # X\n}",
+            "[[gateway]]\ngrouping.a = 1 # X\nbasic.user = \"me\"",
+        ] {
+            let at = text.find('X').unwrap();
+            let (_, excerpt) = show(text, at..at + 1);
+            assert!(excerpt.contains("1 # X"), "{text}: {excerpt}");
         }
     }
 }

@@ -144,7 +144,11 @@ fn a_secret_with_slashes_is_not_taken_for_the_name_of_a_file() {
     for secret in
         ["aGVs/hunter2", "hunter2/", "/hunter2", "//hunter2", "+/a/hunter2=", "file/hunter2"]
     {
-        let gateways = [BASIC.replace("./pw", secret), BEARER.replace("./pw", secret)];
+        let gateways = [
+            BASIC.replace("./pw", secret),
+            BEARER.replace("./pw", secret),
+            format!("url = \"https://h\"\ntls = {{ ca_file = \"{secret}\" }}"),
+        ];
         for gateway in gateways {
             // It looks for the secret in what is said.
             let said = folder.complaint(&gateway);
