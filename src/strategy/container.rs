@@ -22,8 +22,10 @@ pub(super) fn entries(value: &Expr) -> Vec<(Part<'_>, &Expr)> {
     }
 }
 
-fn keyed(item: &DictItem) -> Option<(Part<'_>, &Expr)> {
-    Some((Part::entry(item.key.as_ref()?)?, &item.value))
+/// A word under a key, as in `order_types = {"stoploss": "market"}`, is nobody's number.
+pub(super) fn keyed(item: &DictItem) -> Option<(Part<'_>, &Expr)> {
+    let part = Part::entry(item.key.as_ref()?)?;
+    (!item.value.is_string_literal_expr()).then_some((part, &item.value))
 }
 
 fn makes_dict(call: &ExprCall) -> bool {

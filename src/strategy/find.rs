@@ -44,9 +44,9 @@ impl Source {
         bindings(self.module(), |binding| collect(selector, &binding, &mut found));
         // `order_types = {"stoploss": "market"}` beside `stoploss = -0.1`: an attribute of the class
         // goes before an entry of another attribute, which is reached by its container's name.
-        let within_class = selector.len() > 1 && !found.direct.is_empty();
+        let attribute = selector.is_attribute() && !found.direct.is_empty();
         let mut values = found.direct;
-        if !within_class {
+        if !attribute {
             values.extend(found.entries);
         }
         values.sort_by_key(|value| (value.start(), value.end()));
@@ -91,8 +91,7 @@ fn collect<'a>(selector: &Selector, binding: &Binding<'a>, found: &mut Found<'a>
                     binding.paths.first().map(|path| without_container(&joined(path, part))),
                 );
             }
-            // A word under the same key, as in `order_types`, is nobody's number.
-            if selector.matches_any(&inner) && !value.is_string_literal_expr() {
+            if selector.matches_any(&inner) {
                 found.entries.push(value);
             }
             open.push((inner, value, depth + 1));

@@ -43,6 +43,11 @@ impl Selector {
         self.steps.len()
     }
 
+    /// Whether it names something in something, as `MyStrategy.stoploss` does.
+    pub(super) fn is_attribute(&self) -> bool {
+        self.steps.len() > 1 && matches!(self.steps.last(), Some(Step::Name(_)))
+    }
+
     /// The word that it ends with, name or key.
     pub(super) fn last_word(&self) -> Option<&str> {
         match self.steps.last()? {

@@ -1,6 +1,7 @@
 //! Every binding of a module, found without recursion.
 
 use super::binding::{lone_pair, pairs, unpack};
+use super::container::keyed;
 use super::path::{Classes, Part, Paths, of_target};
 use ruff_python_ast::visitor::source_order::{SourceOrderVisitor, TraversalSignal};
 use ruff_python_ast::{AnyNodeRef, Expr, ModModule};
@@ -80,11 +81,7 @@ fn bindings_at<'a>(place: &Place<'a>, found: &mut impl FnMut(Binding<'a>)) {
             }
         }
         AnyNodeRef::ExprDict(dict) => {
-            for item in &dict.items {
-                if let Some(part) = item.key.as_ref().and_then(Part::entry) {
-                    named(part, &item.value);
-                }
-            }
+            dict.items.iter().filter_map(keyed).for_each(|(part, value)| named(part, value));
         }
         AnyNodeRef::ExprList(list) => {
             pairs(&list.elts).for_each(|(part, value)| named(part, value));

@@ -103,8 +103,11 @@ fn a_secret_in_a_url_is_refused_and_not_repeated() {
 #[test]
 fn a_secret_that_cannot_be_read_is_found_at_the_start() {
     let basic = "basic = { user = \"night\", password_file = \"secrets/none\" }";
+    let story = Story::new();
+    // Without the folder it might be the secret itself, and would not be shown.
+    story.write("secrets/other", "x");
     refused(
-        &Story::new(),
+        &story,
         &format!("{STRATEGIES}[[gateway]]\nurl = \"http://127.0.0.1:9\"\n{basic}\n"),
         &["error: agent.toml:5:", "cannot read the password file secrets/none: No such file"],
     );

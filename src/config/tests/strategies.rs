@@ -116,3 +116,19 @@ fn a_linked_output_folder_is_passed_over_by_its_other_name_too() {
     let keys = "include = [\"*.py\", \"*/*.py\"]";
     assert_eq!(found_in(folder.path(), &["a.py", "real/b.py"], keys).unwrap(), ["a.py"]);
 }
+
+#[test]
+fn a_name_that_is_no_utf8_and_a_link_to_nowhere_are_passed_over() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"odd\xff.py"));
+    for path in [folder.path().join("a.py"), odd] {
+        std::fs::File::create(path).unwrap();
+    }
+    std::os::unix::fs::symlink("nowhere", folder.path().join("dangling.py")).unwrap();
+    let text = "[strategies]\ninclude = [\"*.py\"]\n";
+    let config = Config::parse(text, &folder.path().join("agent.toml"), &environment()).unwrap();
+    let found: Vec<_> =
+        config.strategy_files().unwrap().into_iter().map(|file| file.name).collect();
+    assert_eq!(found, ["a.py"]);
+}

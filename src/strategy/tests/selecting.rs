@@ -75,9 +75,19 @@ fn a_selector_means_what_its_last_steps_say() {
 
 #[test]
 fn a_class_has_its_attributes_those_of_self_and_their_entries_but_no_locals() {
-    assert_eq!(outcome(STRATEGY, "S.x"), "ambiguous [9, 10, 11, 13, 16]");
+    assert_eq!(outcome(STRATEGY, "S.x"), "ambiguous [9, 13]", "attributes go before entries");
     let text = "class S:\n    x = -0.1\n    def f(self, x=1):\n        x = 2\n        g(x=3)\n";
     assert_eq!(outcome(text, "S.x"), "2:9 -0.1");
+}
+
+#[test]
+fn a_word_under_the_same_key_is_nobodys_number() {
+    let text = "class S:\n    stoploss = -0.1\n    order_types = {'entry': 'limit', 'stoploss': 'market'}\n";
+    for selector in ["S.stoploss", "stoploss"] {
+        assert_eq!(outcome(text, selector), "2:16 -0.1", "{selector}");
+    }
+    let text = "class S:\n    buy_rsi = IntParameter(1, 9)\n    buy_params = {'buy_rsi': 30}\n";
+    assert_eq!(outcome(text, "S.buy_params[\"buy_rsi\"]"), "3:30 30");
 }
 
 #[test]
