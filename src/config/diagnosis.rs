@@ -69,6 +69,10 @@ fn wrong_type(
         .is_some_and(|text| text.starts_with(|c: char| c.is_ascii_digit()));
     let found = match found {
         "map" if is_date => "a date or time".to_owned(),
+        // A password that is typed in place of its file, and is a number.
+        found if place.key.ends_with("_file") && found_words(found).starts_with("the number") => {
+            "a number".to_owned()
+        }
         found => found_words(found),
     };
     let expected = match (expected, found.as_str(), place.key.as_str()) {

@@ -136,6 +136,9 @@ fn secrets_typed_into_the_config_are_not_repeated() {
         let error = folder.parse_in(gateway, &environment()).unwrap_err();
         assert!(!format!("{error:?}").contains("hunter2"), "{said}: {error:?}");
     }
+    let number = "url = \"https://h\"\nbasic = { user = \"me\", password_file = 771234 }";
+    let error = folder.parse_in(number, &environment()).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("771234"), "{error}");
 }
 
 #[test]
