@@ -124,8 +124,14 @@ impl Cli {
                 page.map(|()| Exit::Done).map_err(Failure::from)
             }
         };
-        done.and_then(|exit| out.flush().map(|()| exit).map_err(Failure::from))
-            .unwrap_or_else(|failure| say(&failure, json))
+        match done {
+            Ok(exit) => match out.flush() {
+                // A reader that went away changes nothing of what was done.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => say(&error.into(), json),
+                Ok(()) | Err(_) => exit,
+            },
+            Err(failure) => say(&failure, json),
+        }
     }
 }
 

@@ -269,3 +269,31 @@ fn the_default_format_is_delimited_protobuf_and_may_be_zipped() {
     flate2::read::GzDecoder::new(zipped[1].body.as_slice()).read_to_end(&mut unzipped).unwrap();
     assert_eq!(unzipped, plain[1].body, "the same totals for all");
 }
+
+#[test]
+fn push_delivers_and_says_so_by_its_exit_code_to_a_reader_that_went_away() {
+    use std::process::{Command, Stdio};
+    let port = ClosedPort::reserve();
+    let mut story = Story::new();
+    story.push_to_url("main", &port.url());
+    story.set("push", "deadline", "\"200ms\"");
+    story.set("push", "attempt_timeout", "\"100ms\"");
+    story.expect(75, &["run"]);
+    let push = || {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mutation-agent"))
+            .arg("push")
+            .current_dir(story.path(""))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        child.wait().unwrap().code()
+    };
+    assert_eq!(push(), Some(75));
+    let revived = port.open(vec![Step::ok()]);
+    assert_eq!(push(), Some(0));
+    assert_eq!(revived.requests().len(), 1);
+}

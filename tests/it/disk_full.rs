@@ -49,3 +49,16 @@ fn a_disk_without_room_for_a_batch_is_found_before_the_first_mutation() {
     assert_eq!(story.state()["totals"]["batches"], json!({"completed": 1}));
     assert_eq!(gateway.newest().count("exit_mutations_total"), 60);
 }
+
+#[test]
+fn no_candidate_is_written_for_a_mutation_that_is_in_no_record() {
+    let mut story = Story::new();
+    // All records wait in memory until there is no room for them.
+    story.set("audit", "buffer", "2000");
+    story.set("audit", "flush_interval", "\"1h\"");
+    story.set("batch", "mutations_per_round", "1000");
+    let ended = story.start_on_a_full_disk(120, &["run"]).end();
+    assert_eq!(ended.code, 74, "{}", ended.stderr);
+    assert_eq!(story.all_lines().len(), 0);
+    assert!(!story.path("evolved").exists());
+}

@@ -109,3 +109,25 @@ fn check_says_when_a_gateway_is_down_or_keeps_us_out() {
     story.push_to(&gateway);
     story.expect(75, &["check", "--gateway"]);
 }
+
+#[test]
+fn check_ends_as_a_run_would_where_a_folder_cannot_be_made() {
+    let mut story = Story::new();
+    story.write("file", "x");
+    story.set("", "data_dir", "\"file/below\"");
+    let ended = story.expect(73, &["check"]);
+    assert!(ended.stdout.contains("a run would fail with exit code 73"), "{}", ended.stdout);
+    story.expect(73, &["run"]);
+}
+
+#[test]
+fn check_warns_of_a_step_that_is_coarse_beside_the_usual_move() {
+    let mut story = Story::of("fee = 0.002\n");
+    story.table("[[parameter]]\nname = \"fee\"\nmin = 0.001\nmax = 0.01\n");
+    let ended = story.expect(0, &["check"]);
+    assert!(ended.stdout.contains("give a smaller `step`"), "{}", ended.stdout);
+    let mut fine = Story::of("fee = 0.002\n");
+    fine.table("[[parameter]]\nname = \"fee\"\nmin = 0.001\nmax = 0.01\nstep = 0.0001\n");
+    let ended = fine.expect(0, &["check"]);
+    assert!(!ended.stdout.contains("smaller `step`"), "{}", ended.stdout);
+}

@@ -2,7 +2,7 @@
 
 use crate::gateway::Gateway;
 use crate::scripted_gateway::Step;
-use crate::story::{Running, Story, wait_until};
+use crate::story::{Running, Story, count_lines, wait_until};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -137,4 +137,38 @@ fn sigterm_during_a_push_command_leaves_at_once() {
     let ended = running.end();
     assert_eq!(ended.code, 143, "{}", ended.stderr);
     assert!(ended.stdout.contains("main: undelivered: "), "{}", ended.stdout);
+}
+
+#[test]
+fn a_stop_while_the_first_push_of_a_finished_batch_hangs_leaves_it_sealed() {
+    let gateway = Gateway::scripted(vec![Step::Hang]);
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    story.set("batch", "shutdown_timeout", "\"6s\"");
+    let running = story.start(&["run"]);
+    gateway.wait_for(1);
+    let id = story.newest();
+    let all = 60;
+    wait_until("all is on record", || {
+        std::fs::read(story.audit().open_journal(&id)).is_ok_and(|log| count_lines(&log) == all)
+    });
+    running.signal(Signal::TERM);
+    running.end();
+    assert!(story.audit().sealed(&id).exists(), "sealed before shutdown_timeout");
+    assert_eq!(story.manifest(&id)["records"], all);
+}
+
+#[test]
+fn a_stop_in_the_last_retry_is_followed_by_one_more_push() {
+    let mut steps = vec![Step::ok()];
+    steps.push(Step::status(503, &["Retry-After: 30"], "busy"));
+    steps.push(Step::ok());
+    let gateway = Gateway::scripted(steps);
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    let running = story.start(&["run"]);
+    gateway.wait_for(2);
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, 0, "the batch was done, and is delivered");
+    assert_eq!(gateway.requests().len(), 3);
 }
