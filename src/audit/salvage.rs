@@ -4,18 +4,50 @@ use super::journal::JournalEnd;
 use super::{Folder, ReadError, Tail, read_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
+use crate::record::Record;
 use crate::units::{BatchId, Hasher};
 use std::io::{self, Seek as _, SeekFrom};
+
+/// All that a log's lines say: the fold over its records, its length and digest, its last round.
+#[derive(Debug)]
+pub struct LogFold {
+    /// The fold over the records.
+    pub tally: Tally,
+    hasher: Hasher,
+    bytes: u64,
+    round: u32,
+}
+
+impl LogFold {
+    /// Of no lines yet.
+    pub fn new(buckets: Buckets) -> Self {
+        Self { tally: Tally::new(buckets), hasher: Hasher::default(), bytes: 0, round: 0 }
+    }
+
+    /// Takes in the next line.
+    pub fn take(&mut self, record: &Record<'_>, line: &[u8]) {
+        self.tally.add(record);
+        self.hasher.update(line);
+        self.bytes += line.len() as u64;
+        self.round = record.round;
+    }
+
+    /// Length and digest of the lines.
+    pub fn end(&self) -> JournalEnd {
+        JournalEnd { bytes: self.bytes, sha256: self.hasher.finish() }
+    }
+
+    /// Completed rounds, as far as the records tell: all before the last one seen.
+    pub const fn rounds_completed(&self) -> u32 {
+        self.round.saturating_sub(1)
+    }
+}
 
 /// What was found in a journal that was left open.
 #[derive(Debug)]
 pub struct Salvaged {
-    /// The fold over its whole lines.
-    pub tally: Tally,
-    /// Its length and digest after the cut.
-    pub end: JournalEnd,
-    /// Completed rounds, as far as the records tell: all before the last one seen.
-    pub rounds_completed: u32,
+    /// Its whole lines.
+    pub log: LogFold,
     /// Bytes that were cut off and kept as `.broken`.
     pub cut: u64,
 }
@@ -25,25 +57,16 @@ pub struct Salvaged {
 /// What follows the last newline, or the first line that is no record (a power cut can leave
 /// zeros), is kept in `<id>.jsonl.broken`.
 pub fn salvage(folder: &Folder, id: &BatchId, buckets: Buckets) -> Result<Salvaged, DiskError> {
-    let path = folder.open_journal(id);
-    let mut tally = Tally::new(buckets);
-    let mut hasher = Hasher::default();
-    let (mut bytes, mut round) = (0, 0);
-    let read = read_records(&path, |record, line| {
-        tally.add(record);
-        hasher.update(line);
-        bytes += line.len() as u64;
-        round = record.round;
-    });
+    let mut log = LogFold::new(buckets);
+    let read = read_records(&folder.open_journal(id), |record, line| log.take(record, line));
     let cut = match read {
         Ok(Tail::Whole) => 0,
         Ok(Tail::Torn { .. }) | Err(ReadError::Line { .. } | ReadError::TooLong { .. }) => {
-            cut_off(folder, id, bytes)?
+            cut_off(folder, id, log.bytes)?
         }
         Err(ReadError::Disk(error)) => return Err(error),
     };
-    let end = JournalEnd { bytes, sha256: hasher.finish() };
-    Ok(Salvaged { tally, end, rounds_completed: u32::saturating_sub(round, 1), cut })
+    Ok(Salvaged { log, cut })
 }
 
 fn cut_off(folder: &Folder, id: &BatchId, keep: u64) -> Result<u64, DiskError> {

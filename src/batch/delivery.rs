@@ -35,16 +35,14 @@ impl OpenBatch<'_> {
         let push = &self.config.push;
         let clients = &self.clients;
         if shutdown.asked().is_none() {
-            let schedule = Schedule {
-                policy: Some(push.retry),
-                attempt_timeout: push.attempt_timeout,
-                deadline: push.deadline,
-            };
+            let schedule = push.schedule();
             let stop = shutdown.wait();
             let delivered = deliver_totals(self.config, clients, data, threads, schedule, stop);
             if shutdown.asked().is_none() || delivered.iter().all(|one| one.result.is_ok()) {
                 return delivered;
             }
+            // What was attempted is shown by the next push, so it is saved before.
+            self.save(data);
         }
         let once = Schedule::once(push.attempt_timeout.min(hurry));
         deliver_totals(self.config, clients, data, threads, once, std::future::pending::<()>())
@@ -52,16 +50,24 @@ impl OpenBatch<'_> {
 
     /// Keeps delivery marks, push counts and the exit code.
     pub(super) fn remember(&self, data: &mut DataDir, exit: Exit) {
-        let sealed = data.state.last_batch.as_ref().is_some_and(|last| last.batch_id == self.id);
-        if !sealed {
-            // The totals in memory hold what the next start will seal and fold: they are not saved.
-            return;
+        if self.is_folded(data) {
+            data.state.totals.set_exit_code(exit.code());
+            self.save(data);
+            write_textfile(self.config, &families(self.config, data.state.totals.clone()));
         }
-        data.state.totals.set_exit_code(exit.code());
-        if let Err(error) = data.save() {
+    }
+
+    /// Otherwise the totals in memory hold what the next start will seal and fold, and are not saved.
+    fn is_folded(&self, data: &DataDir) -> bool {
+        data.state.last_batch.as_ref().is_some_and(|last| last.batch_id == self.id)
+    }
+
+    fn save(&self, data: &DataDir) {
+        if self.is_folded(data)
+            && let Err(error) = data.save()
+        {
             tracing::error!(%error, "delivery marks are lost; the next start delivers again");
         }
-        write_textfile(self.config, &families(self.config, data.state.totals.clone()));
     }
 }
 
@@ -73,10 +79,12 @@ pub(crate) fn families(config: &Config, totals: Totals) -> Vec<MetricFamily> {
 
 /// The same exposition for `node_exporter`, whatever the gateways do.
 pub(crate) fn write_textfile(config: &Config, families: &[MetricFamily]) {
-    if let Some(path) = &config.metrics.textfile
-        && let Err(error) = disk::replace(path, &encode_text(families), Mode::Shared)
-    {
-        tracing::warn!(%error, "textfile not written");
+    let Some(path) = &config.metrics.textfile else { return };
+    let written = encode_text(families).map_err(|error| error.to_string()).and_then(|text| {
+        disk::replace(path, &text, Mode::Shared).map_err(|error| error.to_string())
+    });
+    if let Err(error) = written {
+        tracing::warn!(error, "textfile not written");
     }
 }
 

@@ -68,11 +68,8 @@ impl OpenBatch<'_> {
         };
         let output = &self.config.output.dir;
         let written = candidates.write(self.plan, output, &self.id, &data.folder, shutdown);
-        if let Err(error) = &written {
-            tracing::error!(%error, "candidates are not written");
-        }
         manifest.pushes.clone_from(pushes);
-        let exit = self.complete(&mut manifest, journal, tally, ended, written.as_ref().err());
+        let mut exit = self.complete(&mut manifest, journal, tally, ended, written.as_ref().err());
         let digest = match audit::seal(&data.folder, &manifest) {
             Ok(digest) => digest,
             Err(error) => {
@@ -83,11 +80,9 @@ impl OpenBatch<'_> {
         tracing::info!(manifest_sha256 = %digest, "sealed");
         // Push attempts are shown only once they are saved: a counter must not go back after a kill.
         publisher::add_to(&mut data.state.totals, pushes);
-        let mut notes = Vec::new();
-        state::fold(&mut data.state, &manifest.summary, digest, &mut notes);
-        let news = notes.iter().filter(|note| matches!(note, Recovery::NewBuckets { .. }));
-        news.for_each(|note| tracing::warn!("{note}"));
-        let mut exit = exit;
+        if state::fold(&mut data.state, &manifest.summary, digest) {
+            tracing::warn!("{}", Recovery::NewBuckets { id: self.id.clone() });
+        }
         if let Err(error) = data.save() {
             // The audit has it: the next start folds it in.
             tracing::error!(%error, "the state is left to the next start");
@@ -112,6 +107,8 @@ impl OpenBatch<'_> {
         output: Option<&DiskError>,
     ) -> Exit {
         let (status, exit, ended_by, error) = verdict(ended, &tally, output);
+        let error =
+            error.or_else(|| output.map(|error| format!("candidates are not written: {error}")));
         manifest.summary.status = status;
         manifest.summary.exit_code = Some(exit.code());
         manifest.summary.ended = Some(self.clock.started().plus(self.clock.elapsed()));
@@ -143,7 +140,7 @@ impl OpenBatch<'_> {
     }
 }
 
-/// Status, exit code, the reason's name, and what went wrong in words.
+/// Status, exit code, the reason's name, and what else than the output went wrong, in words.
 fn verdict(
     ended: &Ended,
     tally: &Tally,
@@ -152,7 +149,7 @@ fn verdict(
     let by_result = |ended_by| match (tally.successes(), output) {
         (_, Some(error)) => {
             let exit = if error.is_permission() { Exit::Permission } else { Exit::CannotCreate };
-            (Status::Failed, exit, ended_by, Some(format!("candidates are not written: {error}")))
+            (Status::Failed, exit, ended_by, None)
         }
         (0, None) => {
             let none = "no mutation succeeded".to_owned();

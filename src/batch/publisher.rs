@@ -38,9 +38,7 @@ pub(super) fn count(log: &mut PushLog, gateway: &str, delivery: &Delivery) {
 /// Adds a log to the totals.
 pub(super) fn add_to(totals: &mut Totals, log: &PushLog) {
     for (gateway, pushes) in log {
-        for (result, count) in &pushes.attempts {
-            totals.count_pushes(gateway, *result, *count);
-        }
+        totals.count_pushes(gateway, &pushes.attempts);
     }
 }
 

@@ -57,7 +57,7 @@ pub fn run(
     let mut manifest = batch.first_manifest(&data);
     if let Err(error) = manifest.write(&data.folder) {
         // There was no batch: an empty journal would be counted as one that crashed.
-        disk::remove_if_there(journal.path())?;
+        let _ = disk::remove_if_there(journal.path());
         return Err(error.into());
     }
 

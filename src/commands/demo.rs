@@ -27,7 +27,7 @@ pub fn run(out: &mut dyn Write) -> Result<Exit, Failure> {
     let scratch = scratch()?;
     let receiver = Receiver::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     let config = configure(scratch.path(), &receiver)?;
-    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or(42))?;
+    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or_default())?;
     let targets: usize = plan.strategies.iter().map(|strategy| strategy.targets.len()).sum();
     writeln!(
         out,

@@ -4,7 +4,7 @@ use super::{Failure, check::clients};
 use crate::batch::{self, Shutdown, Threads};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
-use crate::gateway::{Client, Gateway, Schedule};
+use crate::gateway::{Client, Gateway};
 use crate::state::{DataDir, State};
 use std::io::{self, Write};
 use std::path::Path;
@@ -65,13 +65,14 @@ fn deliver(
     let internal = |error: io::Error| Failure::new(Exit::Internal, &error);
     let threads = Threads::start().map_err(internal)?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout).map_err(internal)?;
-    let schedule = Schedule {
-        policy: Some(config.push.retry),
-        attempt_timeout: config.push.attempt_timeout,
-        deadline: config.push.deadline,
-    };
-    let delivered =
-        batch::deliver_totals(config, waiting, data, &threads, schedule, shutdown.wait());
+    let delivered = batch::deliver_totals(
+        config,
+        waiting,
+        data,
+        &threads,
+        config.push.schedule(),
+        shutdown.wait(),
+    );
     data.save().map_err(|error| Failure::new(Exit::Io, &error))?;
     lines.extend(delivered.iter().map(|one| match &one.result {
         Ok(()) => format!("{}: delivered", one.gateway),

@@ -1,5 +1,6 @@
 //! A receiver on loopback for `demo`: takes one push after another and keeps the newest.
 
+use crate::batch::Threads;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -10,7 +11,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
 
 /// More than any push of a demo.
 const LONGEST_BODY: usize = 1 << 20;
@@ -29,18 +29,17 @@ pub(super) struct Push {
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     pushes: Arc<Mutex<Vec<Push>>>,
-    _runtime: Runtime,
+    _threads: Threads,
 }
 
 impl Receiver {
     pub(super) fn start() -> io::Result<Self> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+        let threads = Threads::start()?;
+        let listener = threads.block_on(TcpListener::bind("127.0.0.1:0"))?;
         let address = listener.local_addr()?;
         let pushes = Arc::new(Mutex::new(Vec::new()));
-        runtime.spawn(accept(listener, Arc::clone(&pushes)));
-        Ok(Self { address, pushes, _runtime: runtime })
+        threads.spawn(accept(listener, Arc::clone(&pushes)));
+        Ok(Self { address, pushes, _threads: threads })
     }
 
     /// Everything that arrived, in order.

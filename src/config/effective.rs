@@ -1,7 +1,6 @@
 //! The config in force, written as TOML: every key, secrets only by the names of their files.
 
 use super::model::{Config, Parameter};
-use super::parameters::rule_word;
 use super::quantity::{duration_text, size_text};
 use crate::units::{Digest, Kind};
 use std::fmt::{self, Write as _};
@@ -81,12 +80,14 @@ impl Config {
     }
 
     fn write_push(&self, text: &mut Text) {
-        let (initial, max, multiplier) = self.push.retry_numbers;
+        let retry = self.push.retry;
+        let multiplier = retry.multiplier();
         text.table("[push]");
         text.key("interval", quoted(&duration_text(self.push.interval)));
         text.key("attempt_timeout", quoted(&duration_text(self.push.attempt_timeout)));
         text.key("deadline", quoted(&duration_text(self.push.deadline)));
-        let (initial, max) = (quoted(&duration_text(initial)), quoted(&duration_text(max)));
+        let (initial, max) =
+            (quoted(&duration_text(retry.initial())), quoted(&duration_text(retry.max())));
         let retry = format!("{{ initial = {initial}, max = {max}, multiplier = {multiplier:?} }}");
         text.key("retry", retry);
     }
@@ -119,25 +120,27 @@ impl fmt::Display for Config {
 }
 
 fn write_parameter(text: &mut Text, parameter: &Parameter) {
-    let (grid, mutator) = (parameter.grid, &parameter.mutator);
+    let mutator = &parameter.mutator;
+    let domain = mutator.domain();
+    let (min, max) = domain.bounds();
     text.table("[[parameter]]");
     text.key("name", quoted(&parameter.name));
-    text.key("target", quoted(&parameter.typed_target));
+    text.key("target", quoted(&parameter.selector.to_string()));
     text.key(
         "type",
-        match grid.kind {
+        match domain.kind() {
             Kind::Float => "\"float\"",
             Kind::Int => "\"int\"",
         },
     );
-    text.key("min", grid.min);
-    text.key("max", grid.max);
-    text.key("step", grid.step);
+    text.key("min", min);
+    text.key("max", max);
+    text.key("step", domain.step());
     text.key("operator", quoted(mutator.operator().as_str()));
     if let Some(sigma) = mutator.sigma() {
         text.key("sigma", format_args!("{sigma:?}"));
     }
-    text.key("bounds", quoted(rule_word(mutator.rule())));
+    text.key("bounds", quoted(mutator.rule().as_str()));
     text.key("weight", format_args!("{:?}", parameter.weight));
     if let Some(occurrence) = parameter.occurrence {
         text.key("occurrence", occurrence);

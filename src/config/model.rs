@@ -2,11 +2,10 @@
 
 use super::gateways::Typed;
 use crate::audit::Retention;
-use crate::gateway::{Gateway, RetryPolicy};
+use crate::gateway::{Gateway, RetryPolicy, Schedule};
 use crate::metrics::Buckets;
 use crate::mutation::Mutator;
 use crate::strategy::{PythonVersion, Selector};
-use crate::units::{Decimal, Kind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,19 +95,6 @@ pub struct Parameter {
     pub weight: f64,
     /// Which of several matches in one file is meant, from 1.
     pub occurrence: Option<usize>,
-    /// The selector as typed, for printing.
-    pub(super) typed_target: String,
-    /// The bounds and the step, for printing.
-    pub(super) grid: Grid,
-}
-
-/// The bounds of a parameter as they are in force.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Grid {
-    pub(super) kind: Kind,
-    pub(super) min: Decimal,
-    pub(super) max: Decimal,
-    pub(super) step: Decimal,
 }
 
 /// `[output]`: where evolved strategies are written.
@@ -140,8 +126,17 @@ pub struct Push {
     pub deadline: Duration,
     /// The waits between attempts.
     pub retry: RetryPolicy,
-    /// The same three numbers, for printing.
-    pub(super) retry_numbers: (Duration, Duration, f64),
+}
+
+impl Push {
+    /// The full effort of one delivery.
+    pub const fn schedule(&self) -> Schedule {
+        Schedule {
+            policy: Some(self.retry),
+            attempt_timeout: self.attempt_timeout,
+            deadline: self.deadline,
+        }
+    }
 }
 
 /// `[audit]`: the journal and what is kept of old ones.

@@ -1,7 +1,7 @@
 //! `[[parameter]]`: the numbers that are mutated.
 
 use super::checks::Reader;
-use super::model::{Grid, Parameter};
+use super::model::Parameter;
 use super::{ConfigError, raw};
 use crate::mutation::{BoundRule, Domain, Mutator, Operator};
 use crate::strategy::SelectorError;
@@ -20,21 +20,6 @@ const DEFAULTS: [(&str, Number, Number); 4] = [
 ];
 
 const KINDS: [(&str, Kind); 2] = [("float", Kind::Float), ("int", Kind::Int)];
-const RULES: [(&str, BoundRule); 3] = [
-    ("reflect", BoundRule::Reflect),
-    ("resample", BoundRule::Resample),
-    ("clamp", BoundRule::Clamp),
-];
-
-/// The word for a bound rule.
-pub(super) const fn rule_word(rule: BoundRule) -> &'static str {
-    match rule {
-        BoundRule::Reflect => "reflect",
-        BoundRule::Resample => "resample",
-        BoundRule::Clamp => "clamp",
-    }
-}
-
 pub(super) fn parameters(
     reader: &Reader<'_>,
     typed: &[Spanned<raw::Parameter>],
@@ -79,7 +64,7 @@ fn parameter(
     let raw = table.get_ref();
     let typed_name = reader.required((TABLE, &table.span()), "name", raw.name.as_ref())?;
     let name = reader.name("name", typed_name)?;
-    let grid = grid(reader, table)?;
+    let domain = domain(reader, table)?;
     let target = raw.target.as_ref().unwrap_or(typed_name);
     let selector = target.get_ref().parse().map_err(|error: SelectorError| {
         let advice = if raw.target.is_some() { "" } else { "; say with `target` where it stands" };
@@ -87,8 +72,7 @@ fn parameter(
     })?;
     Ok(Parameter {
         selector,
-        typed_target: target.get_ref().clone(),
-        mutator: mutator(reader, table, grid)?,
+        mutator: mutator(reader, table, domain)?,
         weight: weight(reader, raw.weight.as_ref())?,
         occurrence: raw
             .occurrence
@@ -96,11 +80,10 @@ fn parameter(
             .map(|typed| reader.whole("occurrence", Some(typed), 1, 1..=1_000_000))
             .transpose()?,
         name,
-        grid,
     })
 }
 
-fn grid(reader: &Reader<'_>, table: &Spanned<raw::Parameter>) -> Result<Grid, ConfigError> {
+fn domain(reader: &Reader<'_>, table: &Spanned<raw::Parameter>) -> Result<Domain, ConfigError> {
     let raw = table.get_ref();
     let typed_min = reader.required((TABLE, &table.span()), "min", raw.min.as_ref())?;
     let typed_max = reader.required((TABLE, &table.span()), "max", raw.max.as_ref())?;
@@ -124,7 +107,10 @@ fn grid(reader: &Reader<'_>, table: &Spanned<raw::Parameter>) -> Result<Grid, Co
         (None, Kind::Int) => default_step(1, 0),
         (None, Kind::Float) => default_step(1, 3),
     };
-    Ok(Grid { kind, min, max, step })
+    Domain::new(kind, min, max, step).map_err(|error| {
+        // The bounds are in order, so that it is the step that does not suit them.
+        reader.invalid(&raw.step.as_ref().unwrap_or(typed_min).span(), error)
+    })
 }
 
 /// 1 and 0.001 are within any limit; the other branch cannot be.
@@ -172,18 +158,14 @@ fn decimal(
 fn mutator(
     reader: &Reader<'_>,
     table: &Spanned<raw::Parameter>,
-    grid: Grid,
+    domain: Domain,
 ) -> Result<Mutator, ConfigError> {
     let raw = table.get_ref();
     let operators = Operator::ALL.map(|operator| (operator.as_str(), operator));
     let operator = reader.choice("operator", raw.operator.as_ref(), &operators)?;
-    let rule = reader.choice("bounds", raw.bounds.as_ref(), &RULES)?.unwrap_or_default();
+    let rules = BoundRule::ALL.map(|rule| (rule.as_str(), rule));
+    let rule = reader.choice("bounds", raw.bounds.as_ref(), &rules)?.unwrap_or_default();
     let span_of_min = || raw.min.as_ref().map_or_else(|| table.span(), Spanned::span);
-    let domain = Domain::new(grid.kind, grid.min, grid.max, grid.step).map_err(|error| {
-        // The bounds are in order, so that it is the step that does not suit them.
-        let at = raw.step.as_ref().map_or_else(span_of_min, Spanned::span);
-        reader.invalid(&at, error)
-    })?;
     // First without the width, so that what is then refused is the width's fault.
     let plain = Mutator::new(domain.clone(), operator, None, rule).map_err(|error| {
         let at = raw.operator.as_ref().map_or_else(span_of_min, Spanned::span);

@@ -108,13 +108,14 @@ pub(super) fn push(reader: &Reader<'_>, raw: &raw::Push) -> Result<Push, ConfigE
         );
         return Err(reader.invalid(&typed.span(), message));
     }
-    let (retry, retry_numbers) = retry(reader, raw.retry.as_ref())?;
-    Ok(Push { interval, attempt_timeout, deadline, retry, retry_numbers })
+    let retry = retry(reader, raw.retry.as_ref())?;
+    Ok(Push { interval, attempt_timeout, deadline, retry })
 }
 
-type Retry = (RetryPolicy, (Duration, Duration, f64));
-
-fn retry(reader: &Reader<'_>, typed: Option<&Spanned<raw::Retry>>) -> Result<Retry, ConfigError> {
+fn retry(
+    reader: &Reader<'_>,
+    typed: Option<&Spanned<raw::Retry>>,
+) -> Result<RetryPolicy, ConfigError> {
     let none = raw::Retry::default();
     let (raw, span) = typed.map_or((&none, 0..0), |typed| (typed.get_ref(), typed.span()));
     let default_initial = Duration::from_millis(500);
@@ -122,14 +123,13 @@ fn retry(reader: &Reader<'_>, typed: Option<&Spanned<raw::Retry>>) -> Result<Ret
     let initial =
         reader.duration("initial", raw.initial.as_ref(), default_initial.min(max), MILLISECOND)?;
     let multiplier = raw.multiplier.as_ref().map_or(2.0, |typed| *typed.get_ref());
-    let policy = RetryPolicy::new(initial, max, multiplier).map_err(|error| {
+    RetryPolicy::new(initial, max, multiplier).map_err(|error| {
         let key = match error {
             RetryPolicyError::Initial => raw.initial.as_ref().map(Spanned::span),
             RetryPolicyError::Multiplier => raw.multiplier.as_ref().map(Spanned::span),
         };
         reader.invalid(&key.unwrap_or_else(|| span.clone()), error)
-    })?;
-    Ok((policy, (initial, max, multiplier)))
+    })
 }
 
 pub(super) fn audit(

@@ -48,6 +48,16 @@ impl RetryPolicy {
         self.initial
     }
 
+    /// The longest that any wait can be.
+    pub const fn max(&self) -> Duration {
+        self.max
+    }
+
+    /// By how much the longest wait grows from one to the next.
+    pub const fn multiplier(&self) -> f64 {
+        self.multiplier
+    }
+
     /// A fresh row of waits.
     pub(super) fn waits(&self) -> Waits {
         // The crate draws from interval × (1 ± factor). With a factor of 1 and half the interval that is

@@ -70,7 +70,9 @@ impl MetricsCollector {
         let mut families = Exposition::new(totals).gather();
         // An embedding program has mutations, and no batches or audit of ours.
         families.retain(|family| family.name().starts_with("exit_mutation"));
-        String::from_utf8_lossy(&encode_text(&families)).into_owned()
+        // Gathered families can be encoded, and text is UTF-8.
+        let text = encode_text(&families).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// A panic elsewhere leaves a tally that is whole: every change to it is an addition.

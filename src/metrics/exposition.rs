@@ -7,7 +7,7 @@ use crate::record::Outcome;
 use crate::units::Timestamp;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{ProtobufEncoder, Registry, TextEncoder};
+use prometheus::{Encoder as _, Registry, TextEncoder};
 use std::collections::{BTreeSet, HashMap};
 
 /// Version and git revision of the agent.
@@ -178,21 +178,12 @@ impl Collector for Exposition {
     }
 }
 
-/// The text exposition format, version 0.0.4.
-pub fn encode_text(families: &[MetricFamily]) -> Vec<u8> {
-    encode(&TextEncoder::new(), families)
-}
-
-/// Length-delimited protobuf.
-pub fn encode_protobuf(families: &[MetricFamily]) -> Vec<u8> {
-    encode(&ProtobufEncoder::new(), families)
-}
-
-fn encode(encoder: &impl prometheus::Encoder, families: &[MetricFamily]) -> Vec<u8> {
+/// The text exposition format, version 0.0.4. An error only for a family without metrics, which
+/// [`Exposition::gather`] never gives.
+pub fn encode_text(families: &[MetricFamily]) -> prometheus::Result<Vec<u8>> {
     let mut body = Vec::with_capacity(16 * 1024);
-    #[expect(clippy::expect_used, reason = "gathered families are not empty and a Vec takes all")]
-    encoder.encode(families, &mut body).expect("gathered families can be encoded");
-    body
+    TextEncoder::new().encode(families, &mut body)?;
+    Ok(body)
 }
 
 fn describe(family: &Family) -> Option<Desc> {
@@ -281,14 +272,14 @@ mod tests {
     }
 
     fn text(totals: &Totals) -> String {
-        String::from_utf8(encode_text(&Exposition::new(totals.clone()).gather())).unwrap()
+        String::from_utf8(encode_text(&Exposition::new(totals.clone()).gather()).unwrap()).unwrap()
     }
 
     #[test]
     fn every_family_has_a_description_and_is_shown_after_a_batch() {
         let mut totals = Totals::new(Buckets::default());
         totals.fold(&summary(Status::Completed, 2_000_000));
-        totals.count_pushes("g", PushResult::Failed, 2);
+        totals.count_pushes("g", &BTreeMap::from([(PushResult::Failed, 2)]));
         let exposition = Exposition::new(totals);
         assert_eq!(exposition.descriptions.len(), f::FAMILIES.len());
         let shown = exposition.gather();
@@ -334,7 +325,7 @@ mod tests {
         let totals = Totals::new(Buckets::default());
         let shown = Exposition::new(totals)
             .with_configured([("a".to_owned(), Operator::Uniform)], ["g".to_owned()]);
-        let text = String::from_utf8(encode_text(&shown.gather())).unwrap();
+        let text = String::from_utf8(encode_text(&shown.gather()).unwrap()).unwrap();
         assert!(text.contains("exit_mutation_success_rate NaN\n"), "{text}");
         assert!(text.contains("exit_mutations_total 0\n"), "{text}");
         assert_eq!(text.matches("exit_mutation_outcomes_total{").count(), Outcome::ALL.len());

@@ -16,7 +16,7 @@ mod totals;
 
 pub use collector::MetricsCollector;
 pub use durations::Durations;
-pub use exposition::{BuildInfo, Exposition, encode_protobuf, encode_text};
+pub use exposition::{BuildInfo, Exposition, encode_text};
 pub use families::{FAMILIES, Family, FamilyKind, LABELS};
 pub use histogram::{Buckets, BucketsError, Histogram};
 pub use statistics::{DurationStatistics, Statistics};

@@ -161,11 +161,11 @@ impl Totals {
         self.tally.merge(&batch.tally)
     }
 
-    /// Counts push attempts.
-    pub fn count_pushes(&mut self, gateway: &str, result: PushResult, count: u64) {
-        if count > 0 {
+    /// Adds push attempts to one gateway, by result.
+    pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
+        for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {
             let results = self.pushes.entry(gateway.to_owned()).or_default();
-            *results.entry(result).or_default() += count;
+            *results.entry(*result).or_default() += count;
         }
     }
 

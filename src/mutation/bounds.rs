@@ -25,6 +25,9 @@ pub enum BoundRule {
 }
 
 impl BoundRule {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Reflect, Self::Resample, Self::Clamp];
+
     /// The name in config.
     pub const fn as_str(self) -> &'static str {
         match self {

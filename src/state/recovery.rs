@@ -1,7 +1,7 @@
 //! Bringing the state up to the audit: every sealed batch is folded in once, a killed one is sealed first.
 
 use super::{FoldedBatch, State, StateError, Store};
-use crate::audit::{self, BatchFiles, Folder, Manifest, ManifestError, ReadError};
+use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, ReadError};
 use crate::disk::DiskError;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
 use crate::units::{BatchId, Digest, Timestamp};
@@ -138,11 +138,12 @@ pub fn recover(
     };
     for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
         if let Some((manifest, digest)) = settle(folder, id, *files, buckets, &state, &mut done)? {
-            fold(&mut state, &manifest.summary, digest, &mut done);
+            if fold(&mut state, &manifest.summary, digest) {
+                done.push(Recovery::NewBuckets { id: id.clone() });
+            }
+            done.push(Recovery::Folded { id: id.clone() });
             for (gateway, pushes) in &manifest.pushes {
-                for (result, count) in &pushes.attempts {
-                    state.totals.count_pushes(gateway, *result, *count);
-                }
+                state.totals.count_pushes(gateway, &pushes.attempts);
             }
         }
     }
@@ -153,20 +154,12 @@ pub fn recover(
     Ok(Recovered { state, done, newest })
 }
 
-/// Folds a batch that was just sealed.
-pub(crate) fn fold(
-    state: &mut State,
-    summary: &BatchSummary,
-    manifest_sha256: Digest,
-    done: &mut Vec<Recovery>,
-) {
-    let id = summary.batch_id.clone();
+/// Folds a sealed batch; whether other buckets made the duration histogram start anew.
+pub(crate) fn fold(state: &mut State, summary: &BatchSummary, manifest_sha256: Digest) -> bool {
     let had_some = state.totals.tally().attempts() > 0;
-    if !state.totals.fold(summary) && had_some {
-        done.push(Recovery::NewBuckets { id: id.clone() });
-    }
-    done.push(Recovery::Folded { id: id.clone() });
-    state.last_batch = Some(FoldedBatch { batch_id: id, manifest_sha256 });
+    let same_buckets = state.totals.fold(summary);
+    state.last_batch = Some(FoldedBatch { batch_id: summary.batch_id.clone(), manifest_sha256 });
+    had_some && !same_buckets
 }
 
 /// For a lost state: takes the totals from the newest manifest that has them; folding starts there.
@@ -222,16 +215,9 @@ fn settle(
         return Ok(known);
     }
     let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
-    let mut tally = Tally::new(buckets.clone());
-    let mut hasher = crate::units::Hasher::default();
-    let mut bytes = 0;
-    audit::read_records(&sealed, |record, line| {
-        tally.add(record);
-        hasher.update(line);
-        bytes += line.len() as u64;
-    })?;
-    let end = audit::JournalEnd { bytes, sha256: hasher.finish() };
-    let manifest = crashed(Manifest::new(summary_of(id)), tally, &end, state);
+    let mut log = LogFold::new(buckets.clone());
+    audit::read_records(&sealed, |record, line| log.take(record, line))?;
+    let manifest = crashed(Manifest::new(summary_of(id)), log, state);
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
     Ok(Some((manifest, digest)))
@@ -251,7 +237,7 @@ fn seal_killed(
         // Killed between the manifest and the last rename: the batch had ended.
         Some((manifest, digest))
             if manifest.summary.status != Status::Running
-                && manifest.sha256 == found.end.sha256 =>
+                && manifest.sha256 == found.log.end().sha256 =>
         {
             audit::finish_seal(folder, &manifest)?;
             done.push(Recovery::Finished { id: id.clone() });
@@ -260,9 +246,8 @@ fn seal_killed(
         Some((manifest, _)) => manifest,
         None => Manifest::new(summary_of(id)),
     };
-    let records = found.tally.attempts();
-    let mut manifest = crashed(draft, found.tally, &found.end, state);
-    manifest.summary.rounds_completed = found.rounds_completed;
+    let manifest = crashed(draft, found.log, state);
+    let records = manifest.records;
     let digest = audit::seal(folder, &manifest)?;
     done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
     Ok((manifest, digest))
@@ -283,16 +268,18 @@ fn summary_of(id: &BatchId) -> BatchSummary {
     }
 }
 
-fn crashed(mut draft: Manifest, tally: Tally, end: &audit::JournalEnd, state: &State) -> Manifest {
+fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
+    let end = log.end();
     draft.summary.status = Status::Crashed;
     draft.summary.ended = None;
     draft.summary.duration_seconds = None;
     draft.summary.exit_code = None;
     draft.ended_by = Some("crash".to_owned());
-    draft.records = tally.attempts();
-    draft.summary.tally = tally;
+    draft.summary.rounds_completed = log.rounds_completed();
+    draft.records = log.tally.attempts();
+    draft.summary.tally = log.tally;
     draft.bytes = end.bytes;
-    draft.sha256 = end.sha256.clone();
+    draft.sha256 = end.sha256;
     draft.previous_sha256 = state.last_batch.as_ref().map(|last| last.manifest_sha256.clone());
     draft.totals_before = Some(state.totals.clone());
     draft
@@ -385,6 +372,16 @@ mod tests {
         let house = house();
         house.leave_open(&id(1), 2, b"\0\0\0\n\0\0");
         assert_eq!(house.recover().done[0], Recovery::Crashed { id: id(1), records: 2, cut: 6 });
+    }
+
+    #[test]
+    fn a_tail_of_any_length_is_kept_whole() {
+        let house = house();
+        let tail = vec![b'x'; 66 << 20];
+        house.leave_open(&id(1), 1, &tail);
+        let cut = tail.len() as u64;
+        assert_eq!(house.recover().done[0], Recovery::Crashed { id: id(1), records: 1, cut });
+        assert_eq!(fs::metadata(house.folder.broken(&id(1))).unwrap().len(), cut);
     }
 
     #[test]

@@ -46,7 +46,9 @@ fn the_default_parameters_are_those_of_the_design() {
         .parameters
         .iter()
         .map(|p| {
-            format!("{} {:?} {}–{} {}", p.name, p.grid.kind, p.grid.min, p.grid.max, p.grid.step)
+            let domain = p.mutator.domain();
+            let (min, max) = domain.bounds();
+            format!("{} {:?} {min}–{max} {}", p.name, domain.kind(), domain.step())
         })
         .collect();
     assert_eq!(
@@ -62,24 +64,25 @@ fn the_default_parameters_are_those_of_the_design() {
 
 #[test]
 fn a_parameter_is_an_int_if_all_its_numbers_are_typed_as_ints() {
-    let grid =
-        |keys: &str| config(&format!("[[parameter]]\nname = \"a\"\n{keys}")).parameters[0].grid;
-    assert_eq!(grid("min = 1\nmax = 60").kind, Kind::Int);
-    assert_eq!(grid("min = 1\nmax = 60\nstep = 5").step, decimal("5"));
-    assert_eq!(grid("min = 1\nmax = 60.0").kind, Kind::Float);
-    assert_eq!(grid("min = 1\nmax = 60\nstep = 0.5").kind, Kind::Float);
-    assert_eq!(grid("min = 1\nmax = 60\ntype = \"float\"").step, decimal("0.001"));
-    assert_eq!(grid("min = 1.0\nmax = 60.0\ntype = \"int\"").step, decimal("1"));
+    let domain = |keys: &str| {
+        let config = config(&format!("[[parameter]]\nname = \"a\"\n{keys}"));
+        config.parameters[0].mutator.domain().clone()
+    };
+    assert_eq!(domain("min = 1\nmax = 60").kind(), Kind::Int);
+    assert_eq!(domain("min = 1\nmax = 60\nstep = 5").step(), decimal("5"));
+    assert_eq!(domain("min = 1\nmax = 60.0").kind(), Kind::Float);
+    assert_eq!(domain("min = 1\nmax = 60\nstep = 0.5").kind(), Kind::Float);
+    assert_eq!(domain("min = 1\nmax = 60\ntype = \"float\"").step(), decimal("0.001"));
+    assert_eq!(domain("min = 1.0\nmax = 60.0\ntype = \"int\"").step(), decimal("1"));
 }
 
 #[test]
 fn numbers_keep_the_value_that_was_typed() {
     let keys = "[[parameter]]\nname = \"a\"\nmin = 1e-3\nmax = 0.30\nstep = 0.000_1";
-    let grid = config(keys).parameters[0].grid;
-    assert_eq!(
-        (grid.min, grid.max, grid.step),
-        (decimal("0.001"), decimal("0.3"), decimal("0.0001"))
-    );
+    let config = config(keys);
+    let domain = config.parameters[0].mutator.domain();
+    assert_eq!(domain.bounds(), (decimal("0.001"), decimal("0.3")));
+    assert_eq!(domain.step(), decimal("0.0001"));
 }
 
 #[test]
@@ -108,7 +111,7 @@ fn seeds_have_64_bits() {
 fn a_short_deadline_shortens_the_default_of_what_must_fit_in_it() {
     let config = config("[push]\ndeadline = \"5s\"\nretry = { max = \"100ms\" }");
     assert_eq!(config.push.attempt_timeout, Duration::from_secs(5));
-    assert_eq!(config.push.retry_numbers.0, Duration::from_millis(100));
+    assert_eq!(config.push.retry.initial(), Duration::from_millis(100));
 }
 
 #[test]
