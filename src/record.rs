@@ -170,9 +170,35 @@ impl<'de> Deserialize<'de> for Millis {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// A success of the batch, for tests that care for some of its fields only.
+    pub(crate) fn sample(batch_id: Cow<'_, BatchId>) -> Record<'_> {
+        Record {
+            timestamp: batch_id.start(),
+            batch_id,
+            mutation_id: MutationId(1),
+            round: 1,
+            strategy: "a.py".into(),
+            line: 1,
+            parameter: "stop_loss_pct".into(),
+            operator: Operator::Lognormal,
+            variant: None,
+            parent: None,
+            old_value: Number::Float(0.1),
+            new_value: Number::Float(0.12),
+            clamped: false,
+            outcome: Outcome::Success,
+            success: true,
+            validation_passed: true,
+            error: None,
+            fitness: None,
+            duration: Millis::from_nanos(1500),
+            evaluation: None,
+        }
+    }
 
     /// The example line of the design.
     const LINE: &str = r#"{"timestamp":"2026-11-23T02:00:00.123456Z","batch_id":"20261123T020000Z-7f3a9c","mutation_id":"exit_mut_000042","round":3,"strategy":"strategies/momentum.py","line":12,"parameter":"stop_loss_pct","operator":"lognormal","variant":null,"parent":null,"old_value":0.1,"new_value":0.12,"clamped":false,"outcome":"success","success":true,"validation_passed":true,"error":null,"fitness":null,"duration_ms":254.26,"evaluation_ms":null}"#;

@@ -232,32 +232,20 @@ fn keep_best(best: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::units::{MutationId, Number, Timestamp};
+    use crate::record::tests::sample;
     use proptest::prelude::*;
     use std::borrow::Cow;
 
     pub(in crate::metrics) fn record(outcome: Outcome, nanos: u64) -> Record<'static> {
         Record {
-            timestamp: Timestamp::from_micros(0),
-            batch_id: Cow::Owned("20261123T020000Z-7f3a9c".parse().unwrap()),
-            mutation_id: MutationId(1),
-            round: 1,
-            strategy: "a.py".into(),
-            line: 1,
-            parameter: "stop_loss_pct".into(),
-            operator: Operator::Lognormal,
-            variant: None,
-            parent: None,
-            old_value: Number::Float(0.1),
-            new_value: Number::Float(0.12),
             clamped: nanos.is_multiple_of(2),
             outcome,
             success: outcome.is_success(),
             validation_passed: outcome.is_valid(),
-            error: None,
             fitness: Some(nanos as f64),
             duration: Millis::from_nanos(nanos),
             evaluation: Some(Millis::from_nanos(nanos)),
+            ..sample(Cow::Owned("20261123T020000Z-7f3a9c".parse().unwrap()))
         }
     }
 

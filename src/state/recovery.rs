@@ -290,9 +290,8 @@ mod tests {
     use super::*;
     use crate::audit::Journal;
     use crate::disk;
-    use crate::mutation::Operator;
-    use crate::record::{Millis, Outcome, Record};
-    use crate::units::{MutationId, Number};
+    use crate::record::{Record, tests::sample};
+    use crate::units::MutationId;
     use std::borrow::Cow;
     use std::fs;
     use std::io::Write as _;
@@ -315,28 +314,7 @@ mod tests {
     }
 
     fn record(id: &BatchId, number: u64) -> Record<'_> {
-        Record {
-            timestamp: id.start(),
-            batch_id: Cow::Borrowed(id),
-            mutation_id: MutationId(number),
-            round: 2,
-            strategy: "a.py".into(),
-            line: 1,
-            parameter: "stop_loss_pct".into(),
-            operator: Operator::Lognormal,
-            variant: None,
-            parent: None,
-            old_value: Number::Float(0.1),
-            new_value: Number::Float(0.12),
-            clamped: false,
-            outcome: Outcome::Success,
-            success: true,
-            validation_passed: true,
-            error: None,
-            fitness: None,
-            duration: Millis::from_nanos(1500),
-            evaluation: None,
-        }
+        Record { mutation_id: MutationId(number), round: 2, ..sample(Cow::Borrowed(id)) }
     }
 
     impl House {
