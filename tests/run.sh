@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # All checks, against real parts: formatting, lints, documentation, licences, the tests of cargo, and the
-# end-to-end checks of tests/e2e with a real Pushgateway, Prometheus, CPython and published strategies.
+# end-to-end checks of tests/e2e with a real Pushgateway, Prometheus, CPython and published strategies, and those of
+# tests/faults with crashes, errors and full disks at every call.
 #
 # What is missing is installed (Debian or Ubuntu: apt, as root or with sudo; pip into a temporary folder). A part
 # that cannot be had is a failure, not a skip. Any folder will do to start from, and two runs do not disturb
 # each other. The last line is `N passed, N failed`.
 #
-#     tests/run.sh              everything
-#     tests/run.sh crash judge  the build and these end-to-end checks
+#     tests/run.sh                     everything
+#     tests/run.sh judge faults/crash  the build and these checks of tests/e2e and tests/faults
 
 set -euo pipefail
 
@@ -62,7 +63,7 @@ check() {
 # What a check says about itself: the last line of an end-to-end check, the sums of cargo test.
 note() {
     case $1 in
-    e2e/*) printf ': %s' "$(tail -n 1 "$2")" ;;
+    e2e/* | faults/*) printf ': %s' "$(tail -n 1 "$2")" ;;
     'cargo test') awk '/^test result:/ { sum += $4 } END { printf ": %d tests", sum }' "$2" ;;
     esac
 }
@@ -132,7 +133,8 @@ document() {
 
 end_to_end() {
     for name in "$@"; do
-        check "e2e/$name" "$work/venv/bin/python" "tests/e2e/$name.py"
+        [[ $name == */* ]] || name=e2e/$name
+        check "$name" "$work/venv/bin/python" "tests/$name.py"
     done
 }
 
@@ -149,7 +151,8 @@ else
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop crash full_disk judge real_strategies memory
+    end_to_end readme nightly_job scraped gateway_away groups access terminal stop judge real_strategies memory \
+        faults/crash faults/errors faults/full_disk
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

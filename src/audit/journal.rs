@@ -40,7 +40,11 @@ impl Journal {
     pub fn create(folder: &Folder, id: &BatchId, limit: usize) -> Result<Self, DiskError> {
         let path = folder.open_journal(id);
         let file = disk::create_new(&path, Mode::Private)?;
-        disk::sync_folder(folder.path())?;
+        if let Err(error) = disk::sync_folder(folder.path()) {
+            // What is left would be taken for a batch that crashed.
+            let _ = disk::remove_if_there(&path);
+            return Err(error);
+        }
         Ok(Self {
             path,
             file,

@@ -48,13 +48,15 @@ impl OpenBatch<'_> {
         deliver_totals(self.config, clients, data, threads, once, std::future::pending::<()>())
     }
 
-    /// Keeps delivery marks, push counts and the exit code.
-    pub(super) fn remember(&self, data: &mut DataDir, exit: Exit) {
-        if self.is_folded(data) {
-            data.state.totals.set_exit_code(exit.code());
-            self.save(data);
-            write_textfile(self.config, &families(self.config, data.state.totals.clone()));
+    /// Keeps delivery marks, push counts and the exit code; false where that failed.
+    pub(super) fn remember(&self, data: &mut DataDir, exit: Exit) -> bool {
+        if !self.is_folded(data) {
+            return true;
         }
+        data.state.totals.set_exit_code(exit.code());
+        let saved = self.save(data);
+        write_textfile(self.config, &families(self.config, data.state.totals.clone()));
+        saved
     }
 
     /// Otherwise the totals in memory hold what the next start will seal and fold, and are not saved.
@@ -62,12 +64,15 @@ impl OpenBatch<'_> {
         data.state.last_batch.as_ref().is_some_and(|last| last.batch_id == self.id)
     }
 
-    fn save(&self, data: &DataDir) {
-        if self.is_folded(data)
-            && let Err(error) = data.save()
-        {
+    fn save(&self, data: &DataDir) -> bool {
+        if !self.is_folded(data) {
+            return true;
+        }
+        let saved = data.save();
+        if let Err(error) = &saved {
             tracing::error!(%error, "delivery marks are lost; the next start delivers again");
         }
+        saved.is_ok()
     }
 }
 

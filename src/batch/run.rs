@@ -56,7 +56,9 @@ pub fn run(
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
     let mut manifest = batch.first_manifest(&data);
     if let Err(error) = manifest.write(&data.folder) {
-        // There was no batch: an empty journal would be counted as one that crashed.
+        // There was no batch: an empty journal would be counted as one that crashed, and a manifest
+        // without a log would look like a log that somebody took away.
+        let _ = disk::remove_if_there(&data.folder.manifest(&batch.id));
         let _ = disk::remove_if_there(journal.path());
         return Err(error.into());
     }
@@ -87,7 +89,9 @@ pub fn run(
     if end.exit == Exit::Done && end.delivered.iter().any(|one| one.result.is_err()) {
         end.exit = Exit::TryLater;
     }
-    batch.remember(&mut data, end.exit);
+    if !batch.remember(&mut data, end.exit) && matches!(end.exit, Exit::Done | Exit::TryLater) {
+        end.exit = Exit::Io;
+    }
     if shutdown.asked().is_none() {
         tidy(config, &data);
     }
