@@ -19,7 +19,7 @@ pub use compress::{CompressError, compress};
 pub use folder::{BatchFiles, Folder};
 pub use journal::{Journal, JournalEnd};
 pub use manifest::{Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
-pub use reader::{ReadError, Tail, read_records};
+pub use reader::{ReadError, Tail, read_own_records, read_records};
 pub use retention::{PruneReason, Retention, RetentionError, SealedBatch};
 pub use salvage::{LogFold, Salvaged, salvage};
 pub(crate) use seal::finish as finish_seal;

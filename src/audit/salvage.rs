@@ -1,11 +1,12 @@
 //! What a killed batch left behind: cut to its whole lines, the rest kept beside it.
 
 use super::journal::JournalEnd;
-use super::{Folder, ReadError, Tail, read_records};
+use super::{Folder, ReadError, Tail, read_own_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
 use crate::units::{BatchId, Hasher};
+use std::fs::OpenOptions;
 use std::io::{self, Seek as _, SeekFrom};
 
 /// All that a log's lines say: the fold over its records, its length and digest, its last round.
@@ -58,7 +59,7 @@ pub struct Salvaged {
 /// zeros), is kept in `<id>.jsonl.broken`.
 pub fn salvage(folder: &Folder, id: &BatchId, buckets: Buckets) -> Result<Salvaged, DiskError> {
     let mut log = LogFold::new(buckets);
-    let read = read_records(&folder.open_journal(id), |record, line| log.take(record, line));
+    let read = read_own_records(&folder.open_journal(id), |record, line| log.take(record, line));
     let cut = match read {
         Ok(Tail::Whole) => 0,
         Ok(Tail::Torn { .. }) | Err(ReadError::Line { .. } | ReadError::TooLong { .. }) => {
@@ -71,7 +72,7 @@ pub fn salvage(folder: &Folder, id: &BatchId, buckets: Buckets) -> Result<Salvag
 
 fn cut_off(folder: &Folder, id: &BatchId, keep: u64) -> Result<u64, DiskError> {
     let path = folder.open_journal(id);
-    let mut file = disk::open_to_repair(&path)?;
+    let mut file = disk::open_own_as(OpenOptions::new().read(true).write(true), &path)?;
     let broken = folder.broken(id);
     disk::remove_if_there(&broken)?;
     let mut kept = disk::create_new(&broken, Mode::Private)?;

@@ -2,7 +2,7 @@
 
 use super::attempt::{Attempted, number};
 use super::{BatchPlan, Candidates, Clock};
-use crate::audit::{Folder, Journal, JournalEnd, read_records};
+use crate::audit::{Folder, Journal, JournalEnd, read_own_records};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Tally};
 use crate::record::{Outcome, Record};
@@ -132,7 +132,7 @@ impl<'a> Recorder<'a> {
         self.journal.cut_back()?;
         let mut tally = Tally::new(self.tally.duration_histogram().buckets().clone());
         let path = folder.open_journal(self.batch_id);
-        read_records(&path, |record, _| tally.add(record))
+        read_own_records(&path, |record, _| tally.add(record))
             .map_err(|error| DiskError::new("read back", &path)(std::io::Error::other(error)))?;
         self.recorded = tally.attempts();
         self.candidates.retain_up_to(MutationId(self.recorded));

@@ -173,7 +173,7 @@ fn rebuild(
         if !files.is_sealed() || !files.manifest {
             continue;
         }
-        match Manifest::read(folder, id) {
+        match Manifest::read_own(folder, id) {
             Ok((Manifest { totals_before: Some(before), .. }, _)) => {
                 state.totals = before;
                 done.push(Recovery::Rebuilt { from: id.clone() });
@@ -197,7 +197,7 @@ fn settle(
     state: &State,
     done: &mut Vec<Recovery>,
 ) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
-    let known = match Manifest::read(folder, id) {
+    let known = match Manifest::read_own(folder, id) {
         Ok(known) => Some(known),
         Err(ManifestError::Missing(_) | ManifestError::Syntax { .. }) => None,
         Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => {
@@ -216,7 +216,7 @@ fn settle(
     }
     let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
     let mut log = LogFold::new(buckets.clone());
-    audit::read_records(&sealed, |record, line| log.take(record, line))?;
+    audit::read_own_records(&sealed, |record, line| log.take(record, line))?;
     let manifest = crashed(Manifest::new(summary_of(id)), log, state);
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });

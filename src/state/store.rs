@@ -119,7 +119,7 @@ impl Store {
         struct Schema {
             schema: u64,
         }
-        let Some(bytes) = disk::read(&self.path, LONGEST)? else { return Ok(None) };
+        let Some(bytes) = disk::read_own(&self.path, LONGEST)? else { return Ok(None) };
         // The schema first: a later form may not even parse, and must not be taken for corrupt.
         if let Ok(Schema { schema: found }) = serde_json::from_slice(&bytes)
             && found > u64::from(SCHEMA)
@@ -134,6 +134,12 @@ impl Store {
         let aside = self.path.with_file_name(format!("state.json.corrupt-{}", now.to_compact()));
         disk::rename(&self.path, &aside)?;
         Ok(aside)
+    }
+
+    /// Removes what a write left that was killed; whatever else is in its place would be found only at
+    /// the end of the batch.
+    pub fn clear(&self) -> Result<(), DiskError> {
+        disk::remove_if_there(&disk::temporary(&self.path))
     }
 
     /// Replaces the file.

@@ -202,8 +202,11 @@ impl Story {
                     Vec::new()
                 } else if metadata.is_symlink() {
                     fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
-                } else {
+                } else if metadata.is_file() {
                     fs::read(&path).unwrap()
+                } else {
+                    // Reading a pipe would wait for a writer.
+                    Vec::new()
                 };
                 let mode = metadata.permissions().mode();
                 found.insert(path, (mode, metadata.modified().unwrap(), content));
