@@ -119,6 +119,8 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
         match repair {
             Recovery::Folded { .. } => tracing::info!("{repair}"),
             Recovery::SetAside { .. }
+            | Recovery::Foreign { .. }
+            | Recovery::Unchecked { .. }
             | Recovery::Rebuilt { .. }
             | Recovery::Crashed { .. }
             | Recovery::Finished { .. }

@@ -1,5 +1,6 @@
 //! Bringing the state up to the audit: every sealed batch is folded in once, a killed one is sealed first.
 
+use super::belonging::{Belonging, belonging};
 use super::{FoldedBatch, State, StateError, Store};
 use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, ReadError};
 use crate::disk::DiskError;
@@ -29,6 +30,18 @@ pub enum Recovery {
         path: PathBuf,
         /// What was wrong.
         error: String,
+    },
+    /// A state that is not the one of this audit was renamed.
+    Foreign {
+        /// To what.
+        path: PathBuf,
+        /// How that is known.
+        why: String,
+    },
+    /// There is nothing in the audit to hold the state to; it was kept.
+    Unchecked {
+        /// Why not.
+        why: String,
     },
     /// The totals were made anew from the manifests, from this one on.
     Rebuilt {
@@ -71,6 +84,15 @@ impl fmt::Display for Recovery {
         match self {
             Self::SetAside { path, error } => {
                 write!(f, "the state was corrupt ({error}) and is kept as {}", path.display())
+            }
+            Self::Foreign { path, why } => write!(
+                f,
+                "the state does not belong to this audit ({why}) and is kept as {}; \
+                 totals are what the audit says",
+                path.display()
+            ),
+            Self::Unchecked { why } => {
+                write!(f, "the totals go on from the state, which cannot be checked: {why}")
             }
             Self::Rebuilt { from } => {
                 write!(f, "totals rebuilt from the manifests, from {from} on")
@@ -121,15 +143,9 @@ pub fn recover(
 ) -> Result<Recovered, RecoveryError> {
     let batches = folder.batches()?;
     let mut done = Vec::new();
-    let (mut state, lost) = match store.load()? {
-        Some(Ok(state)) => (state, false),
-        Some(Err(error)) => {
-            let path = store.set_aside(now)?;
-            done.push(Recovery::SetAside { path, error: error.to_string() });
-            (State::new(buckets.clone()), true)
-        }
-        None => (State::new(buckets.clone()), true),
-    };
+    let known = load(store, folder, &batches, now, &mut done)?;
+    let lost = known.is_none();
+    let mut state = known.unwrap_or_else(|| State::new(buckets.clone()));
     let start = if lost { rebuild(folder, &batches, &mut state, &mut done)? } else { None };
     let before = state.last_batch.as_ref().map(|last| last.batch_id.clone());
     let is_new = |id: &BatchId| {
@@ -147,11 +163,42 @@ pub fn recover(
             }
         }
     }
-    if !done.is_empty() {
+    if done.iter().any(|one| !matches!(one, Recovery::Unchecked { .. })) {
         store.save(&state)?;
     }
     let newest = batches.into_keys().next_back().max(before);
     Ok(Recovered { state, done, newest })
+}
+
+/// The state, if there is one that can be used. One that cannot is set aside.
+fn load(
+    store: &Store,
+    folder: &Folder,
+    batches: &BTreeMap<BatchId, BatchFiles>,
+    now: Timestamp,
+    done: &mut Vec<Recovery>,
+) -> Result<Option<State>, RecoveryError> {
+    let state = match store.load()? {
+        None => return Ok(None),
+        Some(Ok(state)) => state,
+        Some(Err(error)) => {
+            let path = store.set_aside("corrupt", now)?;
+            done.push(Recovery::SetAside { path, error: error.to_string() });
+            return Ok(None);
+        }
+    };
+    match belonging(&state, folder, batches)? {
+        Belonging::Ours => Ok(Some(state)),
+        Belonging::Unknown(why) => {
+            done.push(Recovery::Unchecked { why });
+            Ok(Some(state))
+        }
+        Belonging::Foreign(why) => {
+            let path = store.set_aside("foreign", now)?;
+            done.push(Recovery::Foreign { path, why });
+            Ok(None)
+        }
+    }
 }
 
 /// Folds a sealed batch; whether other buckets made the duration histogram start anew.
@@ -434,5 +481,146 @@ mod tests {
         let (first, digest) = Manifest::read(&house.folder, &id(1)).unwrap();
         let (second, _) = Manifest::read(&house.folder, &id(2)).unwrap();
         assert_eq!((first.previous_sha256, second.previous_sha256), (None, Some(digest)));
+    }
+
+    /// Three batches that were killed, in the state; the newest is the third.
+    fn three_batches() -> (House, State) {
+        let house = house();
+        for second in 1..=3 {
+            house.leave_open(&id(second), 5, b"");
+            house.recover();
+        }
+        let state = house.recover().state;
+        (house, state)
+    }
+
+    fn spoil(house: &House, bytes: &[u8]) {
+        disk::replace(house.store.path(), bytes, disk::Mode::Private).unwrap();
+    }
+
+    #[test]
+    fn no_byte_of_a_state_can_be_changed_so_that_the_totals_are() {
+        let (house, before) = three_batches();
+        let bytes = fs::read(house.store.path()).unwrap();
+        let (mut seen, mut refused) = (0, 0);
+        for (at, flip) in (0..bytes.len()).step_by(3).zip([1, 2, 4, 8].into_iter().cycle()) {
+            let mut spoiled = bytes.clone();
+            spoiled[at] ^= flip;
+            spoil(&house, &spoiled);
+            let now = Timestamp::from_micros(0);
+            match recover(&house.store, &house.folder, &Buckets::default(), now) {
+                Ok(found) => {
+                    assert!(found.state.totals.same_facts(&before.totals), "{flip} at {at}");
+                    seen += 1;
+                }
+                Err(RecoveryError::State(StateError::Newer { .. })) => refused += 1,
+                Err(error) => panic!("{flip} at {at}: {error}"),
+            }
+        }
+        assert!(seen > 300 && refused < 3, "{seen} seen, {refused} refused");
+    }
+
+    #[test]
+    fn a_state_cut_anywhere_is_rebuilt_and_each_is_kept_under_a_name_of_its_own() {
+        let (house, before) = three_batches();
+        let bytes = fs::read(house.store.path()).unwrap();
+        let lengths: Vec<usize> = (0..bytes.len() - 1).step_by(41).collect();
+        for length in &lengths {
+            spoil(&house, &bytes[..*length]);
+            let found = house.recover();
+            assert!(matches!(found.done[0], Recovery::SetAside { .. }), "{:?}", found.done);
+            assert_eq!(found.state.totals, before.totals, "cut at {length}");
+        }
+        let kept = fs::read_dir(house.store.path().parent().unwrap()).unwrap();
+        let kept = kept.filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_str().unwrap().starts_with("state.json.corrupt-19700101T000000Z")
+        });
+        assert_eq!(kept.count(), lengths.len());
+    }
+
+    #[test]
+    fn another_audits_state_is_set_aside_and_the_totals_are_the_audits() {
+        let (house, before) = three_batches();
+        let (other, _) = {
+            let other = super::tests::house();
+            for second in 7..=8 {
+                other.leave_open(&id(second), 9, b"");
+                other.recover();
+            }
+            (fs::read(other.store.path()).unwrap(), other)
+        };
+        spoil(&house, &other);
+        let found = house.recover();
+        let Recovery::Foreign { path, why } = &found.done[0] else { panic!("{:?}", found.done) };
+        assert!(why.contains("is not in the audit"), "{why}");
+        assert_eq!(&fs::read(path).unwrap(), &other);
+        assert_eq!(found.state.totals, before.totals);
+    }
+
+    #[test]
+    fn a_state_of_a_batch_with_another_manifest_or_other_totals_is_set_aside() {
+        let (house, before) = three_batches();
+        let but = |change: fn(&mut State)| {
+            let mut state = before.clone();
+            change(&mut state);
+            state
+        };
+        let other_digest = but(|state| {
+            let manifest_sha256 = Digest::of(b"x");
+            state.last_batch = Some(FoldedBatch { batch_id: id(3), manifest_sha256 });
+        });
+        let other_totals = but(|state| state.totals = State::new(Buckets::default()).totals);
+        let no_batch = but(|state| state.last_batch = None);
+        for (state, told) in [
+            (other_digest, "has another digest"),
+            (other_totals, "are not those up to"),
+            (no_batch, "names no batch"),
+        ] {
+            house.store.save(&state).unwrap();
+            let found = house.recover();
+            let Recovery::Foreign { why, .. } = &found.done[0] else { panic!("{:?}", found.done) };
+            assert!(why.contains(told), "{why}");
+            assert_eq!(found.state.totals, before.totals);
+        }
+    }
+
+    #[test]
+    fn a_state_from_an_older_backup_takes_in_what_came_after_it() {
+        let house = house();
+        house.leave_open(&id(1), 5, b"");
+        let old = house.recover().state;
+        house.leave_open(&id(2), 5, b"");
+        let new = house.recover().state;
+        house.store.save(&old).unwrap();
+        let found = house.recover();
+        assert_eq!(found.done, [Recovery::Folded { id: id(2) }]);
+        assert_eq!(found.state, new);
+    }
+
+    #[test]
+    fn a_state_without_an_audit_is_kept_and_that_is_said() {
+        let (house, before) = three_batches();
+        for entry in fs::read_dir(house.folder.path()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let found = house.recover();
+        assert!(matches!(found.done[..], [Recovery::Unchecked { .. }]), "{:?}", found.done);
+        assert_eq!(found.state, before);
+        assert_eq!(found.newest, Some(id(3)), "ids go on rising");
+        house.leave_open(&id(4), 5, b"");
+        assert_eq!(house.recover().state.totals.tally().attempts(), 20);
+    }
+
+    #[test]
+    fn a_damaged_manifest_of_the_last_batch_takes_no_totals_away() {
+        let (house, before) = three_batches();
+        for spoil in [b"{\"schema\":1".as_slice(), b""] {
+            fs::remove_file(house.folder.manifest(&id(3))).unwrap();
+            disk::replace(&house.folder.manifest(&id(3)), spoil, disk::Mode::Private).unwrap();
+            let found = house.recover();
+            assert!(matches!(found.done[..], [Recovery::Unchecked { .. }]), "{:?}", found.done);
+            assert_eq!(found.state, before);
+        }
     }
 }

@@ -126,12 +126,22 @@ impl Store {
         {
             return Err(StateError::Newer { path: self.path.clone(), found });
         }
-        Ok(Some(serde_json::from_slice(&bytes)))
+        let state = serde_json::from_slice(&bytes).and_then(|state: State| match state.schema {
+            SCHEMA => Ok(state),
+            other => Err(serde::de::Error::custom(format!("schema {other} never was"))),
+        });
+        Ok(Some(state))
     }
 
-    /// Sets a corrupt state aside and says where to.
-    pub fn set_aside(&self, now: Timestamp) -> Result<PathBuf, DiskError> {
-        let aside = self.path.with_file_name(format!("state.json.corrupt-{}", now.to_compact()));
+    /// Sets a state aside that is of no use, under a name that says why, and gives that name.
+    pub fn set_aside(&self, why: &str, now: Timestamp) -> Result<PathBuf, DiskError> {
+        let name = format!("state.json.{why}-{}", now.to_compact());
+        // There may be one of the same second.
+        let mut names = (2..).map(|number| format!("{name}-{number}"));
+        let mut aside = self.path.with_file_name(&name);
+        while aside.symlink_metadata().is_ok() {
+            aside = self.path.with_file_name(names.next().unwrap_or_default());
+        }
         disk::rename(&self.path, &aside)?;
         Ok(aside)
     }
