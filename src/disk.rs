@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 
 /// The action of [`DiskError::is_sync`].
 pub(crate) const SYNC: &str = "sync";
+/// The action of [`DiskError::is_meddling`].
+pub(crate) const GO_ON: &str = "go on with";
 
 /// What could not be done to which file, and why.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +45,11 @@ impl DiskError {
     /// would say that all is well (<https://lwn.net/Articles/752063/>).
     pub fn is_sync(&self) -> bool {
         self.action == SYNC
+    }
+
+    /// Whether somebody else has changed, moved or removed a file that we were writing.
+    pub fn is_meddling(&self) -> bool {
+        self.action == GO_ON
     }
 
     /// Whether the operating system refused for want of permission.

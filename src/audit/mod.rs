@@ -21,6 +21,6 @@ pub use journal::{Journal, JournalEnd};
 pub use manifest::{Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
 pub use reader::{ReadError, Tail, read_own_records, read_records};
 pub use retention::{PruneReason, Retention, RetentionError, SealedBatch};
-pub use salvage::{LogFold, Salvaged, salvage};
+pub use salvage::{LogFold, Salvaged, read_open, salvage};
 pub(crate) use seal::finish as finish_seal;
 pub use seal::seal;

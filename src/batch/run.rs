@@ -125,6 +125,7 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
             | Recovery::Crashed { .. }
             | Recovery::Finished { .. }
             | Recovery::Remade { .. }
+            | Recovery::LogGone { .. }
             | Recovery::NewBuckets { .. } => tracing::warn!("{repair}"),
         }
     }

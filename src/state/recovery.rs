@@ -3,11 +3,12 @@
 use super::belonging::{Belonging, belonging};
 use super::{FoldedBatch, State, StateError, Store};
 use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, ReadError};
-use crate::disk::DiskError;
+use crate::disk::{self, DiskError};
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
-use crate::units::{BatchId, Digest, Timestamp};
+use crate::units::{BatchId, Digest, MutationId, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::TryLockError;
 use std::path::PathBuf;
 
 /// The state, up to date, and what had to be done for it.
@@ -67,6 +68,11 @@ pub enum Recovery {
         /// Which.
         id: BatchId,
     },
+    /// There is a manifest and no log: there is nothing to count.
+    LogGone {
+        /// Which.
+        id: BatchId,
+    },
     /// A sealed batch was folded into the totals.
     Folded {
         /// Which.
@@ -77,6 +83,13 @@ pub enum Recovery {
         /// With which batch.
         id: BatchId,
     },
+}
+
+impl Recovery {
+    /// Whether anything was done, and not only noticed.
+    const fn changes(&self) -> bool {
+        !matches!(self, Self::Unchecked { .. } | Self::LogGone { .. })
+    }
 }
 
 impl fmt::Display for Recovery {
@@ -109,6 +122,11 @@ impl fmt::Display for Recovery {
             Self::Remade { id } => {
                 write!(f, "batch {id} had no usable manifest; made from its records")
             }
+            Self::LogGone { id } => write!(
+                f,
+                "batch {id} has a manifest and no log, which somebody must have taken away; \
+                 it is not counted"
+            ),
             Self::Folded { id } => write!(f, "batch {id} folded into the totals"),
             Self::NewBuckets { id } => {
                 write!(f, "other buckets since batch {id}: the duration histogram starts anew")
@@ -129,6 +147,18 @@ pub enum RecoveryError {
     /// A sealed log that cannot be read.
     #[error("{0}; move the file away to go on without it")]
     Read(#[from] ReadError),
+    /// A sealed log with lines of another batch.
+    #[error("{}:{line}: not the next record of this batch; move the file away to go on without it", path.display())]
+    Mixed {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+    },
+    /// A journal that another process has open, though the folder's lock was free: somebody has
+    /// removed the file `lock`.
+    #[error("another mutation-agent is writing {}; this one leaves it alone", .0.display())]
+    AtWork(PathBuf),
     /// A file or folder.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -163,7 +193,7 @@ pub fn recover(
             }
         }
     }
-    if done.iter().any(|one| !matches!(one, Recovery::Unchecked { .. })) {
+    if done.iter().any(Recovery::changes) {
         store.save(&state)?;
     }
     let newest = batches.into_keys().next_back().max(before);
@@ -255,19 +285,43 @@ fn settle(
         return seal_killed(folder, id, known, buckets, state, done).map(Some);
     }
     if !files.is_sealed() {
-        // A manifest whose log somebody took away: there is nothing to count.
+        done.extend(known.map(|_| Recovery::LogGone { id: id.clone() }));
         return Ok(None);
     }
     if known.is_some() {
         return Ok(known);
     }
     let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
-    let mut log = LogFold::new(buckets.clone());
-    audit::read_own_records(&sealed, |record, line| log.take(record, line))?;
+    let log = read_sealed(sealed, id, buckets)?;
     let manifest = crashed(Manifest::new(summary_of(id)), log, state);
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
     Ok(Some((manifest, digest)))
+}
+
+/// Folds a sealed log that has no manifest.
+fn read_sealed(path: PathBuf, id: &BatchId, buckets: &Buckets) -> Result<LogFold, RecoveryError> {
+    let (mut log, mut lines, mut mixed) = (LogFold::new(buckets.clone()), 0, None);
+    audit::read_own_records(&path, |record, line| {
+        lines += 1;
+        if *record.batch_id != *id || record.mutation_id != MutationId(lines) {
+            mixed = mixed.or(Some(lines));
+        }
+        log.take(record, line);
+    })?;
+    match mixed {
+        Some(line) => Err(RecoveryError::Mixed { path, line }),
+        None => Ok(log),
+    }
+}
+
+/// Refuses a journal that another process has open.
+fn leave_if_at_work(path: PathBuf) -> Result<(), RecoveryError> {
+    match disk::open_own(&path)?.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RecoveryError::AtWork(path)),
+        // Without locks (an odd file system) the folder's was not to be had either.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
 }
 
 /// Seals the journal of a batch that was killed.
@@ -279,6 +333,7 @@ fn seal_killed(
     state: &State,
     done: &mut Vec<Recovery>,
 ) -> Result<(Manifest, Digest), RecoveryError> {
+    leave_if_at_work(folder.open_journal(id))?;
     let found = audit::salvage(folder, id, buckets.clone())?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
@@ -336,9 +391,7 @@ fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
 mod tests {
     use super::*;
     use crate::audit::Journal;
-    use crate::disk;
     use crate::record::{Record, tests::sample};
-    use crate::units::MutationId;
     use std::borrow::Cow;
     use std::fs;
     use std::io::Write as _;

@@ -29,6 +29,7 @@ mod disk_full;
 mod hostile;
 mod logs;
 mod looking;
+mod meddling;
 mod recovery;
 mod refusals;
 mod replay;
