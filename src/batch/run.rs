@@ -7,7 +7,7 @@ use super::publisher::Publisher;
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
-use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Threads};
+use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Signal, Threads};
 use crate::audit::Journal;
 use crate::config::Config;
 use crate::disk::{self, DiskError};
@@ -32,6 +32,9 @@ pub enum BatchError {
     /// The journal, or its first manifest.
     #[error(transparent)]
     Create(#[from] DiskError),
+    /// There was no time for one.
+    #[error("asked to stop before the batch began; nothing was run")]
+    Stopped(Signal),
     /// Threads or signals.
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
@@ -47,6 +50,9 @@ pub fn run(
     let runtime = Threads::start()?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout)?;
     let mut data = open(config)?;
+    if let Some(signal) = shutdown.asked() {
+        return Err(BatchError::Stopped(signal));
+    }
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
     let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients) };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
@@ -88,9 +94,7 @@ pub fn run(
         end.exit = Exit::TryLater;
     }
     batch.remember(&mut data, end.exit);
-    if shutdown.asked().is_none() {
-        tidy(config, &data);
-    }
+    tidy(config, &data, &shutdown);
     Ok(end)
 }
 

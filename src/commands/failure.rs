@@ -70,6 +70,7 @@ impl From<BatchError> for Failure {
         match error {
             BatchError::Open(error) => error.into(),
             BatchError::Create(error) => Self::new(creating(&error), &error),
+            BatchError::Stopped(signal) => Self::new(signal.exit(), &error),
             BatchError::Start(_) => Self::new(Exit::Internal, &error),
         }
     }

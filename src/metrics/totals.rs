@@ -15,7 +15,7 @@ pub enum Status {
     Completed,
     /// No mutation succeeded, or an error ended it.
     Failed,
-    /// Ended by SIGTERM or SIGINT.
+    /// Ended by SIGTERM, SIGINT or SIGHUP.
     Interrupted,
     /// Killed; the next start found it.
     Crashed,
