@@ -79,6 +79,7 @@ promtool prometheus
 jq jq
 openssl openssl
 strace strace
+faketime faketime
 zstd zstd
 /usr/bin/time time
 cc gcc
@@ -149,7 +150,7 @@ else
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop signals starts crash full_disk hostile judge real_strategies memory
+    end_to_end readme nightly_job scraped gateway_away groups access terminal stop signals starts crash full_disk hostile clock judge real_strategies memory
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// Mutations between two looks at the progress bar.
 const BETWEEN_LOOKS: u64 = 1024;
 
+/// What NTP may set a clock back by without a word.
+const CLOCK_SLACK: Duration = Duration::from_mins(1);
+
 /// A batch that did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
@@ -58,6 +61,7 @@ pub fn run(
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
     announce(plan);
+    mind_the_clock(&data, &clock);
 
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
     let mut manifest = batch.first_manifest(&data);
@@ -107,6 +111,28 @@ fn announce(plan: &BatchPlan) {
     tracing::info!(seed = plan.seed, strategies = plan.strategies.len(), usable, "batch begins");
     if !states.is_empty() {
         tracing::warn!(unusable = ?states, "targets are left out; `mutation-agent check` lists them");
+    }
+}
+
+/// Says so once a start when the clock stands before what was written by it.
+fn mind_the_clock(data: &DataDir, clock: &Clock) {
+    let now = clock.started();
+    if let Some(last) = data.newest.as_ref().filter(|last| last.start().since(now) > CLOCK_SLACK) {
+        tracing::warn!(
+            %now,
+            %last,
+            "the clock stands before the last batch's id; this id follows it all the same, so that ids \
+             sort, and the time of day is in the manifest and the records"
+        );
+    }
+    let success = data.state.totals.last_success();
+    if let Some(success) = success.filter(|success| success.since(now) > CLOCK_SLACK) {
+        tracing::warn!(
+            %now,
+            %success,
+            "the last success lies ahead of the clock and never goes back: alerts on its age are blind \
+             until then"
+        );
     }
 }
 
