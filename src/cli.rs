@@ -20,7 +20,7 @@ Exit codes:
    70  internal error
    73  cannot create state, audit or output
    74  I/O error during the batch
-  130, 143  interrupted: sealed, pushed
+  129, 130, 143  interrupted: sealed, pushed
 
 Try `mutation-agent demo` first: it needs no configuration and no server.";
 

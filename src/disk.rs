@@ -3,15 +3,24 @@
 //! A crash at any instruction leaves the old file or the new one: the new content goes to a
 //! temporary name, is synced, renamed over the old name, and the folder is synced. No symbolic
 //! link is followed at the last component of a path that is written.
+//!
+//! A file that is acted upon must be ours alone (`open_own`, `read_own`); one that is only read for
+//! people may be anybody's (`open`). `disk/ownership.rs` judges both, and folders.
+
+mod ownership;
+
+pub use ownership::{Exposed, exposed};
 
 use rustix::fs::OFlags;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The action of [`DiskError::is_sync`].
 pub(crate) const SYNC: &str = "sync";
+/// The action of [`DiskError::is_meddling`].
+pub(crate) const GO_ON: &str = "go on with";
 
 /// What could not be done to which file, and why.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +45,11 @@ impl DiskError {
     /// would say that all is well (<https://lwn.net/Articles/752063/>).
     pub fn is_sync(&self) -> bool {
         self.action == SYNC
+    }
+
+    /// Whether somebody else has changed, moved or removed a file that we were writing.
+    pub fn is_meddling(&self) -> bool {
+        self.action == GO_ON
     }
 
     /// Whether the operating system refused for want of permission.
@@ -85,32 +99,42 @@ pub fn create_new(path: &Path, mode: Mode) -> Result<File, DiskError> {
         .map_err(DiskError::new("create", path))
 }
 
-/// Opens a regular file for reading; a link, a pipe, a folder or a device is refused.
+/// Opens a regular file for reading, whoever it belongs to; a link, a pipe, a folder or a device is
+/// refused.
 pub fn open(path: &Path) -> Result<File, DiskError> {
-    regular(OpenOptions::new().read(true), path)
+    open_if(OpenOptions::new().read(true), path, ownership::regular)
 }
 
-/// Opens a regular file for reading and writing, as [`open`] does.
-pub fn open_to_repair(path: &Path) -> Result<File, DiskError> {
-    regular(OpenOptions::new().read(true).write(true), path)
+/// Opens a file for reading that is to be acted upon: like [`open`], and it must belong to us and have
+/// no other name.
+pub fn open_own(path: &Path) -> Result<File, DiskError> {
+    open_own_as(OpenOptions::new().read(true), path)
 }
 
-/// Opens a regular file as `options` say, as [`open`] does.
-pub fn open_or_create(options: &mut OpenOptions, path: &Path) -> Result<File, DiskError> {
-    regular(options, path)
+/// Opens a file as `options` say, and holds it to what [`open_own`] does.
+pub fn open_own_as(options: &mut OpenOptions, path: &Path) -> Result<File, DiskError> {
+    open_if(options, path, ownership::ours)
 }
 
-fn regular(options: &mut OpenOptions, path: &Path) -> Result<File, DiskError> {
+fn open_if(
+    options: &mut OpenOptions,
+    path: &Path,
+    accept: fn(&Metadata) -> io::Result<()>,
+) -> Result<File, DiskError> {
+    let refused = |source| DiskError::new("open", path)(source);
+    // Before it is opened, since opening a device can do something; a better word for it than the
+    // system's, too.
+    if let Ok(metadata) = path.symlink_metadata() {
+        accept(&metadata).map_err(refused)?;
+    }
     // NONBLOCK: opening a pipe must not wait for its other end.
     let file = options
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK))
         .open(path)
-        .map_err(DiskError::new("open", path))?;
-    let metadata = file.metadata().map_err(DiskError::new("look at", path))?;
-    if metadata.is_file() {
-        return Ok(file);
-    }
-    Err(DiskError::new("open", path)(io::Error::other("it is not a regular file")))
+        .map_err(refused)?;
+    // What was opened may be another one than what was looked at.
+    file.metadata().and_then(|metadata| accept(&metadata)).map_err(refused)?;
+    Ok(file)
 }
 
 #[expect(clippy::cast_possible_wrap, reason = "open flags are small positive numbers")]
@@ -118,9 +142,22 @@ fn flags(flags: OFlags) -> i32 {
     flags.bits() as i32
 }
 
-/// Reads a regular file of at most `limit` bytes; `None` where there is none.
+/// Reads a regular file of at most `limit` bytes, whoever it belongs to; `None` where there is none.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, DiskError> {
-    let file = match open(path) {
+    read_from(open(path), path, limit)
+}
+
+/// Reads a file that is to be acted upon, as [`open_own`] opens it.
+pub fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, DiskError> {
+    read_from(open_own(path), path, limit)
+}
+
+fn read_from(
+    opened: Result<File, DiskError>,
+    path: &Path,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, DiskError> {
+    let file = match opened {
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
@@ -135,7 +172,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, DiskError> {
 
 /// Puts `bytes` in the place of whatever regular file `path` is, whole or not at all.
 pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
-    let temporary = beside(path, "tmp");
+    let temporary = temporary(path);
     remove_if_there(&temporary)?;
     let written = create_new(&temporary, mode).and_then(|mut file| {
         file.write_all(bytes).map_err(DiskError::new("write", &temporary))?;
@@ -158,7 +195,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
 
 /// Makes `link` a symbolic link to `target`, in one step where there was another.
 pub fn swap_link(link: &Path, target: &Path) -> Result<(), DiskError> {
-    let temporary = beside(link, "tmp");
+    let temporary = temporary(link);
     remove_if_there(&temporary)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(DiskError::new("link", &temporary))?;
     let swapped = rename(&temporary, link);
@@ -169,9 +206,14 @@ pub fn swap_link(link: &Path, target: &Path) -> Result<(), DiskError> {
     swapped
 }
 
-/// Removes a file; that it was not there is fine.
+/// Removes a file, a link, a pipe; that it was not there is fine. A folder is left alone: there may be
+/// something in it.
 pub fn remove_if_there(path: &Path) -> Result<(), DiskError> {
     match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+            let told = "a folder is in its place; move it away";
+            Err(DiskError::new("remove", path)(io::Error::other(told)))
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(DiskError::new("remove", path)(error))
         }
@@ -194,20 +236,17 @@ pub fn or_here(path: &Path) -> &Path {
     if path.as_os_str().is_empty() { Path::new(".") } else { path }
 }
 
-/// Whether others may write in the folder; `None` where it cannot be looked at.
-pub fn writable_by_others(path: &Path) -> Option<bool> {
-    fs::metadata(path).ok().map(|metadata| metadata.permissions().mode() & 0o022 != 0)
-}
-
-/// `.name.suffix` in the same folder: hidden, and never mistaken for the file itself.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// `.name.tmp` in the same folder, where [`replace`] writes first: hidden, and never mistaken for the
+/// file itself.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    folder_of(path).join(format!(".{name}.{suffix}"))
+    folder_of(path).join(format!(".{name}.tmp"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_else_is_left() {

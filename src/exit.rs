@@ -24,6 +24,8 @@ pub enum Exit {
     Permission = 77,
     /// The configuration, or a state it leads to, cannot be used.
     Config = 78,
+    /// Ended by SIGHUP; sealed and pushed.
+    HungUp = 129,
     /// Ended by SIGINT; sealed and pushed.
     Interrupted = 130,
     /// Ended by SIGTERM; sealed and pushed.

@@ -80,6 +80,7 @@ promtool prometheus
 jq jq
 openssl openssl
 strace strace
+faketime faketime
 zstd zstd
 /usr/bin/time time
 cc gcc
@@ -151,7 +152,7 @@ else
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop judge real_strategies memory \
+    end_to_end readme nightly_job scraped gateway_away groups access terminal stop signals starts hostile clock judge real_strategies memory \
         faults/crash faults/errors faults/full_disk
 fi
 

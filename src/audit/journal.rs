@@ -7,6 +7,7 @@ use crate::record::Record;
 use crate::units::{BatchId, Digest, Hasher};
 use std::fs::File;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 /// An open journal. After an error it takes no more records: see [`Journal::cut_back`].
@@ -40,6 +41,9 @@ impl Journal {
     pub fn create(folder: &Folder, id: &BatchId, limit: usize) -> Result<Self, DiskError> {
         let path = folder.open_journal(id);
         let file = disk::create_new(&path, Mode::Private)?;
+        // Beside the lock of the folder, whose file somebody could remove. Without locks (an odd
+        // file system) that one alone has to do.
+        let _ = file.try_lock();
         if let Err(error) = disk::sync_folder(folder.path()) {
             // What is left would be taken for a batch that crashed.
             let _ = disk::remove_if_there(&path);
@@ -94,7 +98,34 @@ impl Journal {
             self.file.sync_data().map_err(DiskError::new(disk::SYNC, &self.path))?;
             self.unsynced = false;
         }
-        Ok(())
+        self.is_untouched()
+    }
+
+    /// Whether it is still the file that we made, under its name alone, and as long as what we wrote.
+    ///
+    /// Otherwise nobody knows what stands in it: it must not be sealed, and what is under its name
+    /// may be somebody else's.
+    pub fn is_untouched(&self) -> Result<(), DiskError> {
+        let ours = self.file.metadata().map_err(DiskError::new("look at", &self.path))?;
+        let (length, written) = (ours.len(), self.written);
+        let what = match self.path.symlink_metadata() {
+            Ok(there) if (there.dev(), there.ino()) != (ours.dev(), ours.ino()) => {
+                "another file was put in its place".to_owned()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && ours.nlink() == 0 => {
+                "it was deleted".to_owned()
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "it was moved away".to_owned(),
+            Err(error) => return Err(DiskError::new("look at", &self.path)(error)),
+            Ok(_) if ours.nlink() != 1 => "it was given another name (a hard link)".to_owned(),
+            Ok(_) if length < written => format!("it was cut from {written} bytes to {length}"),
+            Ok(_) if length > written => {
+                format!("{} bytes were added to it", length - written)
+            }
+            Ok(_) => return Ok(()),
+        };
+        let told = format!("{what} while the batch ran, and not by this program");
+        Err(DiskError::new(disk::GO_ON, &self.path)(io::Error::other(told)))
     }
 
     /// After a failed write: cuts the file back to its last whole line and drops what waited.
@@ -102,7 +133,8 @@ impl Journal {
         self.buffer.clear();
         self.buffered = 0;
         self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;
-        self.file.sync_all().map_err(DiskError::new(disk::SYNC, &self.path))
+        self.file.sync_all().map_err(DiskError::new(disk::SYNC, &self.path))?;
+        self.is_untouched()
     }
 
     /// Where it is.
@@ -113,11 +145,6 @@ impl Journal {
     /// What stands in it, after everything was synced.
     pub fn end(&mut self) -> Result<JournalEnd, DiskError> {
         self.sync()?;
-        let length = self.file.metadata().map_err(DiskError::new("look at", &self.path))?.len();
-        if length != self.written {
-            let changed = format!("{} bytes were written and it has {length}", self.written);
-            return Err(DiskError::new("seal", &self.path)(io::Error::other(changed)));
-        }
         Ok(JournalEnd { bytes: self.written, sha256: self.hasher.finish() })
     }
 }

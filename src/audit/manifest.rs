@@ -147,16 +147,26 @@ impl Manifest {
         }
     }
 
-    /// Reads a batch's manifest, and its digest.
+    /// Reads a batch's manifest, and its digest; the file may be anybody's.
     pub fn read(folder: &Folder, id: &BatchId) -> Result<(Self, Digest), ManifestError> {
+        let path = folder.manifest(id);
+        let bytes = disk::read(&path, LONGEST)?;
+        Self::parse(path, bytes)
+    }
+
+    /// The same where it is to be acted upon, and so must be ours.
+    pub fn read_own(folder: &Folder, id: &BatchId) -> Result<(Self, Digest), ManifestError> {
+        let path = folder.manifest(id);
+        let bytes = disk::read_own(&path, LONGEST)?;
+        Self::parse(path, bytes)
+    }
+
+    fn parse(path: PathBuf, bytes: Option<Vec<u8>>) -> Result<(Self, Digest), ManifestError> {
         #[derive(Deserialize)]
         struct Schema {
             schema: u64,
         }
-        let path = folder.manifest(id);
-        let Some(bytes) = disk::read(&path, LONGEST)? else {
-            return Err(ManifestError::Missing(path));
-        };
+        let Some(bytes) = bytes else { return Err(ManifestError::Missing(path)) };
         // The schema first: a later form may not even parse.
         if let Ok(Schema { schema: found }) = serde_json::from_slice(&bytes)
             && found > u64::from(SCHEMA)

@@ -2,6 +2,7 @@
 
 use crate::disk::{self, DiskError};
 use crate::record::Record;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -48,12 +49,24 @@ pub enum Tail {
 
 /// Hands every whole line of the file to `visit`, as a record and as it stands, newline included.
 ///
-/// A name that ends in `.zst` is decompressed on the way.
-pub fn read_records(
+/// A name that ends in `.zst` is decompressed on the way. The file may be anybody's.
+pub fn read_records(path: &Path, visit: impl FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError> {
+    read_from(disk::open(path)?, path, visit)
+}
+
+/// The same for a file that is to be acted upon, and so must be ours.
+pub fn read_own_records(
+    path: &Path,
+    visit: impl FnMut(&Record<'_>, &[u8]),
+) -> Result<Tail, ReadError> {
+    read_from(disk::open_own(path)?, path, visit)
+}
+
+fn read_from(
+    file: File,
     path: &Path,
     mut visit: impl FnMut(&Record<'_>, &[u8]),
 ) -> Result<Tail, ReadError> {
-    let file = disk::open(path)?;
     let failed = |source: io::Error| ReadError::Disk(DiskError::new("read", path)(source));
     let mut reader: Box<dyn BufRead> = if path.extension().is_some_and(|end| end == "zst") {
         let decoder = zstd::stream::read::Decoder::new(file).map_err(failed)?;

@@ -3,6 +3,11 @@
 use crate::units::{BatchId, Timestamp};
 use std::time::Duration;
 
+/// Age is counted from the start of this batch from the newest on, and not from the time of day: a clock
+/// that jumps ahead for a night would take all of the past otherwise. So it takes none of the newer ones.
+/// Ids of the same second count as one: they follow a batch from a clock that has been set back since.
+const COUNTED_FROM: usize = 7;
+
 /// How much of the past is kept: a batch goes when any of the three is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -61,8 +66,12 @@ impl Retention {
         self.bytes
     }
 
-    /// Which of `batches` (oldest first) go. The newest always stays, whatever the clock says.
+    /// Which of `batches` (oldest first) go. The newest always stays, whatever the clock says, and age
+    /// alone takes none of the newest seven.
     pub fn plan(&self, batches: &[SealedBatch], now: Timestamp) -> Vec<(BatchId, PruneReason)> {
+        let mut starts: Vec<_> = batches.iter().rev().map(|batch| batch.id.start()).collect();
+        starts.dedup();
+        let counted_from = starts.get(COUNTED_FROM - 1).map(|start| now.min(*start));
         let mut bytes = 0_u64;
         let mut going = Vec::new();
         for (newer, batch) in batches.iter().rev().enumerate() {
@@ -73,7 +82,7 @@ impl Retention {
                 Some(PruneReason::Batches)
             } else if bytes > self.bytes {
                 Some(PruneReason::Bytes)
-            } else if now.since(batch.id.start()) > self.age {
+            } else if counted_from.is_some_and(|then| then.since(batch.id.start()) > self.age) {
                 Some(PruneReason::Age)
             } else {
                 None
@@ -118,7 +127,7 @@ mod tests {
         let by_count = Retention::new(3, days(99), u64::MAX).unwrap();
         assert_eq!(plan(by_count, &batches, 5), [PruneReason::Batches; 2]);
         let by_age = Retention::new(99, days(2), u64::MAX).unwrap();
-        assert_eq!(plan(by_age, &batches, 5), [PruneReason::Age; 3]);
+        assert_eq!(plan(by_age, &nights(12, 1), 12), [PruneReason::Age; 3]);
         let by_bytes = Retention::new(99, days(99), 2 << 20).unwrap();
         assert_eq!(plan(by_bytes, &batches, 5), [PruneReason::Bytes; 3]);
     }
@@ -128,6 +137,31 @@ mod tests {
         let retention = Retention::new(1, Duration::from_hours(1), 1 << 20).unwrap();
         assert_eq!(retention.plan(&nights(1, u64::MAX), Timestamp::from_micros(i64::MAX)), []);
         assert_eq!(plan(retention, &nights(3, u64::MAX), 36_500).len(), 2);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_takes_nothing_by_age_before_its_seventh_batch() {
+        let retention = Retention::new(99, Duration::from_hours(24 * 30), u64::MAX).unwrap();
+        let mut batches = nights(20, 1);
+        for jumped in 0..10 {
+            let (century, last) = (36_500 + jumped, batches.last().map(|last| last.id.clone()));
+            let now = Timestamp::from_micros(century * DAY);
+            let id = BatchId::next(now, 0, last.as_ref());
+            batches.push(SealedBatch { id, bytes: 1 });
+            let expected = if jumped < 6 { 0 } else { 20 };
+            assert_eq!(plan(retention, &batches, century).len(), expected, "{jumped}");
+        }
+        // Nor do batches count that only follow one of its ids, under a clock that was set back.
+        let mut followers = nights(20, 1);
+        for century in [36_500, 20, 21, 22, 23, 24, 25, 26, 36_501] {
+            let now = Timestamp::from_micros(century * DAY);
+            let id = BatchId::next(now, 0, followers.last().map(|last| &last.id));
+            followers.push(SealedBatch { id, bytes: 1 });
+            assert_eq!(plan(retention, &followers, century), [], "{century}");
+        }
+        // And a clock that stands before all of them takes nothing at all.
+        assert_eq!(plan(retention, &batches, 0), []);
+        assert_eq!(plan(retention, &nights(6, 1), 36_500), []);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What a killed batch left behind: cut to its whole lines, the rest kept beside it.
 
 use super::journal::JournalEnd;
-use super::{Folder, ReadError, Tail, read_records};
+use super::{Folder, ReadError, Tail, read_own_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
-use crate::units::{BatchId, Hasher};
+use crate::units::{BatchId, Hasher, MutationId};
+use std::fs::OpenOptions;
 use std::io::{self, Seek as _, SeekFrom};
 
 /// All that a log's lines say: the fold over its records, its length and digest, its last round.
@@ -52,26 +53,44 @@ pub struct Salvaged {
     pub cut: u64,
 }
 
+/// Folds what stands in the open journal of `id`: its records up to the first line that is none, or
+/// that is not the next one of this batch. True where that is all of it.
+pub fn read_open(
+    folder: &Folder,
+    id: &BatchId,
+    buckets: Buckets,
+) -> Result<(LogFold, bool), DiskError> {
+    let (mut log, mut whole) = (LogFold::new(buckets), true);
+    let read = read_own_records(&folder.open_journal(id), |record, line| {
+        // Somebody may have put another batch's log in its place, or a line in twice.
+        let next = MutationId(log.tally.attempts() + 1);
+        whole &= *record.batch_id == *id && record.mutation_id == next;
+        if whole {
+            log.take(record, line);
+        }
+    });
+    match read {
+        Ok(Tail::Whole) => Ok((log, whole)),
+        Ok(Tail::Torn { .. }) | Err(ReadError::Line { .. } | ReadError::TooLong { .. }) => {
+            Ok((log, false))
+        }
+        Err(ReadError::Disk(error)) => Err(error),
+    }
+}
+
 /// Cuts the open journal of `id` after its last whole record and folds what stands in it.
 ///
-/// What follows the last newline, or the first line that is no record (a power cut can leave
-/// zeros), is kept in `<id>.jsonl.broken`.
+/// What follows the last newline, or the first line that is no record of this batch (a power cut can
+/// leave zeros), is kept in `<id>.jsonl.broken`.
 pub fn salvage(folder: &Folder, id: &BatchId, buckets: Buckets) -> Result<Salvaged, DiskError> {
-    let mut log = LogFold::new(buckets);
-    let read = read_records(&folder.open_journal(id), |record, line| log.take(record, line));
-    let cut = match read {
-        Ok(Tail::Whole) => 0,
-        Ok(Tail::Torn { .. }) | Err(ReadError::Line { .. } | ReadError::TooLong { .. }) => {
-            cut_off(folder, id, log.bytes)?
-        }
-        Err(ReadError::Disk(error)) => return Err(error),
-    };
+    let (log, whole) = read_open(folder, id, buckets)?;
+    let cut = if whole { 0 } else { cut_off(folder, id, log.bytes)? };
     Ok(Salvaged { log, cut })
 }
 
 fn cut_off(folder: &Folder, id: &BatchId, keep: u64) -> Result<u64, DiskError> {
     let path = folder.open_journal(id);
-    let mut file = disk::open_to_repair(&path)?;
+    let mut file = disk::open_own_as(OpenOptions::new().read(true).write(true), &path)?;
     let broken = folder.broken(id);
     disk::remove_if_there(&broken)?;
     let mut kept = disk::create_new(&broken, Mode::Private)?;

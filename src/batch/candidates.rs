@@ -73,6 +73,8 @@ impl Candidates {
         disk::create_folder(output, Mode::Shared)?;
         remove_unfinished(output, audit)?;
         let unfinished = output.join(format!(".{batch}.tmp"));
+        // Whatever is there by now is somebody else's, and may lead elsewhere.
+        fs::create_dir(&unfinished).map_err(DiskError::new("create the folder", &unfinished))?;
         for (strategy, kept) in plan.strategies.iter().zip(&self.kept) {
             let Some(source) = strategy.source.as_ref().filter(|_| !kept.is_empty()) else {
                 continue;

@@ -49,32 +49,34 @@ impl OpenBatch<'_> {
     ) -> BatchEnd {
         if let Ended::Error(error) = ended {
             tracing::error!(%error, "the batch ends here; what was written stands");
-            if error.is_sync() {
+            if error.is_sync() || error.is_meddling() {
                 // Nobody knows what of it is on disk: the next start reads what is.
-                return Self::unsealed(data, manifest.summary, recorder.durable().clone());
+                return Self::unsealed(data, manifest.summary, &recorder, error);
             }
             if let Err(error) = recorder.cut_back(&data.folder) {
                 tracing::error!(%error, "left to the next start");
-                return Self::unsealed(data, manifest.summary, recorder.durable().clone());
+                return Self::unsealed(data, manifest.summary, &recorder, &error);
             }
         }
-        let durable = recorder.durable().clone();
-        let (journal, tally, candidates) = match recorder.end() {
+        let journal = match recorder.end() {
             Ok(end) => end,
             Err(error) => {
                 tracing::error!(%error, "the batch cannot be sealed; left to the next start");
-                return Self::unsealed(data, manifest.summary, durable);
+                return Self::unsealed(data, manifest.summary, &recorder, &error);
             }
         };
-        let output = &self.config.output.dir;
-        let written = candidates.write(self.plan, output, &self.id, &data.folder, shutdown);
+        let (output, tally) = (&self.config.output.dir, recorder.tally().clone());
+        let written =
+            recorder.candidates().write(self.plan, output, &self.id, &data.folder, shutdown);
         manifest.pushes.clone_from(pushes);
         let mut exit = self.complete(&mut manifest, journal, tally, ended, written.as_ref().err());
-        let digest = match audit::seal(&data.folder, &manifest) {
+        // Candidates take a while, and what is under the journal's name is about to be sealed.
+        let sealed = recorder.is_untouched().and_then(|()| audit::seal(&data.folder, &manifest));
+        let digest = match sealed {
             Ok(digest) => digest,
             Err(error) => {
                 tracing::error!(%error, "the batch cannot be sealed; left to the next start");
-                return Self::unsealed(data, manifest.summary, durable);
+                return Self::unsealed(data, manifest.summary, &recorder, &error);
             }
         };
         tracing::info!(manifest_sha256 = %digest, "sealed");
@@ -127,9 +129,19 @@ impl OpenBatch<'_> {
 
     /// The end of a batch that only the next start can seal: its records are shown, and it is not
     /// counted among the batches, for the manifest may be on disk and say otherwise.
-    fn unsealed(data: &mut DataDir, mut summary: BatchSummary, durable: Tally) -> BatchEnd {
+    fn unsealed(
+        data: &mut DataDir,
+        mut summary: BatchSummary,
+        recorder: &Recorder<'_>,
+        error: &DiskError,
+    ) -> BatchEnd {
         summary.status = Status::Running;
-        summary.tally = durable;
+        // What was lasting, unless somebody has taken of it since.
+        summary.tally = if error.is_meddling() {
+            recorder.found(&data.folder)
+        } else {
+            recorder.durable().clone()
+        };
         summary.ended = None;
         summary.duration_seconds = None;
         summary.exit_code = Some(Exit::Io.code());

@@ -2,7 +2,7 @@
 
 use super::attempt::{Attempted, number};
 use super::{BatchPlan, Candidates, Clock};
-use crate::audit::{Folder, Journal, JournalEnd, read_records};
+use crate::audit::{Folder, Journal, JournalEnd, read_open, read_own_records};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Tally};
 use crate::record::{Outcome, Record};
@@ -118,6 +118,16 @@ impl<'a> Recorder<'a> {
         &self.durable
     }
 
+    /// The fold over what the next start will find, after somebody has meddled with the journal.
+    pub(super) fn found(&self, folder: &Folder) -> Tally {
+        let buckets = self.tally.duration_histogram().buckets();
+        match read_open(folder, self.batch_id, buckets.clone()) {
+            Ok((log, _)) => log.tally,
+            // It is gone, or no file of ours.
+            Err(_) => Tally::new(buckets.clone()),
+        }
+    }
+
     /// Attempts and successes recorded so far.
     pub(super) const fn counts(&self) -> (u64, u64) {
         (self.tally.attempts(), self.tally.successes())
@@ -132,7 +142,7 @@ impl<'a> Recorder<'a> {
         self.journal.cut_back()?;
         let mut tally = Tally::new(self.tally.duration_histogram().buckets().clone());
         let path = folder.open_journal(self.batch_id);
-        read_records(&path, |record, _| tally.add(record))
+        read_own_records(&path, |record, _| tally.add(record))
             .map_err(|error| DiskError::new("read back", &path)(std::io::Error::other(error)))?;
         self.recorded = tally.attempts();
         self.candidates.retain_up_to(MutationId(self.recorded));
@@ -142,9 +152,23 @@ impl<'a> Recorder<'a> {
     }
 
     /// Closes the journal for sealing.
-    pub(super) fn end(mut self) -> Result<(JournalEnd, Tally, Candidates), DiskError> {
-        let end = self.journal.end()?;
-        Ok((end, self.tally, self.candidates))
+    pub(super) fn end(&mut self) -> Result<JournalEnd, DiskError> {
+        self.journal.end()
+    }
+
+    /// Whether the journal is still as it was closed.
+    pub(super) fn is_untouched(&self) -> Result<(), DiskError> {
+        self.journal.is_untouched()
+    }
+
+    /// What is written for people.
+    pub(super) const fn candidates(&self) -> &Candidates {
+        &self.candidates
+    }
+
+    /// The fold over all records.
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
     }
 }
 

@@ -7,7 +7,7 @@ use super::publisher::Publisher;
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
-use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Threads};
+use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Signal, Threads};
 use crate::audit::Journal;
 use crate::config::Config;
 use crate::disk::{self, DiskError};
@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// Mutations between two looks at the progress bar.
 const BETWEEN_LOOKS: u64 = 1024;
 
+/// What NTP may set a clock back by without a word.
+const CLOCK_SLACK: Duration = Duration::from_mins(1);
+
 /// A batch that did not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
@@ -32,6 +35,9 @@ pub enum BatchError {
     /// The journal, or its first manifest.
     #[error(transparent)]
     Create(#[from] DiskError),
+    /// There was no time for one.
+    #[error("asked to stop before the batch began; nothing was run")]
+    Stopped(Signal),
     /// Threads or signals.
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
@@ -47,11 +53,15 @@ pub fn run(
     let runtime = Threads::start()?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout)?;
     let mut data = open(config)?;
+    if let Some(signal) = shutdown.asked() {
+        return Err(BatchError::Stopped(signal));
+    }
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
     let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients) };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
     announce(plan);
+    mind_the_clock(&data, &clock);
 
     let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
     let mut manifest = batch.first_manifest(&data);
@@ -92,9 +102,7 @@ pub fn run(
     if !batch.remember(&mut data, end.exit) && matches!(end.exit, Exit::Done | Exit::TryLater) {
         end.exit = Exit::Io;
     }
-    if shutdown.asked().is_none() {
-        tidy(config, &data);
-    }
+    tidy(config, &data, &shutdown);
     Ok(end)
 }
 
@@ -107,6 +115,28 @@ fn announce(plan: &BatchPlan) {
     tracing::info!(seed = plan.seed, strategies = plan.strategies.len(), usable, "batch begins");
     if !states.is_empty() {
         tracing::warn!(unusable = ?states, "targets are left out; `mutation-agent check` lists them");
+    }
+}
+
+/// Says so once a start when the clock stands before what was written by it.
+fn mind_the_clock(data: &DataDir, clock: &Clock) {
+    let now = clock.started();
+    if let Some(last) = data.newest.as_ref().filter(|last| last.start().since(now) > CLOCK_SLACK) {
+        tracing::warn!(
+            %now,
+            %last,
+            "the clock stands before the last batch's id; this id follows it all the same, so that ids \
+             sort, and the time of day is in the manifest and the records"
+        );
+    }
+    let success = data.state.totals.last_success();
+    if let Some(success) = success.filter(|success| success.since(now) > CLOCK_SLACK) {
+        tracing::warn!(
+            %now,
+            %success,
+            "the last success lies ahead of the clock and never goes back: alerts on its age are blind \
+             until then"
+        );
     }
 }
 
@@ -123,10 +153,13 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
         match repair {
             Recovery::Folded { .. } => tracing::info!("{repair}"),
             Recovery::SetAside { .. }
+            | Recovery::Foreign { .. }
+            | Recovery::Unchecked { .. }
             | Recovery::Rebuilt { .. }
             | Recovery::Crashed { .. }
             | Recovery::Finished { .. }
             | Recovery::Remade { .. }
+            | Recovery::LogGone { .. }
             | Recovery::NewBuckets { .. } => tracing::warn!("{repair}"),
         }
     }

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: the first asks the batch to come to an end, the second does not ask.
+//! SIGTERM, SIGINT and SIGHUP: the first asks the batch to come to an end, the second does not ask.
 
 use crate::exit::Exit;
 use std::sync::Arc;
@@ -15,14 +15,27 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM: a service manager.
     Terminate,
+    /// SIGHUP: the terminal is gone.
+    HangUp,
 }
 
 impl Signal {
+    const ALL: [Self; 3] = [Self::Interrupt, Self::Terminate, Self::HangUp];
+
     /// How the process ends for it.
     pub const fn exit(self) -> Exit {
         match self {
+            Self::HangUp => Exit::HungUp,
             Self::Interrupt => Exit::Interrupted,
             Self::Terminate => Exit::Terminated,
+        }
+    }
+
+    const fn kind(self) -> SignalKind {
+        match self {
+            Self::Interrupt => SignalKind::interrupt(),
+            Self::Terminate => SignalKind::terminate(),
+            Self::HangUp => SignalKind::hangup(),
         }
     }
 }
@@ -43,12 +56,19 @@ impl Shutdown {
     pub fn listen(timeout: Duration) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
-        let interrupts = signal(SignalKind::interrupt())?;
-        let terminations = signal(SignalKind::terminate())?;
+        let ignored = ignored();
+        let [interrupts, terminations, hang_ups] = Signal::ALL.map(|wanted| {
+            // Whoever had it ignored when we were started (nohup, a shell's background job) means it,
+            // and a handler would undo that.
+            let listens = ignored >> (wanted.kind().as_raw_value() - 1) & 1 == 0;
+            listens.then(|| signal(wanted.kind())).transpose()
+        });
+        let (interrupts, terminations, hang_ups) = (interrupts?, terminations?, hang_ups?);
         drop(entered);
         let (waker, wake) = watch::channel(None);
         let asked = Arc::new(AtomicU8::new(0));
-        let watcher = Watcher { interrupts, terminations, asked: Arc::clone(&asked), waker };
+        let watcher =
+            Watcher { interrupts, terminations, hang_ups, asked: Arc::clone(&asked), waker };
         let watch = move || runtime.block_on(watcher.watch(timeout));
         std::thread::Builder::new().name("signals".to_owned()).spawn(watch)?;
         Ok(Self { asked, wake })
@@ -58,8 +78,7 @@ impl Shutdown {
     pub fn asked(&self) -> Option<Signal> {
         match self.asked.load(Ordering::Relaxed) {
             0 => None,
-            code if code == Exit::Interrupted.code() => Some(Signal::Interrupt),
-            _ => Some(Signal::Terminate),
+            code => Signal::ALL.into_iter().find(|signal| signal.exit().code() == code),
         }
     }
 
@@ -72,8 +91,9 @@ impl Shutdown {
 }
 
 struct Watcher {
-    interrupts: SignalStream,
-    terminations: SignalStream,
+    interrupts: Option<SignalStream>,
+    terminations: Option<SignalStream>,
+    hang_ups: Option<SignalStream>,
     asked: Arc<AtomicU8>,
     waker: watch::Sender<Option<Signal>>,
 }
@@ -95,10 +115,27 @@ impl Watcher {
 
     async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.interrupts.recv() => Signal::Interrupt,
-            _ = self.terminations.recv() => Signal::Terminate,
+            () = received(&mut self.interrupts) => Signal::Interrupt,
+            () = received(&mut self.terminations) => Signal::Terminate,
+            () = received(&mut self.hang_ups) => Signal::HangUp,
         }
     }
+}
+
+/// Ready at the next signal; never where we do not listen.
+async fn received(stream: &mut Option<SignalStream>) {
+    match stream {
+        Some(stream) => drop(stream.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that are ignored, as bits from the first signal on (`proc_pid_status(5)`); none where
+/// there is no `/proc`.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Logs from a thread that may wait for a reader of the log, if there can be one more.

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::gateway::{Client, Probe};
 use crate::mutation::Operator;
 use crate::units::Kind;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -162,19 +163,20 @@ fn write_folder(name: &str, path: &Path, out: &mut dyn Write) -> Result<Exit, Fa
     Ok(exit)
 }
 
-fn folder_state(name: &str, path: &Path) -> (Exit, &'static str) {
+fn folder_state(name: &str, path: &Path) -> (Exit, Cow<'static, str>) {
     // What is not there yet is made in the nearest folder that is.
     let there =
         path.ancestors().map(disk::or_here).find(|folder| folder.symlink_metadata().is_ok());
     let there = there.unwrap_or(path);
     let writable = rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok();
-    match (there.is_dir(), there == path) {
-        (false, _) => (Exit::CannotCreate, "cannot be made: something else is in its place"),
-        (true, _) if !writable => (Exit::Permission, "may not be written"),
-        (true, true) if name != "output" && disk::writable_by_others(path) == Some(true) => {
-            (Exit::Permission, "can be written by others, run chmod go-w on it")
-        }
-        (true, true) => (Exit::Done, "is there and can be written"),
-        (true, false) => (Exit::Done, "will be made"),
-    }
+    // Candidates are for others to read and to do with as they like.
+    let exposed = if name == "output" { Ok(()) } else { disk::exposed(path) };
+    let (exit, state) = match (there.is_dir(), exposed, there == path) {
+        (false, _, _) => (Exit::CannotCreate, "cannot be made: something else is in its place"),
+        (true, Err(exposed), _) => return (Exit::Permission, exposed.to_string().into()),
+        (true, Ok(()), _) if !writable => (Exit::Permission, "may not be written"),
+        (true, Ok(()), true) => (Exit::Done, "is there and can be written"),
+        (true, Ok(()), false) => (Exit::Done, "will be made"),
+    };
+    (exit, state.into())
 }

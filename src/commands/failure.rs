@@ -70,6 +70,7 @@ impl From<BatchError> for Failure {
         match error {
             BatchError::Open(error) => error.into(),
             BatchError::Create(error) => Self::new(creating(&error), &error),
+            BatchError::Stopped(signal) => Self::new(signal.exit(), &error),
             BatchError::Start(_) => Self::new(Exit::Internal, &error),
         }
     }
@@ -97,11 +98,13 @@ fn recovering(error: &RecoveryError) -> Exit {
     match error {
         RecoveryError::State(StateError::Newer { .. })
         | RecoveryError::Manifest(ManifestError::Newer { .. }) => Exit::Config,
+        RecoveryError::AtWork(_) => Exit::TryLater,
         RecoveryError::State(StateError::Disk(error))
         | RecoveryError::Manifest(ManifestError::Disk(error))
         | RecoveryError::Read(ReadError::Disk(error))
         | RecoveryError::Disk(error) => creating(error),
         RecoveryError::Manifest(ManifestError::Missing(_) | ManifestError::Syntax { .. })
+        | RecoveryError::Mixed { .. }
         | RecoveryError::Read(ReadError::Line { .. } | ReadError::TooLong { .. }) => {
             Exit::CannotCreate
         }

@@ -15,7 +15,7 @@ pub enum Status {
     Completed,
     /// No mutation succeeded, or an error ended it.
     Failed,
-    /// Ended by SIGTERM or SIGINT.
+    /// Ended by SIGTERM, SIGINT or SIGHUP.
     Interrupted,
     /// Killed; the next start found it.
     Crashed,
@@ -165,7 +165,9 @@ impl Totals {
     pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
         for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {
             let results = self.pushes.entry(gateway.to_owned()).or_default();
-            *results.entry(*result).or_default() += count;
+            let sum = results.entry(*result).or_default();
+            // The state could say anything.
+            *sum = sum.saturating_add(*count);
         }
     }
 
@@ -174,6 +176,20 @@ impl Totals {
         if let Some(last) = &mut self.last {
             last.exit_code = Some(code);
         }
+    }
+
+    /// Whether both are the fold over the same batches. What is in no audit is left out: push attempts,
+    /// and the exit code that a push corrects.
+    pub fn same_facts(&self, other: &Self) -> bool {
+        let facts = |totals: &Self| {
+            let mut facts = totals.clone();
+            facts.pushes.clear();
+            if let Some(last) = &mut facts.last {
+                last.exit_code = None;
+            }
+            facts
+        };
+        facts(self) == facts(other)
     }
 
     /// Shows the last batch as over, without a word for how it ended: the next start decides that.

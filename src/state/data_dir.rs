@@ -2,10 +2,10 @@
 
 use super::{Lock, LockError, Recovery, RecoveryError, State, Store, recover};
 use crate::audit::Folder;
-use crate::disk::{self, DiskError, Mode};
+use crate::disk::{self, DiskError, Exposed, Mode};
 use crate::metrics::Buckets;
 use crate::units::{BatchId, Timestamp};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An open data folder. The locks are let go when it is dropped.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub enum OpenError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// A folder in which others could swap our files.
-    #[error("{} can be written by others; run: chmod go-w {}", .0.display(), .0.display())]
-    Exposed(PathBuf),
+    #[error(transparent)]
+    Exposed(#[from] Exposed),
     /// The lock.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -50,18 +50,16 @@ impl DataDir {
         now: Timestamp,
     ) -> Result<Self, OpenError> {
         let folder = Folder::new(audit_dir.to_owned());
-        disk::create_folder(data_dir, Mode::Private)?;
-        folder.create()?;
         for path in [data_dir, audit_dir] {
-            if disk::writable_by_others(path) == Some(true) {
-                return Err(OpenError::Exposed(path.to_owned()));
-            }
+            disk::exposed(path)?;
+            disk::create_folder(path, Mode::Private)?;
         }
         let locks = [
             Some(Lock::take(data_dir)?),
             if audit_dir.starts_with(data_dir) { None } else { Some(Lock::take(audit_dir)?) },
         ];
         let store = Store::new(data_dir);
+        store.clear()?;
         let found = recover(&store, &folder, buckets, now)?;
         Ok(Self {
             store,

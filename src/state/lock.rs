@@ -28,7 +28,7 @@ impl Lock {
         let path = data_dir.join("lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
-        let file = disk::open_or_create(&mut options, &path)?;
+        let file = disk::open_own_as(&mut options, &path)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Taken(data_dir.to_owned())),

@@ -1,8 +1,10 @@
 //! What is remembered between batches: the totals, and which gateways have seen them.
 //!
 //! In reading order: the [`Lock`] that one process holds; a [`DataDir`] begins with it; the [`State`] and its [`Store`], one
-//! file replaced whole; [`recover`], which brings the state up to the audit at every start.
+//! file replaced whole; [`recover`], which brings the state up to the audit at every start,
+//! after it was held to it (`belonging.rs`).
 
+mod belonging;
 mod data_dir;
 mod lock;
 mod recovery;

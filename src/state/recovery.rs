@@ -1,12 +1,14 @@
 //! Bringing the state up to the audit: every sealed batch is folded in once, a killed one is sealed first.
 
+use super::belonging::{Belonging, belonging};
 use super::{FoldedBatch, State, StateError, Store};
 use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, ReadError};
-use crate::disk::DiskError;
+use crate::disk::{self, DiskError};
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
-use crate::units::{BatchId, Digest, Timestamp};
+use crate::units::{BatchId, Digest, MutationId, Timestamp};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::TryLockError;
 use std::path::PathBuf;
 
 /// The state, up to date, and what had to be done for it.
@@ -29,6 +31,18 @@ pub enum Recovery {
         path: PathBuf,
         /// What was wrong.
         error: String,
+    },
+    /// A state that is not the one of this audit was renamed.
+    Foreign {
+        /// To what.
+        path: PathBuf,
+        /// How that is known.
+        why: String,
+    },
+    /// There is nothing in the audit to hold the state to; it was kept.
+    Unchecked {
+        /// Why not.
+        why: String,
     },
     /// The totals were made anew from the manifests, from this one on.
     Rebuilt {
@@ -54,6 +68,11 @@ pub enum Recovery {
         /// Which.
         id: BatchId,
     },
+    /// There is a manifest and no log: there is nothing to count.
+    LogGone {
+        /// Which.
+        id: BatchId,
+    },
     /// A sealed batch was folded into the totals.
     Folded {
         /// Which.
@@ -66,11 +85,27 @@ pub enum Recovery {
     },
 }
 
+impl Recovery {
+    /// Whether anything was done, and not only noticed.
+    const fn changes(&self) -> bool {
+        !matches!(self, Self::Unchecked { .. } | Self::LogGone { .. })
+    }
+}
+
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SetAside { path, error } => {
                 write!(f, "the state was corrupt ({error}) and is kept as {}", path.display())
+            }
+            Self::Foreign { path, why } => write!(
+                f,
+                "the state does not belong to this audit ({why}) and is kept as {}; \
+                 totals are what the audit says",
+                path.display()
+            ),
+            Self::Unchecked { why } => {
+                write!(f, "the totals go on from the state, which cannot be checked: {why}")
             }
             Self::Rebuilt { from } => {
                 write!(f, "totals rebuilt from the manifests, from {from} on")
@@ -87,6 +122,11 @@ impl fmt::Display for Recovery {
             Self::Remade { id } => {
                 write!(f, "batch {id} had no usable manifest; made from its records")
             }
+            Self::LogGone { id } => write!(
+                f,
+                "batch {id} has a manifest and no log, which somebody must have taken away; \
+                 it is not counted"
+            ),
             Self::Folded { id } => write!(f, "batch {id} folded into the totals"),
             Self::NewBuckets { id } => {
                 write!(f, "other buckets since batch {id}: the duration histogram starts anew")
@@ -107,6 +147,18 @@ pub enum RecoveryError {
     /// A sealed log that cannot be read.
     #[error("{0}; move the file away to go on without it")]
     Read(#[from] ReadError),
+    /// A sealed log with lines of another batch.
+    #[error("{}:{line}: not the next record of this batch; move the file away to go on without it", path.display())]
+    Mixed {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+    },
+    /// A journal that another process has open, though the folder's lock was free: somebody has
+    /// removed the file `lock`.
+    #[error("another mutation-agent is writing {}; this one leaves it alone", .0.display())]
+    AtWork(PathBuf),
     /// A file or folder.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -121,15 +173,9 @@ pub fn recover(
 ) -> Result<Recovered, RecoveryError> {
     let batches = folder.batches()?;
     let mut done = Vec::new();
-    let (mut state, lost) = match store.load()? {
-        Some(Ok(state)) => (state, false),
-        Some(Err(error)) => {
-            let path = store.set_aside(now)?;
-            done.push(Recovery::SetAside { path, error: error.to_string() });
-            (State::new(buckets.clone()), true)
-        }
-        None => (State::new(buckets.clone()), true),
-    };
+    let known = load(store, folder, &batches, now, &mut done)?;
+    let lost = known.is_none();
+    let mut state = known.unwrap_or_else(|| State::new(buckets.clone()));
     let start = if lost { rebuild(folder, &batches, &mut state, &mut done)? } else { None };
     let before = state.last_batch.as_ref().map(|last| last.batch_id.clone());
     let is_new = |id: &BatchId| {
@@ -147,11 +193,42 @@ pub fn recover(
             }
         }
     }
-    if !done.is_empty() {
+    if done.iter().any(Recovery::changes) {
         store.save(&state)?;
     }
     let newest = batches.into_keys().next_back().max(before);
     Ok(Recovered { state, done, newest })
+}
+
+/// The state, if there is one that can be used. One that cannot is set aside.
+fn load(
+    store: &Store,
+    folder: &Folder,
+    batches: &BTreeMap<BatchId, BatchFiles>,
+    now: Timestamp,
+    done: &mut Vec<Recovery>,
+) -> Result<Option<State>, RecoveryError> {
+    let state = match store.load()? {
+        None => return Ok(None),
+        Some(Ok(state)) => state,
+        Some(Err(error)) => {
+            let path = store.set_aside("corrupt", now)?;
+            done.push(Recovery::SetAside { path, error: error.to_string() });
+            return Ok(None);
+        }
+    };
+    match belonging(&state, folder, batches)? {
+        Belonging::Ours => Ok(Some(state)),
+        Belonging::Unknown(why) => {
+            done.push(Recovery::Unchecked { why });
+            Ok(Some(state))
+        }
+        Belonging::Foreign(why) => {
+            let path = store.set_aside("foreign", now)?;
+            done.push(Recovery::Foreign { path, why });
+            Ok(None)
+        }
+    }
 }
 
 /// Folds a sealed batch; whether other buckets made the duration histogram start anew.
@@ -173,7 +250,7 @@ fn rebuild(
         if !files.is_sealed() || !files.manifest {
             continue;
         }
-        match Manifest::read(folder, id) {
+        match Manifest::read_own(folder, id) {
             Ok((Manifest { totals_before: Some(before), .. }, _)) => {
                 state.totals = before;
                 done.push(Recovery::Rebuilt { from: id.clone() });
@@ -197,7 +274,7 @@ fn settle(
     state: &State,
     done: &mut Vec<Recovery>,
 ) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
-    let known = match Manifest::read(folder, id) {
+    let known = match Manifest::read_own(folder, id) {
         Ok(known) => Some(known),
         Err(ManifestError::Missing(_) | ManifestError::Syntax { .. }) => None,
         Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => {
@@ -208,19 +285,43 @@ fn settle(
         return seal_killed(folder, id, known, buckets, state, done).map(Some);
     }
     if !files.is_sealed() {
-        // A manifest whose log somebody took away: there is nothing to count.
+        done.extend(known.map(|_| Recovery::LogGone { id: id.clone() }));
         return Ok(None);
     }
     if known.is_some() {
         return Ok(known);
     }
     let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
-    let mut log = LogFold::new(buckets.clone());
-    audit::read_records(&sealed, |record, line| log.take(record, line))?;
+    let log = read_sealed(sealed, id, buckets)?;
     let manifest = crashed(Manifest::new(summary_of(id)), log, state);
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
     Ok(Some((manifest, digest)))
+}
+
+/// Folds a sealed log that has no manifest.
+fn read_sealed(path: PathBuf, id: &BatchId, buckets: &Buckets) -> Result<LogFold, RecoveryError> {
+    let (mut log, mut lines, mut mixed) = (LogFold::new(buckets.clone()), 0, None);
+    audit::read_own_records(&path, |record, line| {
+        lines += 1;
+        if *record.batch_id != *id || record.mutation_id != MutationId(lines) {
+            mixed = mixed.or(Some(lines));
+        }
+        log.take(record, line);
+    })?;
+    match mixed {
+        Some(line) => Err(RecoveryError::Mixed { path, line }),
+        None => Ok(log),
+    }
+}
+
+/// Refuses a journal that another process has open.
+fn leave_if_at_work(path: PathBuf) -> Result<(), RecoveryError> {
+    match disk::open_own(&path)?.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RecoveryError::AtWork(path)),
+        // Without locks (an odd file system) the folder's was not to be had either.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
 }
 
 /// Seals the journal of a batch that was killed.
@@ -232,6 +333,7 @@ fn seal_killed(
     state: &State,
     done: &mut Vec<Recovery>,
 ) -> Result<(Manifest, Digest), RecoveryError> {
+    leave_if_at_work(folder.open_journal(id))?;
     let found = audit::salvage(folder, id, buckets.clone())?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
@@ -289,9 +391,7 @@ fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
 mod tests {
     use super::*;
     use crate::audit::Journal;
-    use crate::disk;
     use crate::record::{Record, tests::sample};
-    use crate::units::MutationId;
     use std::borrow::Cow;
     use std::fs;
     use std::io::Write as _;
@@ -434,5 +534,146 @@ mod tests {
         let (first, digest) = Manifest::read(&house.folder, &id(1)).unwrap();
         let (second, _) = Manifest::read(&house.folder, &id(2)).unwrap();
         assert_eq!((first.previous_sha256, second.previous_sha256), (None, Some(digest)));
+    }
+
+    /// Three batches that were killed, in the state; the newest is the third.
+    fn three_batches() -> (House, State) {
+        let house = house();
+        for second in 1..=3 {
+            house.leave_open(&id(second), 5, b"");
+            house.recover();
+        }
+        let state = house.recover().state;
+        (house, state)
+    }
+
+    fn spoil(house: &House, bytes: &[u8]) {
+        disk::replace(house.store.path(), bytes, disk::Mode::Private).unwrap();
+    }
+
+    #[test]
+    fn no_byte_of_a_state_can_be_changed_so_that_the_totals_are() {
+        let (house, before) = three_batches();
+        let bytes = fs::read(house.store.path()).unwrap();
+        let (mut seen, mut refused) = (0, 0);
+        for (at, flip) in (0..bytes.len()).step_by(3).zip([1, 2, 4, 8].into_iter().cycle()) {
+            let mut spoiled = bytes.clone();
+            spoiled[at] ^= flip;
+            spoil(&house, &spoiled);
+            let now = Timestamp::from_micros(0);
+            match recover(&house.store, &house.folder, &Buckets::default(), now) {
+                Ok(found) => {
+                    assert!(found.state.totals.same_facts(&before.totals), "{flip} at {at}");
+                    seen += 1;
+                }
+                Err(RecoveryError::State(StateError::Newer { .. })) => refused += 1,
+                Err(error) => panic!("{flip} at {at}: {error}"),
+            }
+        }
+        assert!(seen > 300 && refused < 3, "{seen} seen, {refused} refused");
+    }
+
+    #[test]
+    fn a_state_cut_anywhere_is_rebuilt_and_each_is_kept_under_a_name_of_its_own() {
+        let (house, before) = three_batches();
+        let bytes = fs::read(house.store.path()).unwrap();
+        let lengths: Vec<usize> = (0..bytes.len() - 1).step_by(41).collect();
+        for length in &lengths {
+            spoil(&house, &bytes[..*length]);
+            let found = house.recover();
+            assert!(matches!(found.done[0], Recovery::SetAside { .. }), "{:?}", found.done);
+            assert_eq!(found.state.totals, before.totals, "cut at {length}");
+        }
+        let kept = fs::read_dir(house.store.path().parent().unwrap()).unwrap();
+        let kept = kept.filter(|entry| {
+            let name = entry.as_ref().unwrap().file_name();
+            name.to_str().unwrap().starts_with("state.json.corrupt-19700101T000000Z")
+        });
+        assert_eq!(kept.count(), lengths.len());
+    }
+
+    #[test]
+    fn another_audits_state_is_set_aside_and_the_totals_are_the_audits() {
+        let (house, before) = three_batches();
+        let (other, _) = {
+            let other = super::tests::house();
+            for second in 7..=8 {
+                other.leave_open(&id(second), 9, b"");
+                other.recover();
+            }
+            (fs::read(other.store.path()).unwrap(), other)
+        };
+        spoil(&house, &other);
+        let found = house.recover();
+        let Recovery::Foreign { path, why } = &found.done[0] else { panic!("{:?}", found.done) };
+        assert!(why.contains("is not in the audit"), "{why}");
+        assert_eq!(&fs::read(path).unwrap(), &other);
+        assert_eq!(found.state.totals, before.totals);
+    }
+
+    #[test]
+    fn a_state_of_a_batch_with_another_manifest_or_other_totals_is_set_aside() {
+        let (house, before) = three_batches();
+        let but = |change: fn(&mut State)| {
+            let mut state = before.clone();
+            change(&mut state);
+            state
+        };
+        let other_digest = but(|state| {
+            let manifest_sha256 = Digest::of(b"x");
+            state.last_batch = Some(FoldedBatch { batch_id: id(3), manifest_sha256 });
+        });
+        let other_totals = but(|state| state.totals = State::new(Buckets::default()).totals);
+        let no_batch = but(|state| state.last_batch = None);
+        for (state, told) in [
+            (other_digest, "has another digest"),
+            (other_totals, "are not those up to"),
+            (no_batch, "names no batch"),
+        ] {
+            house.store.save(&state).unwrap();
+            let found = house.recover();
+            let Recovery::Foreign { why, .. } = &found.done[0] else { panic!("{:?}", found.done) };
+            assert!(why.contains(told), "{why}");
+            assert_eq!(found.state.totals, before.totals);
+        }
+    }
+
+    #[test]
+    fn a_state_from_an_older_backup_takes_in_what_came_after_it() {
+        let house = house();
+        house.leave_open(&id(1), 5, b"");
+        let old = house.recover().state;
+        house.leave_open(&id(2), 5, b"");
+        let new = house.recover().state;
+        house.store.save(&old).unwrap();
+        let found = house.recover();
+        assert_eq!(found.done, [Recovery::Folded { id: id(2) }]);
+        assert_eq!(found.state, new);
+    }
+
+    #[test]
+    fn a_state_without_an_audit_is_kept_and_that_is_said() {
+        let (house, before) = three_batches();
+        for entry in fs::read_dir(house.folder.path()).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        let found = house.recover();
+        assert!(matches!(found.done[..], [Recovery::Unchecked { .. }]), "{:?}", found.done);
+        assert_eq!(found.state, before);
+        assert_eq!(found.newest, Some(id(3)), "ids go on rising");
+        house.leave_open(&id(4), 5, b"");
+        assert_eq!(house.recover().state.totals.tally().attempts(), 20);
+    }
+
+    #[test]
+    fn a_damaged_manifest_of_the_last_batch_takes_no_totals_away() {
+        let (house, before) = three_batches();
+        for spoil in [b"{\"schema\":1".as_slice(), b""] {
+            fs::remove_file(house.folder.manifest(&id(3))).unwrap();
+            disk::replace(&house.folder.manifest(&id(3)), spoil, disk::Mode::Private).unwrap();
+            let found = house.recover();
+            assert!(matches!(found.done[..], [Recovery::Unchecked { .. }]), "{:?}", found.done);
+            assert_eq!(found.state, before);
+        }
     }
 }

@@ -119,21 +119,37 @@ impl Store {
         struct Schema {
             schema: u64,
         }
-        let Some(bytes) = disk::read(&self.path, LONGEST)? else { return Ok(None) };
+        let Some(bytes) = disk::read_own(&self.path, LONGEST)? else { return Ok(None) };
         // The schema first: a later form may not even parse, and must not be taken for corrupt.
         if let Ok(Schema { schema: found }) = serde_json::from_slice(&bytes)
             && found > u64::from(SCHEMA)
         {
             return Err(StateError::Newer { path: self.path.clone(), found });
         }
-        Ok(Some(serde_json::from_slice(&bytes)))
+        let state = serde_json::from_slice(&bytes).and_then(|state: State| match state.schema {
+            SCHEMA => Ok(state),
+            other => Err(serde::de::Error::custom(format!("schema {other} never was"))),
+        });
+        Ok(Some(state))
     }
 
-    /// Sets a corrupt state aside and says where to.
-    pub fn set_aside(&self, now: Timestamp) -> Result<PathBuf, DiskError> {
-        let aside = self.path.with_file_name(format!("state.json.corrupt-{}", now.to_compact()));
+    /// Sets a state aside that is of no use, under a name that says why, and gives that name.
+    pub fn set_aside(&self, why: &str, now: Timestamp) -> Result<PathBuf, DiskError> {
+        let name = format!("state.json.{why}-{}", now.to_compact());
+        // There may be one of the same second.
+        let mut names = (2..).map(|number| format!("{name}-{number}"));
+        let mut aside = self.path.with_file_name(&name);
+        while aside.symlink_metadata().is_ok() {
+            aside = self.path.with_file_name(names.next().unwrap_or_default());
+        }
         disk::rename(&self.path, &aside)?;
         Ok(aside)
+    }
+
+    /// Removes what a write left that was killed; whatever else is in its place would be found only at
+    /// the end of the batch.
+    pub fn clear(&self) -> Result<(), DiskError> {
+        disk::remove_if_there(&disk::temporary(&self.path))
     }
 
     /// Replaces the file.

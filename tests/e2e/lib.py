@@ -99,11 +99,11 @@ class Agent:
         )
         return done
 
-    def start(self, *arguments):
-        """Starts a command and leaves it running."""
+    def start(self, *arguments, before=(), environment=None):
+        """Starts a command, under the program `before`, and leaves it running."""
         process = subprocess.Popen(
-            self.command(*arguments),
-            env=ENVIRONMENT, cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            [*before, *self.command(*arguments)],
+            env=ENVIRONMENT | (environment or {}), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         atexit.register(end, process)
         return process
@@ -173,6 +173,26 @@ def end(process):
     for stream in (process.stdout, process.stderr):
         if stream:
             stream.close()
+
+
+class Held:
+    """The environment in which one call of the agent is held: tests/e2e/hold.c."""
+
+    def __init__(self):
+        self.folder = temporary_folder()
+        self.library = self.folder / "hold.so"
+        source = ROOT / "tests/e2e/hold.c"
+        subprocess.run(["cc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", self.library, source], check=True)
+        self.count = 0
+
+    def at(self, call, when=1, path="", seconds=20):
+        """The variables; a mark that appears when the call is held, and one that lets it go."""
+        self.count += 1
+        mark, until = (self.folder / f"{name}-{self.count}" for name in ("held", "until"))
+        return {
+            "LD_PRELOAD": str(self.library), "HOLD_CALL": call, "HOLD_WHEN": str(when), "HOLD_PATH": path,
+            "HOLD_SECONDS": str(seconds), "HOLD_MARK": str(mark), "HOLD_UNTIL": str(until),
+        }, mark, until
 
 
 class Pushgateway:

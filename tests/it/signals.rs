@@ -52,6 +52,106 @@ fn sigint_ends_a_long_batch_sealed_and_pushed() {
     stop_a_long_batch(Signal::INT, 130);
 }
 
+#[test]
+fn sighup_ends_a_long_batch_sealed_and_pushed() {
+    stop_a_long_batch(Signal::HUP, 129);
+}
+
+/// The signals that ask, with the exit codes that they give.
+const ASKING: [(Signal, i32); 3] = [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)];
+
+#[test]
+fn a_signal_that_was_ignored_when_we_were_started_is_not_heard() {
+    let mut story = Story::long();
+    story.set("batch", "shutdown_timeout", "\"50s\"");
+    for (ignored, unheard, (signal, code)) in [
+        ("HUP", &[Signal::HUP][..], ASKING[1]),
+        ("INT", &[Signal::INT], ASKING[2]),
+        ("HUP INT", &[Signal::HUP, Signal::INT], ASKING[0]),
+    ] {
+        let running = story.start_ignoring(ignored, &["run"]);
+        story.wait_for_journal();
+        for signal in unheard {
+            running.signal(*signal);
+        }
+        // The next one is the first that is heard.
+        running.signal(signal);
+        let ended = running.end();
+        assert_eq!(ended.code, code, "{ignored}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("second signal"), "{ignored}: {}", ended.stderr);
+        assert_eq!(story.manifest(&story.newest())["status"], "interrupted");
+    }
+}
+
+#[test]
+fn every_second_signal_leaves_at_once() {
+    for (first, code) in ASKING {
+        for (second, _) in ASKING {
+            let gateway = Gateway::scripted(vec![Step::Hang]);
+            let mut story = Story::long();
+            story.push_to(&gateway);
+            for (section, key) in
+                [("push", "attempt_timeout"), ("push", "deadline"), ("batch", "shutdown_timeout")]
+            {
+                story.set(section, key, "\"50s\"");
+            }
+            let running = story.start(&["run"]);
+            story.wait_for_journal();
+            gateway.wait_for(1);
+            running.signal(first);
+            wait_until("the signal is heard", || running.log().contains("asked to stop"));
+            let begun = Instant::now();
+            running.signal(second);
+            let ended = running.end();
+            assert!(begun.elapsed() < Duration::from_secs(10), "{first:?}, {second:?}");
+            assert_eq!(ended.code, code, "the first says what it was: {}", ended.stderr);
+            assert!(ended.stderr.contains("second signal"), "{}", ended.stderr);
+            story.set("push", "attempt_timeout", "\"100ms\"");
+            story.set("push", "deadline", "\"100ms\"");
+            story.expect(75, &["push"]);
+            assert_eq!(story.state()["totals"]["tally"]["attempts"], story.all_lines().len());
+        }
+    }
+}
+
+#[test]
+fn every_signal_is_heard_while_a_push_hangs_or_waits_to_be_tried_again() {
+    let busy = || Step::status(503, &["Retry-After: 30"], "busy");
+    let refused = || Step::status(400, &[], "");
+    for (signal, code) in ASKING {
+        // The last push of a batch hangs, or waits; then there is one more attempt, which is taken.
+        for step in [Step::Hang, busy()] {
+            let gateway = Gateway::scripted(vec![Step::ok(), step, Step::ok()]);
+            let mut story = Story::new();
+            story.push_to(&gateway);
+            story.set("push", "attempt_timeout", "\"50s\"");
+            story.set("push", "deadline", "\"55s\"");
+            story.set("batch", "shutdown_timeout", "\"20s\"");
+            let running = story.start(&["run"]);
+            gateway.wait_for(2);
+            running.signal(signal);
+            let ended = running.end();
+            assert_eq!(ended.code, 0, "{signal:?}: {}", ended.stderr);
+            assert_eq!(gateway.newest().count("exit_mutations_total"), 60);
+            assert_eq!(story.manifest(&story.newest())["status"], "completed");
+        }
+        // `push` hangs, or waits; it leaves at once, and the totals stay undelivered.
+        for step in [Step::Hang, busy()] {
+            let gateway = Gateway::scripted(vec![refused(), refused(), step, Step::ok()]);
+            let mut story = Story::new();
+            story.push_to(&gateway);
+            story.expect(75, &["run"]);
+            let running = story.start(&["push"]);
+            gateway.wait_for(3);
+            running.signal(signal);
+            let ended = running.end();
+            assert_eq!(ended.code, code, "{signal:?}: {}", ended.stderr);
+            story.expect(0, &["push"]);
+            assert_eq!(gateway.newest().count("exit_mutations_total"), 60);
+        }
+    }
+}
+
 /// A long batch whose first push hangs, asked to stop.
 fn stopping_at_a_hanging_gateway(story: &mut Story, gateway: &Gateway) -> Running {
     story.push_to(gateway);

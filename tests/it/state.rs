@@ -202,3 +202,34 @@ fn a_data_folder_that_others_can_write_to_is_refused() {
         assert!(checked.stdout.contains("can be written by others"), "{}", checked.stdout);
     }
 }
+
+#[test]
+fn another_hosts_state_is_set_aside_and_the_totals_are_the_sum_of_the_manifests() {
+    let other = Story::new();
+    for _ in 0..3 {
+        other.expect(0, &["run", "--mutations", "7"]);
+    }
+    let copied = other.read("mutation-data/state.json");
+    let (story, gateway) = with_state(&copied);
+    let ended = story.expect(0, &["push"]);
+    assert!(ended.stderr.contains("the state does not belong to this audit"), "{}", ended.stderr);
+    let sum = |field: &str| -> u64 {
+        let manifests = story.batches().into_iter().map(|id| story.manifest(&id));
+        manifests.map(|manifest| manifest["tally"][field].as_u64().unwrap()).sum()
+    };
+    let totals = &story.state()["totals"];
+    for field in ["attempts", "successes"] {
+        assert_eq!(totals["tally"][field], sum(field));
+    }
+    assert_eq!(totals["batches"], serde_json::json!({"completed": 2}));
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 120, "and it is pushed");
+    let entries = fs::read_dir(story.path("mutation-data")).unwrap();
+    let aside = entries.map(|entry| entry.unwrap().path()).find(|path| {
+        path.file_name().unwrap().to_str().unwrap().starts_with("state.json.foreign-")
+    });
+    assert_eq!(fs::read_to_string(aside.expect("it is kept")).unwrap(), copied);
+    // Once, and not at every start.
+    let ended = story.expect(0, &["run"]);
+    assert!(!ended.stderr.contains("does not belong"), "{}", ended.stderr);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 180);
+}

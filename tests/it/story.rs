@@ -156,9 +156,18 @@ impl Story {
 
     /// Starts a command in the folder as it is, with these variables beside `PATH`, `HOME` and `TMPDIR`.
     pub(crate) fn start_as_it_is(&self, args: &[&str], variables: &[(&str, &str)]) -> Running {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mutation-agent"));
+        let mut command = agent();
         command.args(args);
         self.spawn(command, variables)
+    }
+
+    /// Starts a command with these signals ignored, as `nohup` and a script's background jobs are.
+    pub(crate) fn start_ignoring(&self, signals: &str, args: &[&str]) -> Running {
+        fs::write(self.path("agent.toml"), self.config()).unwrap();
+        let script = format!("trap '' {signals} && exec \"$@\"");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_mutation-agent")]).args(args);
+        self.spawn(command, &[])
     }
 
     /// Starts a command to which every file is full at so many blocks of half a kilobyte (or a whole one: shells
@@ -202,8 +211,11 @@ impl Story {
                     Vec::new()
                 } else if metadata.is_symlink() {
                     fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes()
-                } else {
+                } else if metadata.is_file() {
                     fs::read(&path).unwrap()
+                } else {
+                    // Reading a pipe would wait for a writer.
+                    Vec::new()
                 };
                 let mode = metadata.permissions().mode();
                 found.insert(path, (mode, metadata.modified().unwrap(), content));
@@ -265,6 +277,22 @@ impl Story {
     pub(crate) fn wait_for_journal(&self) {
         wait_until("the journal has lines", || self.journal_length() > 200_000);
     }
+}
+
+/// The agent, listening to all signals even where the tests themselves were started under `nohup` or in
+/// the background.
+fn agent() -> Command {
+    let agent = env!("CARGO_BIN_EXE_mutation-agent");
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
+    let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap();
+    // SIGHUP, SIGINT and SIGTERM are 1, 2 and 15.
+    if ignored & 0x4003 == 0 {
+        return Command::new(agent);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,TERM", agent]);
+    command
 }
 
 /// How many whole lines there are.
