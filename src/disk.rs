@@ -176,7 +176,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
     remove_if_there(&temporary)?;
     let written = create_new(&temporary, mode).and_then(|mut file| {
         file.write_all(bytes).map_err(DiskError::new("write", &temporary))?;
-        file.sync_all().map_err(DiskError::new(SYNC, &temporary))
+        file.sync_all().map_err(DiskError::new(SYNC, &temporary))?;
+        has_length(&file, bytes.len() as u64).map_err(DiskError::new("write", &temporary))
     });
     let placed = written.and_then(|()| rename(&temporary, path));
     if placed.is_err() {
@@ -184,6 +185,15 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
         let _ = fs::remove_file(&temporary);
     }
     placed
+}
+
+/// Some disks say that they have written what they have not.
+fn has_length(file: &File, expected: u64) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    if length == expected {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{expected} bytes were written and it has {length}")))
 }
 
 /// Renames within a folder, and syncs the folder.

@@ -132,7 +132,10 @@ impl Journal {
     pub fn cut_back(&mut self) -> Result<(), DiskError> {
         self.buffer.clear();
         self.buffered = 0;
-        self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;
+        let length = self.file.metadata().map_err(DiskError::new("look at", &self.path))?.len();
+        if length > self.written {
+            self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;
+        }
         self.file.sync_all().map_err(DiskError::new(disk::SYNC, &self.path))?;
         self.is_untouched()
     }

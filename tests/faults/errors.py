@@ -26,7 +26,7 @@ def codes(night, folder):
     for call in night:
         path = os.path.relpath(call.path, folder)
         manifests += call.name == "unlink" and path.endswith(".manifest.json.tmp")
-        saves += call.name == "unlink" and path == "mutation-data/.state.json.tmp"
+        saves += manifests == 2 and call.name == "unlink" and path == "mutation-data/.state.json.tmp"
         # A folder is synced for what was done in it just before.
         is_folder = call.name == "fsync" and "." not in os.path.basename(path).removeprefix(".")
         before = before if is_folder else code(path, manifests, saves)
@@ -134,6 +134,25 @@ def sweep_passing(houses, night):
     return sum(call.name in INTERRUPTIBLE for call in night) + len(writes)
 
 
+def sweep_lies(houses):
+    """A disk that says that it has written what it has not: seen at the next sync. How many there were."""
+    def case(house, at):
+        done, struck, table = errs(house, "lie", at)
+        if not struck:
+            return None
+        equal("exit code", {done.returncode}, table)
+        on_record, shown = house.on_record(), house.attempts()
+        assert shown <= len(house.known), f"the gateway shows {shown} attempts, and {len(house.known)} are on disk"
+        house.agent("push")
+        if house.agent.batches():
+            house.judge(on_record)
+        house.agent("run")
+        house.judge(on_record)
+        return struck
+
+    return len(houses.until_none(case))
+
+
 def sweep_network(houses):
     """A connection that breaks at each request: once, and it is tried again; from there on, and it is a delivery that
     the next start makes up for. How many there were."""
@@ -165,6 +184,9 @@ for houses in [Sweep(gateway, "fourth night"), Sweep(gateway, "first night", nig
     points += more
     print(f"{houses.name}: {more} calls interrupted or short, and nobody sees it")
 
+    more = sweep_lies(houses)
+    points += more
+    print(f"{houses.name}: {more} lies of the disk")
     more = sweep_network(houses)
     points += more
     print(f"{houses.name}: {more} connections broken")

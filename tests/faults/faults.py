@@ -52,6 +52,17 @@ def shim():
 SHIM = shim()
 
 
+def whole(lines):
+    """The records up to the first line that is none, such as a power cut or a lying disk may leave."""
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
 class Call:
     """A line of the shim's log."""
 
@@ -153,7 +164,7 @@ class House:
         return Exposition("\n".join(ours))
 
     def lines(self):
-        """Every whole line in the audit folder, in its place."""
+        """Every record in the audit folder, in its place."""
         found = []
         for path in sorted(self.agent.audit.glob("*.jsonl*")):
             if path.is_symlink() or path.name.endswith(".broken") or path.name.startswith("."):
@@ -164,17 +175,13 @@ class House:
                 text = subprocess.run(["zstd", "-dcq", path], capture_output=True, check=True).stdout
             else:
                 text = path.read_bytes()
-            found += text[:text.rfind(b"\n") + 1].splitlines()
+            found += whole(text[:text.rfind(b"\n") + 1].splitlines())
         return found
 
     def see(self):
         """Learns the records that are there: those that are pruned later have been counted."""
         seen = {}
-        for line in self.lines():
-            try:
-                record = json.loads(line)
-            except ValueError:  # What a power cut may leave.
-                continue
+        for record in self.lines():
             key = record["batch_id"], record["mutation_id"]
             assert key not in seen, f"{key} is there twice"
             seen[key] = record

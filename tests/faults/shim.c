@@ -15,6 +15,7 @@
  *     data       a power cut: SIGKILL, and what no fsync of a file has made lasting is gone from it; names stay
  *     names      a power cut: as `data`, and names made, moved or removed since the last fsync of their folder are as before
  *     short      half of a write is done and reported
+ *     lie        nothing of a write is done, and one byte is reported
  *     a number   the call fails with this errno and does nothing
  *
  *   FAULT_SLOW   microseconds that every fdatasync takes longer, as on a slow disk
@@ -39,7 +40,7 @@
 #include <unistd.h>
 
 enum class { NONE, DISK, NET };
-enum action { NOTHING, KILL, AFTER, TEAR, DATA, NAMES, SHORT, FAIL };
+enum action { NOTHING, KILL, AFTER, TEAR, DATA, NAMES, SHORT, LIE, FAIL };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long counted[3], halvable[3];
@@ -84,7 +85,8 @@ __attribute__((constructor)) static void begin(void) {
     fault_class = strcmp(of, "net") ? DISK : NET;
     fault_errno = atoi(what);
     fault_action = !strcmp(what, "kill") ? KILL : !strcmp(what, "after") ? AFTER : !strcmp(what, "tear") ? TEAR
-        : !strcmp(what, "data") ? DATA : !strcmp(what, "names") ? NAMES : !strcmp(what, "short") ? SHORT : fault_errno ? FAIL : NOTHING;
+        : !strcmp(what, "data") ? DATA : !strcmp(what, "names") ? NAMES : !strcmp(what, "short") ? SHORT
+        : !strcmp(what, "lie") ? LIE : fault_errno ? FAIL : NOTHING;
 }
 
 static void die(void) {
@@ -192,7 +194,7 @@ static enum action count(enum class class, const char *call, int fd, const char 
         path = name;
     }
     long turn = number;
-    if (fault_action == TEAR || fault_action == SHORT) turn = halves ? ++halvable[class] : 0;
+    if (fault_action == TEAR || fault_action == SHORT || fault_action == LIE) turn = halves ? ++halvable[class] : 0;
     bool strikes = class == fault_class && (turn == fault_at || (fault_on && turn > fault_at));
     int length = snprintf(line, sizeof line, "%s %ld %ld %s %s%s\n", class == NET ? "net" : "disk", number,
         (long)syscall(SYS_gettid), call, path, strikes ? " FAULT" : "");
@@ -237,6 +239,7 @@ static enum action count(enum class class, const char *call, int fd, const char 
     enum action action = count(class_of(fd), call, fd, NULL, true);         \
     if (action == FAIL) return -1;                                    \
     if (action == SHORT) return half;                                 \
+    if (action == LIE) return 1;                                      \
     if (action == TEAR) { half; die(); }                              \
     ssize_t result = next(__VA_ARGS__);                               \
     if (action == AFTER) die();                                       \
