@@ -127,7 +127,11 @@ impl Cli {
         match done {
             Ok(exit) => match out.flush() {
                 // A reader that went away changes nothing of what was done.
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => say(&error.into(), json),
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                    let unwritten = say(&error.into(), json);
+                    // What had gone wrong before says more; a terminal that was closed is the end of both.
+                    if exit == Exit::Done { unwritten } else { exit }
+                }
                 Ok(()) | Err(_) => exit,
             },
             Err(failure) => say(&failure, json),

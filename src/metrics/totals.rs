@@ -165,9 +165,7 @@ impl Totals {
     pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
         for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {
             let results = self.pushes.entry(gateway.to_owned()).or_default();
-            let sum = results.entry(*result).or_default();
-            // The state could say anything.
-            *sum = sum.saturating_add(*count);
+            *results.entry(*result).or_default() += count;
         }
     }
 

@@ -102,6 +102,9 @@ def stopped(phase, seconds, signals, where):
     took = time.monotonic() - began
     assert "panicked" not in said, said
     print(f"{where}: exit code {process.returncode} in {took:.1f} s")
+    if phase.name == "tidy" and seconds == SHORT:
+        # The one that was under way; the other one is left to the next night.
+        equal(f"packed {where}", len(list(agent.audit.glob("*.zst"))), 1)
     statuses = check(agent, where)
     shutil.rmtree(agent.folder.parent)
     return process.returncode, took, statuses[1 if phase.name == "recovery" else 2:]
@@ -124,7 +127,7 @@ for phase in PHASES[1:]:
         where = f"after {' and '.join(sent.name for sent in signals)} on a dead disk in the phase {phase.name}"
         exits, took, _ = stopped(phase, LONG, signals, where)
         equal(f"exit code {where}", exits, SIGNALS[signals[0]])
-        assert took < (TIMEOUT + 1 if len(signals) == 1 else 1), f"{took:.1f} s {where}"
+        assert took < (TIMEOUT + 2 if len(signals) == 1 else TIMEOUT - 1), f"{took:.1f} s {where}"
         tried += 1
 
 print(f"{tried} signals in {len(PHASES)} phases: left in time, and what is on record counts once")

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""On a terminal a batch shows how far it is: a bar with rate, share of successes and time to go. Elsewhere it does not."""
+"""On a terminal a batch shows how far it is: a bar with rate, share of successes and time to go. Elsewhere it does not.
+
+When the terminal goes away, the batch is sealed: the kernel sends SIGHUP, and there is nothing left to write to.
+"""
 
 import fcntl
 import os
@@ -11,7 +14,7 @@ import struct
 import termios
 import time
 
-from lib import Agent, config, equal
+from lib import Agent, config, equal, read_log
 
 LONGEST = 60
 
@@ -48,4 +51,27 @@ assert re.search(r"batch \S+ interrupted: ", shown), "the result is not there"
 
 night = agent("run", "--rounds", 3)
 assert "eta" not in night.stderr and "\x1b" not in night.stderr, "a bar where there is no terminal"
+
+
+def left_by_its_terminal(agent):
+    """The exit code of a batch whose terminal is closed once its bar was seen."""
+    child, terminal = pty.fork()
+    if child == 0:
+        command = agent.command("run")
+        os.execv(command[0], command)
+    seen = b""
+    while b"/10,000,000" not in seen:
+        seen += os.read(terminal, 65536)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+equal("exit code without a terminal", left_by_its_terminal(agent), 129)
+newest = agent.batches()[-1]
+manifest = agent.manifest(newest)
+equal("status", manifest["status"], "interrupted")
+equal("records", manifest["records"], len(read_log(newest)))
+said = agent("run", "--rounds", 3).stderr
+assert "killed" not in said, said
+
 print(f"the bar reads `{bar[0]}`")
