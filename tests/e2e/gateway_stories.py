@@ -183,7 +183,7 @@ def slow_by_thirty_seconds():
     gateway.kill()
 
 
-def late():
+def late_by_less_than_we_wait():
     """A push that was given up arrives after the last one of the batch; that is sent once more, and wins."""
     gateway = Pushgateway()
     between = Between(gateway, lambda number: 2.5 if number == 0 else 0.0)
@@ -196,7 +196,7 @@ def late():
     gateway.kill()
 
 
-def too_late():
+def later_than_we_wait():
     """What arrives later still stands, until the next batch's first push."""
     gateway = Pushgateway()
     between = Between(gateway, lambda number: 7.0 if number == 0 else 0.0)
@@ -249,7 +249,7 @@ def different_fates():
 
 STORIES = [
     slow_by_thirty_seconds, down_for_three_batches, killed_before_it_persisted, restarted_in_the_middle_of_a_batch,
-    late, too_late, different_fates,
+    late_by_less_than_we_wait, later_than_we_wait, different_fates,
 ]
 with concurrent.futures.ThreadPoolExecutor(len(STORIES)) as pool:
     told = {pool.submit(story): story.__name__ for story in STORIES}
