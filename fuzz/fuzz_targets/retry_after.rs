@@ -34,7 +34,9 @@ pub(crate) fn check(data: &[u8]) {
             let schedule = Schedule { policy, attempt_timeout: LIMIT, deadline: LIMIT };
             let push = deliver(&house.client, &house.body, schedule, std::future::pending::<()>());
             let delivery = house.answered(push, &head);
-            assert_eq!(delivery.result.unwrap_err().ending(), Ending::RetryAfter(wait));
+            let undelivered = delivery.result.unwrap_err();
+            assert_eq!(undelivered.ending(), Ending::RetryAfter(wait));
+            assert!(undelivered.to_string().contains("it asks to wait"));
             assert!(delivery.elapsed < LIMIT / 2, "it was waited");
         }
     });

@@ -3,7 +3,7 @@
 
 #![cfg_attr(fuzzing, no_main)]
 
-use mutation_agent::strategy::{Selector, Source};
+use mutation_agent::strategy::{Selector, Site, Source};
 use mutation_agent::units::{Decimal, Number};
 use std::num::NonZeroUsize;
 
@@ -52,7 +52,27 @@ pub(crate) fn check(data: &[u8]) {
         for selector in SELECTORS {
             rewrite(&source, &selector.parse().unwrap());
         }
+        rewrite_all(&source);
     }
+}
+
+/// As a candidate is made: every site at once.
+fn rewrite_all(source: &Source) {
+    let found = SELECTORS.iter().filter_map(|one| source.site(&one.parse().unwrap(), None).ok());
+    let mut sites: Vec<Site> = found.collect();
+    sites.sort_by_key(|site| site.range().start);
+    sites.dedup_by_key(|site| site.range());
+    let values = VALUES.map(|(mantissa, scale)| Decimal::new(mantissa, scale).unwrap());
+    let values: Vec<(&Site, Decimal)> = sites.iter().zip(values.into_iter().cycle()).collect();
+    let (mut expected, mut rendered, mut done) = (String::new(), String::new(), 0);
+    for (site, value) in &values {
+        site.render(*value, &mut rendered);
+        expected += &source.text()[done..site.range().start];
+        expected += &rendered;
+        done = site.range().end;
+    }
+    expected += &source.text()[done..];
+    assert_eq!(source.rewrite(&values).unwrap(), expected);
 }
 
 fn rewrite(source: &Source, selector: &Selector) {
