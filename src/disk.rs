@@ -162,8 +162,12 @@ fn read_from(
         other => other?,
     };
     let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(DiskError::new("read", path))?;
-    if bytes.len() as u64 > limit {
+    let length = file.metadata().map_err(DiskError::new("look at", path))?.len();
+    if length <= limit {
+        // It may grow while it is read.
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(DiskError::new("read", path))?;
+    }
+    if length.max(bytes.len() as u64) > limit {
         let too_long = io::Error::other(format!("it is longer than {limit} bytes"));
         return Err(DiskError::new("read", path)(too_long));
     }

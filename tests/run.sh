@@ -64,6 +64,7 @@ check() {
 note() {
     case $1 in
     e2e/* | faults/*) printf ': %s' "$(tail -n 1 "$2")" ;;
+    fuzz) awk '/: Done / { sum += $3 } END { printf ": %d inputs", sum }' "$2" ;;
     'cargo test') awk '/^test result:/ { sum += $4 } END { printf ": %d tests", sum }' "$2" ;;
     esac
 }
@@ -128,6 +129,39 @@ deny() {
     cargo deny --all-features check bans licenses sources
 }
 
+install_cargo_fuzz() {
+    local tools=$cargo_home/mutation-agent-tests
+    export PATH=$PATH:$tools/bin
+    command -v cargo-fuzz >/dev/null ||
+        CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+            CARGO_TARGET_DIR=$work/cargo-fuzz cargo install cargo-fuzz@0.13.2 --locked --root "$tools"
+}
+
+# Every target for some seconds, two at a time; fuzz/Cargo.toml says why it is built so. What is found is left in
+# target/fuzz/found, and belongs into fuzz/corpus once it is mended.
+fuzz() {
+    export PATH=$PATH:$cargo_home/mutation-agent-tests/bin
+    cargo +nightly fuzz build --dev --sanitizer none --target-dir "$target/fuzz"
+    mkdir -p "$target/fuzz/found"
+    export fuzzers=$target/fuzz/$(rustc -vV | sed -n 's/^host: //p')/debug found=$target/fuzz/found grown=$work/grown
+    find fuzz/fuzz_targets -name '*.rs' -printf '%f\n' | sort | sed 's/\.rs$//' | xargs -P 2 -I TARGET bash -c '
+        mkdir -p "$grown/TARGET"
+        case TARGET in
+        strategy | config) words=TARGET ;;
+        gateway_answer | retry_after) words=http ;;
+        selector) words=strategy ;;
+        *) words=json ;;
+        esac
+        if "$fuzzers/TARGET" "$grown/TARGET" "fuzz/corpus/TARGET" "-dict=fuzz/dictionaries/$words.dict" \
+            -max_total_time=8 -rss_limit_mb=512 -timeout=10 -max_len=8192 "-artifact_prefix=$found/TARGET-" \
+            >"$grown/TARGET.log" 2>&1; then
+            echo "TARGET: $(tail -n 1 "$grown/TARGET.log")"
+        else
+            tail -n 40 "$grown/TARGET.log"
+            exit 1
+        fi'
+}
+
 document() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
 }
@@ -151,8 +185,14 @@ else
     check 'cargo-deny' install_cargo_deny
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
+    if cargo +nightly --version >/dev/null 2>&1; then
+        check 'cargo-fuzz' install_cargo_fuzz
+        check 'fuzz' fuzz
+    else
+        echo 'note          -    fuzz: not run, for there is no nightly compiler; cargo test has replayed its corpus'
+    fi
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop signals starts hostile clock judge real_strategies memory \
+    end_to_end readme nightly_job scraped gateway_away gateway_stories groups access terminal stop signals starts hostile clock judge real_strategies memory \
         faults/crash faults/errors faults/full_disk
 fi
 

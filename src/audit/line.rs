@@ -19,8 +19,8 @@ pub(super) struct LineWriter {
 /// What the lines of one target have in common in one round.
 #[derive(Debug, Default, PartialEq)]
 struct Template {
-    /// 0 until it is made: rounds count from 1.
-    round: u32,
+    /// None until it is made.
+    round: Option<u32>,
     /// From the time to the mutation's number.
     head: Vec<u8>,
     /// From the mutation's number to the variant.
@@ -82,7 +82,7 @@ impl LineWriter {
             self.templates.resize_with(target + 1, Template::default);
         }
         let template = &mut self.templates[target];
-        if template.round != record.round {
+        if template.round != Some(record.round) {
             template.make(record);
         }
         template
@@ -102,7 +102,7 @@ impl LineWriter {
 
 impl Template {
     fn make(&mut self, record: &Record<'_>) {
-        self.round = record.round;
+        self.round = Some(record.round);
         self.head.clear();
         self.head.extend_from_slice(b"Z\",\"batch_id\":\"");
         self.head.extend_from_slice(record.batch_id.as_str().as_bytes());
@@ -212,7 +212,7 @@ mod tests {
 
     prop_compose! {
         fn records()(
-            (micros, id, round, line) in (-1_i64 << 50..1 << 52, any::<u64>(), 1_u32.., any::<u32>()),
+            (micros, id, round, line) in (-1_i64 << 50..1 << 52, any::<u64>(), any::<u32>(), any::<u32>()),
             (strategy, parameter, error) in (".*", ".*", proptest::option::of(".*")),
             (variant, parent) in (proptest::option::of("[a-z\"]*"), proptest::option::of("[a-z_0-9]*")),
             (old_value, new_value, fitness) in (numbers(), numbers(), proptest::option::of(any::<f64>())),

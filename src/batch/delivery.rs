@@ -11,7 +11,11 @@ use crate::metrics::{Exposition, Totals, encode_text};
 use crate::state::DataDir;
 use prometheus::proto::MetricFamily;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How many attempts' time a push that was given up may be on its way: slow by three times what we
+/// have patience for.
+const OUTLASTING: u32 = 3;
 
 /// What one gateway made of the totals.
 #[derive(Debug)]
@@ -46,6 +50,37 @@ impl OpenBatch<'_> {
         }
         let once = Schedule::once(push.attempt_timeout.min(hurry));
         deliver_totals(self.config, clients, data, threads, once, std::future::pending::<()>())
+    }
+
+    /// A push that was given up during the batch may still arrive, after the last one, and put older
+    /// totals in its place. So the newest are sent once more, [`OUTLASTING`] attempts' time later.
+    /// What arrives later still stands until the next batch begins.
+    pub(super) fn outlast(
+        &self,
+        unanswered: &BTreeMap<String, Instant>,
+        delivered: &[Delivered],
+        data: &mut DataDir,
+        threads: &Threads,
+        shutdown: &Shutdown,
+    ) {
+        let push = &self.config.push;
+        let window = push.attempt_timeout.saturating_mul(OUTLASTING).min(push.deadline);
+        let left = |gateway: &str| window.checked_sub(unanswered.get(gateway)?.elapsed());
+        let doubtful = delivered.iter().filter(|one| one.result.is_ok());
+        let doubtful: BTreeMap<&str, Duration> =
+            doubtful.filter_map(|one| Some((&*one.gateway, left(&one.gateway)?))).collect();
+        let Some(wait) = doubtful.values().max().copied() else { return };
+        let wait_text = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1));
+        tracing::info!(wait = %wait_text, "a push was given up and may still arrive; the totals are sent once more");
+        let stopped =
+            threads.block_on(async { tokio::time::timeout(wait, shutdown.wait()).await.is_ok() });
+        if stopped {
+            return;
+        }
+        let is_doubtful = |client: &&Client| doubtful.contains_key(client.gateway().name());
+        let clients: Vec<Client> = self.clients.iter().filter(is_doubtful).cloned().collect();
+        let once = Schedule::once(push.attempt_timeout);
+        deliver_totals(self.config, &clients, data, threads, once, shutdown.wait());
     }
 
     /// Keeps delivery marks, push counts and the exit code; false where that failed.

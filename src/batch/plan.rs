@@ -6,11 +6,14 @@ use crate::mutation::{Mutator, Operator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
 use crate::units::{Digest, Number};
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Longer files are no strategies that somebody wrote.
-const LONGEST_STRATEGY: u64 = 64 << 20;
+/// Longer files are no strategies that somebody wrote. A tree takes up to eighty bytes for each byte
+/// of text, and so this is what bounds the memory of a start.
+const LONGEST_STRATEGY: u64 = 4 << 20;
 
 /// The strategies of a batch and their targets.
 #[derive(Debug)]
@@ -174,15 +177,27 @@ fn read(config: &Config, name: String, path: PathBuf) -> PlannedStrategy {
 
 fn parse(config: &Config, strategy: &mut PlannedStrategy) -> Result<Source, Unusable> {
     let unreadable = |message: String| Unusable::Unreadable { message };
-    // Links to strategies are fine, so this is no `disk::open`.
-    let metadata = strategy.path.metadata().map_err(|error| unreadable(error.to_string()))?;
-    if metadata.len() > LONGEST_STRATEGY {
-        return Err(unreadable(format!("longer than {LONGEST_STRATEGY} bytes")));
-    }
-    let bytes = std::fs::read(&strategy.path).map_err(|error| unreadable(error.to_string()))?;
+    let bytes = read_bytes(&strategy.path).map_err(|error| unreadable(error.to_string()))?;
     strategy.sha256 = Some(Digest::of(&bytes));
     Source::parse(bytes, config.strategies.python)
         .map_err(|error| Unusable::InvalidSource { message: error.to_string() })
+}
+
+/// Links to strategies are fine, so this is no `disk::read`.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let too_long = || io::Error::other(format!("longer than {LONGEST_STRATEGY} bytes"));
+    let metadata = path.metadata()?;
+    // A pipe would hold up the start.
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    if metadata.len() > LONGEST_STRATEGY {
+        return Err(too_long());
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    File::open(path)?.take(LONGEST_STRATEGY + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST_STRATEGY { Err(too_long()) } else { Ok(bytes) }
 }
 
 fn find(source: &Source, parameter: &Parameter) -> Result<Target, Unusable> {

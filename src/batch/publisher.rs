@@ -2,13 +2,13 @@
 
 use super::Shutdown;
 use crate::audit::Pushes;
-use crate::gateway::{Body, Client, Delivery, Ending, Schedule, deliver_all};
+use crate::gateway::{Body, Client, Delivery, Ending, Reason, Schedule, deliver_all};
 use crate::metrics::{PushResult, Totals};
 use prometheus::proto::MetricFamily;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -16,6 +16,16 @@ use tracing::Instrument as _;
 
 /// By the gateway's name.
 pub type PushLog = BTreeMap<String, Pushes>;
+
+/// What became of the pushes while a batch ran.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Background {
+    /// By gateway.
+    pub(super) log: PushLog,
+    /// Gateways that did not answer in time, and when that was seen last: what they were sent may
+    /// still arrive, after something newer.
+    pub(super) unanswered: BTreeMap<String, Instant>,
+}
 
 /// Counts what a delivery did.
 pub(super) fn count(log: &mut PushLog, gateway: &str, delivery: &Delivery) {
@@ -48,7 +58,7 @@ pub(super) struct Publisher {
     /// Set when the interval is over: the recorder shall publish.
     wanted: Arc<AtomicBool>,
     newest: watch::Sender<Option<Arc<Vec<MetricFamily>>>>,
-    log: Arc<Mutex<PushLog>>,
+    done: Arc<Mutex<Background>>,
     task: JoinHandle<()>,
 }
 
@@ -61,9 +71,9 @@ impl Publisher {
         attempt_timeout: Duration,
     ) -> Self {
         let wanted = Arc::new(AtomicBool::new(false));
-        let log = Arc::new(Mutex::new(PushLog::new()));
+        let done = Arc::new(Mutex::new(Background::default()));
         let (newest, mut receiver) = watch::channel::<Option<Arc<Vec<MetricFamily>>>>(None);
-        let (asks, results) = (Arc::clone(&wanted), Arc::clone(&log));
+        let (asks, results) = (Arc::clone(&wanted), Arc::clone(&done));
         let pushing = async move {
             // Ends when the publisher is dropped; a push under way comes to its end first.
             while receiver.changed().await.is_ok() {
@@ -80,7 +90,7 @@ impl Publisher {
             }
         };
         let task = runtime.spawn(pushing.in_current_span());
-        Self { wanted, newest, log, task }
+        Self { wanted, newest, done, task }
     }
 
     /// Whether it is time to publish. Asked for each mutation.
@@ -102,8 +112,8 @@ impl Publisher {
         patience: Duration,
         hurry: Duration,
         shutdown: &Shutdown,
-    ) -> PushLog {
-        let Self { newest, log, mut task, .. } = self;
+    ) -> Background {
+        let Self { newest, done, mut task, .. } = self;
         drop(newest);
         runtime.block_on(async {
             let hurried = async {
@@ -116,7 +126,7 @@ impl Publisher {
                 () = hurried => task.abort(),
             }
         });
-        log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        done.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -124,18 +134,22 @@ async fn push_once(
     clients: &[Client],
     families: &[MetricFamily],
     attempt_timeout: Duration,
-    log: &Mutex<PushLog>,
+    done: &Mutex<Background>,
 ) {
     let bodies = bodies(clients, families);
     let targets: Vec<(&Client, &Body)> =
         bodies.iter().map(|(client, body)| (*client, body)).collect();
     let never = std::future::pending::<()>();
     let deliveries = deliver_all(&targets, Schedule::once(attempt_timeout), never).await;
-    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
     for ((client, _), delivery) in targets.iter().zip(&deliveries) {
-        count(&mut log, client.gateway().name(), delivery);
+        let gateway = client.gateway().name();
+        count(&mut done.log, gateway, delivery);
         if let Err(error) = &delivery.result {
-            tracing::warn!(gateway = client.gateway().name(), %error, "push during the batch failed");
+            tracing::warn!(gateway, %error, "push during the batch failed");
+            if matches!(error.reason(), Some(Reason::Timeout { .. })) {
+                done.unanswered.insert(gateway.to_owned(), Instant::now());
+            }
         }
     }
 }

@@ -90,12 +90,15 @@ pub fn run(
     let hurry = config.batch.shutdown_timeout / 3;
     let patience = config.push.attempt_timeout + Duration::from_secs(1);
     let pushes = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
-    let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes, &shutdown);
+    let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes.log, &shutdown);
 
     if !batch.clients.is_empty() {
         tracing::info!("the batch is done; delivering its totals");
     }
     end.delivered = batch.deliver(&mut data, &runtime, &shutdown, hurry);
+    if shutdown.asked().is_none() {
+        batch.outlast(&pushes.unanswered, &end.delivered, &mut data, &runtime, &shutdown);
+    }
     if end.exit == Exit::Done && end.delivered.iter().any(|one| one.result.is_err()) {
         end.exit = Exit::TryLater;
     }

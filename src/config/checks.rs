@@ -13,7 +13,7 @@ use toml::Spanned;
 /// A clock that is asked to go further than this may stop.
 pub(super) const LONGEST_DURATION: Duration = Duration::from_hours(24 * 36_525);
 /// Labels and records hold names; a longer one is a slip.
-const LONGEST_NAME: usize = 128;
+pub(super) const LONGEST_NAME: usize = 128;
 
 /// What every check needs.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! `[[gateway]]`: where the metrics go, and who we say we are.
 
-use super::checks::Reader;
+use super::checks::{LONGEST_NAME, Reader};
 use super::{ConfigError, credentials, raw};
 use crate::gateway::{
     self, Compression, Credentials, Format, Gateway, GatewaySettings, GroupingKey, Tls,
@@ -72,6 +72,10 @@ fn gateway(
         Some(typed) => reader.name("name", typed)?,
         None => host_and_port(&url),
     };
+    if name.chars().count() > LONGEST_NAME {
+        let message = "the host is too long for the name of a gateway; give it a `name`";
+        return Err(reader.invalid(&typed_url.span(), message));
+    }
     let (grouping, labels) = grouping(reader, job, raw.grouping.as_ref(), &typed_url.span())?;
     let format = reader.choice("format", raw.format.as_ref(), &FORMATS)?.unwrap_or_default();
     let compression =

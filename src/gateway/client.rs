@@ -26,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A shorter secret would black out innocent letters of an answer.
 const SHORTEST_SECRET: usize = 4;
 
+/// What is shown in a secret's place.
+const REDACTED: &str = "[redacted]";
+
 /// A gateway and the connections to it. Cheap to clone; connections stay open between pushes.
 #[derive(Clone)]
 pub struct Client {
@@ -180,7 +183,10 @@ impl Client {
         let mut text = String::from_utf8_lossy(bytes).into_owned();
         for secret in secrets(self.gateway.credentials()) {
             if secret.len() >= SHORTEST_SECRET {
-                text = text.replace(&secret, "[redacted]");
+                text = text.replace(&secret, REDACTED);
+                if bytes.len() == TEXT_LIMIT {
+                    black_out_the_start(&mut text, &secret);
+                }
             }
         }
         readable(&text)
@@ -215,6 +221,17 @@ async fn first_bytes(mut response: Response, until: Instant) -> Vec<u8> {
     }
     text.truncate(TEXT_LIMIT);
     text
+}
+
+/// Blacks out a secret of which the cut at the limit has left the start.
+fn black_out_the_start(text: &mut String, secret: &str) {
+    // The cut may have left half a character.
+    let kept = text.trim_end_matches('\u{fffd}');
+    let starts = (SHORTEST_SECRET..secret.len()).rev().filter_map(|length| secret.get(..length));
+    if let Some(start) = starts.into_iter().find(|start| kept.ends_with(*start)) {
+        text.truncate(kept.len() - start.len());
+        text.push_str(REDACTED);
+    }
 }
 
 fn secrets(credentials: &Credentials) -> Vec<String> {

@@ -184,14 +184,15 @@ impl Effort<'_> {
         let mut waits = schedule.policy.map(|policy| (policy, policy.waits()));
         loop {
             let left = schedule.deadline.saturating_sub(self.started.elapsed());
-            let retry_after = match self.attempt(body, schedule.attempt_timeout.min(left)).await {
+            let limit = schedule.attempt_timeout.min(left);
+            let retry_after = match self.attempt(body, limit).await {
                 Outcome::Delivered { .. } => return Ok(()),
                 Outcome::Final { reason } => {
                     self.reason = Some(reason);
                     return Err(Ending::Final);
                 }
                 Outcome::Retryable { reason, retry_after } => {
-                    self.reason = Some(reason);
+                    self.keep(reason, limit < schedule.attempt_timeout);
                     retry_after
                 }
             };
@@ -200,6 +201,13 @@ impl Effort<'_> {
             let wait = next_wait(waits.next(), retry_after, left, policy.initial())?;
             self.announce(wait);
             sleep(wait).await;
+        }
+    }
+
+    /// An attempt that the deadline has cut short says less than the one before it.
+    fn keep(&mut self, reason: Reason, cut_short: bool) {
+        if self.reason.is_none() || !(cut_short && matches!(reason, Reason::Timeout { .. })) {
+            self.reason = Some(reason);
         }
     }
 

@@ -141,7 +141,8 @@ impl TryFrom<RawDurations> for Durations {
         if raw.recent_nanoseconds.len() > RECENT {
             return Err(format!("more than {RECENT} recent durations"));
         }
-        for (nanos, count) in raw.quantiles {
+        // One that never came would still count among the extremes.
+        for (nanos, count) in raw.quantiles.into_iter().filter(|(_, count)| *count > 0) {
             durations
                 .quantiles
                 .record_n(nanos, count)
@@ -152,6 +153,11 @@ impl TryFrom<RawDurations> for Durations {
             return Err("durations without extremes, or extremes without durations".to_owned());
         }
         durations.sum = raw.sum_nanoseconds;
+        let (min, max) = durations.extremes.unwrap_or_default();
+        let in_range = |nanos: &u64| Millis::from_nanos(*nanos).nanos() == *nanos;
+        if min > max || !in_range(&max) || !raw.recent_nanoseconds.iter().all(in_range) {
+            return Err("a shortest duration above the longest, or one out of range".to_owned());
+        }
         raw.recent_nanoseconds.into_iter().for_each(|nanos| durations.remember(nanos));
         Ok(durations)
     }
@@ -168,6 +174,22 @@ mod tests {
             durations.observe(Millis::from_nanos(*value));
         }
         durations
+    }
+
+    #[test]
+    fn durations_that_contradict_themselves_are_refused() {
+        let read = |text: &str| serde_json::from_str::<Durations>(text).map_err(|e| e.to_string());
+        let text = |min: u64, max: u64, recent: u64| {
+            format!(
+                "{{\"min_nanoseconds\":{min},\"max_nanoseconds\":{max},\"sum_nanoseconds\":9,\
+                 \"recent_nanoseconds\":[{recent}],\"quantiles\":[[5,1],[0,0]]}}"
+            )
+        };
+        let good = read(&text(4, 5, 5)).unwrap();
+        assert_eq!(read(&serde_json::to_string(&good).unwrap()).unwrap(), good);
+        for (min, max, recent) in [(5, 4, 5), (4, u64::MAX, 5), (4, 5, u64::MAX)] {
+            assert!(read(&text(min, max, recent)).unwrap_err().contains("out of range"));
+        }
     }
 
     #[test]

@@ -147,6 +147,17 @@ impl TryFrom<RawHistogram> for Histogram {
     }
 }
 
+/// Adds to a counter. It stops at its end rather than go round: what stands in a file need not have
+/// been counted by us, and a counter never falls.
+pub(super) fn raise(counter: &mut u64, by: u64) {
+    *counter = counter.saturating_add(by);
+}
+
+/// Their sum, by the same rule.
+pub(super) fn sum(counts: impl Iterator<Item = u64>) -> u64 {
+    counts.fold(0, u64::saturating_add)
+}
+
 impl Histogram {
     /// An empty histogram.
     pub fn new(buckets: Buckets) -> Self {
@@ -163,7 +174,7 @@ impl Histogram {
     pub fn observe(&mut self, duration: Millis) {
         let nanos = duration.nanos();
         let bucket = self.buckets.nanos.partition_point(|bound| *bound < nanos);
-        self.counts[bucket] += 1;
+        raise(&mut self.counts[bucket], 1);
         self.sum_nanoseconds = self.sum_nanoseconds.saturating_add(nanos);
     }
 
@@ -175,7 +186,7 @@ impl Histogram {
             return false;
         }
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count += more;
+            raise(count, *more);
         }
         self.sum_nanoseconds = self.sum_nanoseconds.saturating_add(other.sum_nanoseconds);
         true
@@ -183,7 +194,7 @@ impl Histogram {
 
     /// How many durations were observed.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        sum(self.counts.iter().copied())
     }
 
     /// Their sum in nanoseconds.
@@ -200,7 +211,7 @@ impl Histogram {
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let mut total = 0;
         self.buckets.seconds.iter().zip(&self.counts).map(move |(bound, count)| {
-            total += count;
+            raise(&mut total, *count);
             (*bound, total)
         })
     }

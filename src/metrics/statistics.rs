@@ -51,7 +51,7 @@ impl Statistics {
         Self {
             total: tally.attempts(),
             successes: tally.successes(),
-            failures: tally.attempts() - tally.successes(),
+            failures: tally.attempts().saturating_sub(tally.successes()),
             success_rate: rate,
             success_percentage: rate.map(|rate| rate * 100.0),
             avg_duration_seconds: durations.average(),

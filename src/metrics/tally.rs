@@ -1,5 +1,6 @@
 //! The fold over records; all other figures are derived from it.
 
+use super::histogram::{raise, sum};
 use super::{Buckets, Durations, Histogram};
 use crate::mutation::Operator;
 use crate::record::{Millis, Outcome, Record};
@@ -19,11 +20,11 @@ impl OutcomeCounts {
 
     /// All attempts.
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        sum(self.0.iter().copied())
     }
 
     fn add(&mut self, outcome: Outcome, count: u64) {
-        self.0[outcome as usize] += count;
+        raise(&mut self.0[outcome as usize], count);
     }
 }
 
@@ -67,7 +68,7 @@ impl ParameterTally {
 
     /// All attempts.
     pub fn attempts(&self) -> u64 {
-        self.operators.0.iter().map(OutcomeCounts::total).sum()
+        sum(self.operators.0.iter().map(OutcomeCounts::total))
     }
 }
 
@@ -129,7 +130,7 @@ impl Tally {
     pub fn add(&mut self, record: &Record<'_>) {
         self.observe(record.outcome.is_success(), Some(record.duration));
         change(&mut self.parameters, &record.parameter, |parameter| {
-            parameter.clamped += u64::from(record.clamped);
+            raise(&mut parameter.clamped, u64::from(record.clamped));
             parameter.operators.0[record.operator as usize].add(record.outcome, 1);
         });
         if let Some(evaluation) = record.evaluation {
@@ -142,8 +143,8 @@ impl Tally {
 
     /// Takes in an attempt of which nothing else is known.
     pub fn observe(&mut self, success: bool, duration: Option<Millis>) {
-        self.attempts += 1;
-        self.successes += u64::from(success);
+        raise(&mut self.attempts, 1);
+        raise(&mut self.successes, u64::from(success));
         if let Some(duration) = duration {
             self.duration_histogram.observe(duration);
             self.durations.observe(duration);
@@ -153,11 +154,11 @@ impl Tally {
     /// Takes in a later tally; false where its duration buckets differ, and so the histogram
     /// started anew with it.
     pub fn merge(&mut self, later: &Self) -> bool {
-        self.attempts += later.attempts;
-        self.successes += later.successes;
+        raise(&mut self.attempts, later.attempts);
+        raise(&mut self.successes, later.successes);
         for (name, theirs) in &later.parameters {
             change(&mut self.parameters, name, |ours| {
-                ours.clamped += theirs.clamped;
+                raise(&mut ours.clamped, theirs.clamped);
                 for (sums, counts) in ours.operators.0.iter_mut().zip(&theirs.operators.0) {
                     for outcome in Outcome::ALL {
                         sums.add(outcome, counts.get(outcome));

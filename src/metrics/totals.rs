@@ -1,6 +1,7 @@
 //! Totals across batches: tallies folded together, and what became of the batches themselves.
 
 use super::Tally;
+use super::histogram::raise;
 use crate::units::{BatchId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -137,7 +138,7 @@ impl Totals {
     /// its duration buckets differ, and so the histogram started anew.
     pub fn fold(&mut self, batch: &BatchSummary) -> bool {
         if batch.status != Status::Running {
-            *self.batches.entry(batch.status).or_default() += 1;
+            raise(self.batches.entry(batch.status).or_default(), 1);
         }
         // A clock that was set back must not take these back: alerts count from them.
         self.last_completion = self.last_completion.max(batch.ended);
@@ -165,7 +166,7 @@ impl Totals {
     pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
         for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {
             let results = self.pushes.entry(gateway.to_owned()).or_default();
-            *results.entry(*result).or_default() += count;
+            raise(results.entry(*result).or_default(), *count);
         }
     }
 

@@ -115,6 +115,30 @@ fn a_gateway_that_is_busy_twice_gets_the_same_push_three_times() {
 }
 
 #[test]
+fn a_push_that_was_given_up_does_not_have_the_last_word() {
+    // The push at the start gets no answer; it may be on its way still when the last one is taken.
+    let gateway = Gateway::scripted(vec![Step::Hang, Step::ok()]);
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    patience(&mut story, "\"300ms\"", "\"20s\"");
+    let ended = story.expect(0, &["run"]);
+    assert!(ended.stderr.contains("the totals are sent once more"), "{}", ended.stderr);
+    let (requests, pushes) = (gateway.requests(), gateway.pushes());
+    assert_eq!(pushes.len(), 3);
+    let waited = requests[2].at - requests[0].at;
+    assert!(
+        waited >= Duration::from_millis(4 * 300),
+        "its time and three times as much: {waited:?}"
+    );
+    for push in &pushes[1..] {
+        assert_eq!(push.count("exit_mutations_total"), 60);
+        assert_eq!(push.count("mutation_batch_in_progress"), 0);
+    }
+    assert_eq!(pushes[2].push_attempts("main", "delivered"), 1, "the one before this");
+    assert_eq!(delivered(&story, "main"), story.newest().as_str());
+}
+
+#[test]
 fn a_gateway_that_asks_for_two_seconds_gets_them() {
     let gateway = at_the_end(vec![Step::status(429, &["Retry-After: 2"], "slow down"), Step::ok()]);
     let mut story = Story::new();

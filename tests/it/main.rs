@@ -26,6 +26,7 @@ mod cli;
 mod delivery;
 mod demo;
 mod disk_full;
+mod hard_inputs;
 mod hostile;
 mod logs;
 mod looking;

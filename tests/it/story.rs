@@ -123,9 +123,13 @@ impl Story {
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
+        self.write_bytes(name, text.as_bytes());
+    }
+
+    pub(crate) fn write_bytes(&self, name: &str, bytes: &[u8]) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(path, bytes).unwrap();
     }
 
     pub(crate) fn read(&self, name: &str) -> String {
@@ -174,7 +178,16 @@ impl Story {
     /// differ). Writing on is an error to it and not the end of it.
     pub(crate) fn start_on_a_full_disk(&self, blocks: u32, args: &[&str]) -> Running {
         fs::write(self.path("agent.toml"), self.config()).unwrap();
-        let script = format!("trap '' XFSZ && ulimit -f {blocks} && exec \"$@\"");
+        self.start_under(&format!("trap '' XFSZ && ulimit -f {blocks}"), args)
+    }
+
+    /// Starts a command in the folder as it is, with so many kibibytes of memory: asking for more is the end of it.
+    pub(crate) fn start_with_memory(&self, kibibytes: u32, args: &[&str]) -> Running {
+        self.start_under(&format!("ulimit -v {kibibytes}"), args)
+    }
+
+    fn start_under(&self, limits: &str, args: &[&str]) -> Running {
+        let script = format!("{limits} && exec \"$@\"");
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_mutation-agent")]).args(args);
         self.spawn(command, &[])

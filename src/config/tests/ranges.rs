@@ -1,6 +1,6 @@
 //! Values that do not make sense are refused where they stand, with what would.
 
-use super::{assert_said, first_line};
+use super::{assert_said, config, first_line};
 
 #[test]
 fn durations_and_sizes_need_a_unit_and_a_sensible_value() {
@@ -203,6 +203,16 @@ fn gateways_are_checked() {
         first_line("[[gateway]]\nurl = \"http://h\"\nformat = \"txt\""),
         "3:10: `format` cannot be `txt`; did you mean `text`? (known: `protobuf`, `text`)"
     );
+}
+
+#[test]
+fn a_host_that_is_too_long_for_a_name_asks_for_one() {
+    let gateway = format!("[[gateway]]\nurl = \"http://{}\"", "a".repeat(130));
+    assert_eq!(
+        first_line(&gateway),
+        "2:7: the host is too long for the name of a gateway; give it a `name`"
+    );
+    config(&format!("{gateway}\nname = \"a\""));
 }
 
 #[test]

@@ -84,6 +84,21 @@ async fn credentials_go_into_the_header_and_nowhere_else() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_cut_at_the_limit_is_not_shown_in_part() {
+    for (left, shown) in [(6, "x[redacted]"), (4, "x[redacted]"), (3, "xhun")] {
+        let filler = "x".repeat(4096 - left);
+        let step = Step::status(400, &[], &format!("{filler}hunter2 and more"));
+        let gateway = ScriptedGateway::start(vec![step]).await;
+        let credentials = Credentials::Bearer { token: Secret::new("hunter2".into()) };
+        let client = client_of(GatewaySettings { credentials, ..settings(&gateway.url()) });
+        let Reason::Status { text, .. } = reason(client.attempt(&body(), LONG).await) else {
+            panic!()
+        };
+        assert!(text.ends_with(shown), "{}", &text[4080..]);
+    }
+}
+
+#[tokio::test]
 async fn any_2xx_is_delivered() {
     for status in [200, 202, 204] {
         let (outcome, _) = attempt(Step::status(status, &[], ""), LONG).await;

@@ -124,6 +124,16 @@ async fn the_deadline_holds_whatever_the_gateway_does() {
 }
 
 #[tokio::test]
+async fn the_reason_is_not_the_last_attempts_want_of_time() {
+    let steps = vec![Step::status(503, &[], "busy"), Step::Hang];
+    let gateway = ScriptedGateway::start(steps).await;
+    let schedule = Schedule { deadline: millis(300), ..quick() };
+    let delivery = deliver_to(&gateway, schedule).await;
+    let text = undelivered(&delivery).to_string();
+    assert!(delivery.attempts >= 2 && text.contains("503 Service Unavailable: busy"), "{text}");
+}
+
+#[tokio::test]
 async fn the_time_is_used_to_its_end_although_the_waits_are_longer() {
     let gateway = ScriptedGateway::start(vec![Step::status(503, &[], "")]).await;
     let schedule = Schedule {
