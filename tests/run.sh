@@ -17,7 +17,12 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/mutation-agent-tests.XXXXXX")
 # Ours, so that what a check leaves behind is found and goes with it.
 export TMPDIR=$work
 export PYTHONDONTWRITEBYTECODE=1
+# What takes long to make, and more than one check needs.
+export SHARED=$work/shared
+mkdir "$SHARED"
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
+tools=$cargo_home/mutation-agent-tests
+export PATH=$PATH:$tools/bin
 target=${CARGO_TARGET_DIR:-$root/target}
 export MUTATION_AGENT=$target/debug/mutation-agent
 passed=0
@@ -82,6 +87,9 @@ strace strace
 zstd zstd
 /usr/bin/time time
 cc gcc
+mmdebstrap mmdebstrap
+dpkg-shlibdeps dpkg-dev
+systemd-analyze systemd
 python3 python3
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
@@ -112,17 +120,14 @@ install_python_packages() {
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/e2e/requirements.txt
 }
 
-# Into a folder of its own beside cargo's, so that the next run has it.
-install_cargo_deny() {
-    local tools=$cargo_home/mutation-agent-tests
-    export PATH=$PATH:$tools/bin
-    command -v cargo-deny >/dev/null ||
+# install_cargo_tool NAME VERSION: into a folder of its own beside cargo's, so that the next run has it.
+install_cargo_tool() {
+    command -v "$1" >/dev/null ||
         CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-            CARGO_TARGET_DIR=$work/cargo-deny cargo install cargo-deny@0.20.2 --locked --root "$tools"
+            CARGO_TARGET_DIR=$work/$1 cargo install "$1@$2" --locked --root "$tools"
 }
 
 deny() {
-    export PATH=$PATH:$cargo_home/mutation-agent-tests/bin
     cargo deny --all-features check bans licenses sources
 }
 
@@ -140,16 +145,18 @@ check 'programs' install_programs
 check 'python packages' install_python_packages
 if (($# > 0)); then
     check 'cargo build' cargo build
+    check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
     end_to_end "$@"
 else
     check 'cargo fmt' cargo fmt --check
     check 'cargo clippy' cargo clippy --all-targets --all-features -- -D warnings
     check 'cargo doc' document
-    check 'cargo-deny' install_cargo_deny
+    check 'cargo-deny' install_cargo_tool cargo-deny 0.20.2
+    check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop crash full_disk judge real_strategies memory
+    end_to_end readme nightly_job scraped gateway_away groups access terminal stop crash full_disk judge real_strategies memory package
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
