@@ -5,10 +5,10 @@ import re
 import shutil
 import subprocess
 
-from clean_root import SHARED, CleanRoot, become_root, package
+from clean_root import CleanRoot, alone, package, shared
 from lib import ROOT, equal, temporary_folder
 
-become_root()
+alone()
 UNITS = ("mutation-agent.service", "mutation-agent.timer", "mutation-agent-failure@.service")
 CONFIG = "/etc/mutation-agent/agent.toml"
 FILES = (
@@ -122,7 +122,7 @@ def with_new_default(deb):
     subprocess.run(["dpkg-deb", "-R", deb, folder], check=True)
     with (folder / CONFIG.lstrip("/")).open("a") as text:
         text.write("# a new default\n")
-    built = SHARED / "changed.deb"
+    built = shared() / "changed.deb"
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Znone", "-b", folder, built], check=True, capture_output=True)
     return built
 
