@@ -156,7 +156,7 @@ else
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop crash full_disk judge real_strategies memory package systemd
+    end_to_end readme nightly_job scraped gateway_away groups access terminal stop crash full_disk judge real_strategies memory cron package systemd
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 
 from clean_root import CleanRoot, alone, package
-from lib import ROOT, Exposition, equal, holds_to, is_log, read_log, wait_for
+from lib import ROOT, Exposition, crontabs, equal, holds_to, is_log, read_log, wait_for
 from machine import Machine
 
 alone()
@@ -227,6 +227,15 @@ night.fire()
 shown = night.ended("inactive", "success", 75)
 assert "delivered to 0 of 1 gateways" in shown["StatusText"], shown["StatusText"]
 equal("failures told", len(night.failures()), 2)
+
+# The README's crontab for the journal, with the config broken: mail with the code, the reason in the journal.
+settings, command = list(crontabs())[1]
+write(root, "/etc/mutation-agent/broken.toml", "[batch]\nround = 3\n")
+before = len(night.journal("-t", "mutation-agent"))
+mail = night.machine("env", f"PATH={settings['PATH']}", "sh", "-c", command.replace("agent.toml", "broken.toml")).stdout
+equal("the mail", mail, "mutation-agent: exit code 78; journalctl -t mutation-agent\n")
+said = [entry["MESSAGE"] for entry in night.journal("-t", "mutation-agent")[before:]]
+assert said and "broken.toml:2:1" in said[0], said
 
 # A gateway at a public address is out of reach, until a drop-in names it.
 night.machine("systemctl", "start", "pushgateway.service")
