@@ -196,6 +196,10 @@ equal("new privileges", status["NoNewPrivs"], "1")
 equal("capabilities", int(status["CapBnd"], 16), 0)
 equal("the user", int(status["Uid"].split()[0]), night.data.stat().st_uid)
 invocation = night.show()["InvocationID"]
+# An upgrade leaves the batch alone, and starts nothing; the killed one is the one that was under way before.
+shutil.copy(package("0.1.1"), root.file("/root/next.deb"))
+night.machine("dpkg", "--force-confold", "-i", "/root/next.deb")
+equal("the batch after an upgrade", (night.show()["MainPID"], night.show()["InvocationID"]), (pid, invocation))
 night.machine("systemctl", "kill", "--signal=KILL", SERVICE)
 night.ended("failed", "signal", 9)
 said = wait_for("the failure template", lambda: len(told := night.failures()) == 2 and told)
@@ -245,7 +249,7 @@ night.fire()
 shown = night.ended("inactive", "success", 75)
 assert "delivered to 0 of 1 gateways" in shown["StatusText"], shown["StatusText"]
 write(root, f"/etc/systemd/system/{SERVICE}.d/public.conf", f"[Service]\nIPAddressAllow={PUBLIC}\n")
-# (A timer that is active would fire at the reload as well, for its OnActiveSec=.)
+# (Here and below: a timer that is active would fire at the reload as well, for its OnActiveSec=.)
 night.machine("systemctl", "stop", TIMER)
 night.machine("systemctl", "daemon-reload")
 night.fire()
@@ -254,6 +258,7 @@ night.shown(completed=6, crashed=1, interrupted=1)
 configure(root, rounds=3)
 
 # The power goes, three days pass, and the timer of the package alone makes up for them, once, at the next boot.
+night.machine("systemctl", "stop", TIMER)
 night.machine("systemctl", "enable", TIMER)
 night.machine.off()
 write(root, f"/etc/systemd/system/{TIMER}.d/now.conf", "[Timer]\nRandomizedDelaySec=0\n")
