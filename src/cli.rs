@@ -1,15 +1,14 @@
 //! The command line.
 
-use crate::batch::StderrBesideBar;
 use crate::commands::{self, Failure};
 use crate::exit::Exit;
+use crate::log::Look;
+use crate::notify::Notifier;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use std::io::{self, IsTerminal as _, Write as _};
+use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 const AFTER_HELP: &str = "\
 Exit codes:
@@ -46,7 +45,7 @@ pub struct Cli {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
-    /// Text; in colour on a terminal, without times under systemd's journal, which has its own
+    /// Text; in colour on a terminal, with priorities and without times where it goes to systemd's journal
     Auto,
     /// Text with times
     Text,
@@ -86,30 +85,28 @@ impl Cli {
             (_, _) => LevelFilter::TRACE,
         };
         let other = if self.verbose > 1 { LevelFilter::DEBUG } else { LevelFilter::WARN };
-        let filter = Targets::new().with_target("mutation_agent", level).with_default(other);
-        let registry = tracing_subscriber::registry().with(filter);
-        let layer =
-            tracing_subscriber::fmt::layer().with_target(false).with_writer(|| StderrBesideBar);
+        self.look().start(level, other);
+    }
+
+    fn look(&self) -> Look {
+        let no_colour = environment("NO_COLOR").is_some();
         match self.log_format {
-            LogFormat::Json => registry.with(layer.json().flatten_event(true)).init(),
-            LogFormat::Auto if environment("JOURNAL_STREAM") => {
-                registry.with(layer.with_ansi(false).without_time()).init();
-            }
-            LogFormat::Auto | LogFormat::Text => {
-                let colour = io::stderr().is_terminal() && !environment("NO_COLOR");
-                registry.with(layer.with_ansi(colour)).init();
-            }
+            LogFormat::Json => Look::Json,
+            LogFormat::Text => Look::text(no_colour),
+            LogFormat::Auto => Look::of_stderr(environment("JOURNAL_STREAM").as_deref(), no_colour),
         }
     }
 
     /// Does what was asked for.
     pub fn run(&self) -> Exit {
         let mut out = io::stdout().lock();
-        let json = self.log_format == LogFormat::Json;
+        let look = self.look();
+        let json = look == Look::Json;
+        let notifier = Notifier::new(environment("NOTIFY_SOCKET").as_deref());
         let done = match &self.command {
-            Command::Run(args) => commands::run::run(&self.config, args, json, &mut out),
+            Command::Run(args) => commands::run::run(&self.config, args, json, &notifier, &mut out),
             Command::Check(args) => commands::check::run(&self.config, args, &mut out),
-            Command::Push(args) => commands::push::run(&self.config, args, &mut out),
+            Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Demo => commands::demo::run(&mut out),
             Command::Completions { shell } => {
@@ -128,38 +125,43 @@ impl Cli {
             Ok(exit) => match out.flush() {
                 // A reader that went away changes nothing of what was done.
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                    let unwritten = say(&error.into(), json);
+                    let unwritten = say(&error.into(), look);
                     // What had gone wrong before says more; a terminal that was closed is the end of both.
                     if exit == Exit::Done { unwritten } else { exit }
                 }
                 Ok(()) | Err(_) => exit,
             },
-            Err(failure) => say(&failure, json),
+            Err(failure) => {
+                notifier.status(&failure.to_string());
+                say(&failure, look)
+            }
         }
     }
 }
 
 /// Says what went wrong. A reader that went away (`| head`) is nothing that did.
-fn say(failure: &Failure, json: bool) -> Exit {
+fn say(failure: &Failure, look: Look) -> Exit {
     if failure.is_broken_pipe() {
         return Exit::Done;
     }
-    if json {
-        tracing::error!("{failure}");
-    } else {
-        // Standard error is all there is to say it on.
-        let _ = writeln!(io::stderr(), "error: {failure}");
+    match look {
+        Look::Json | Look::Journal => tracing::error!("{failure}"),
+        Look::Text { .. } => {
+            // Standard error is all there is to say it on.
+            let _ = writeln!(io::stderr(), "error: {failure}");
+        }
     }
     failure.exit()
 }
 
-fn environment(name: &str) -> bool {
+/// A variable, if it is there and not empty.
+fn environment(name: &str) -> Option<OsString> {
     #[expect(
         clippy::disallowed_methods,
         reason = "how output looks is for the command line to know"
     )]
     let value = std::env::var_os(name);
-    value.is_some_and(|value| !value.is_empty())
+    value.filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub mod metrics;
 
 pub mod disk;
 
+pub mod notify;
+
 pub mod gateway;
 
 pub mod audit;
@@ -28,5 +30,7 @@ pub mod config;
 pub mod batch;
 
 pub mod commands;
+
+pub mod log;
 
 pub mod cli;

@@ -7,8 +7,8 @@
 # that cannot be had is a failure, not a skip. Any folder will do to start from, and two runs do not disturb
 # each other. The last line is `N passed, N failed`.
 #
-#     tests/run.sh                     everything
-#     tests/run.sh judge faults/crash  the build and these checks of tests/e2e and tests/faults
+#     tests/run.sh                          everything
+#     tests/run.sh e2e/judge faults/crash   the build and these checks
 
 set -euo pipefail
 
@@ -18,9 +18,20 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/mutation-agent-tests.XXXXXX")
 # Ours, so that what a check leaves behind is found and goes with it.
 export TMPDIR=$work
 export PYTHONDONTWRITEBYTECODE=1
+# What takes long to make, and more than one check needs.
+export SHARED=$work/shared
+mkdir "$SHARED"
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
+tools=$cargo_home/mutation-agent-tests
+export PATH=$PATH:$tools/bin
 target=${CARGO_TARGET_DIR:-$root/target}
 export MUTATION_AGENT=$target/debug/mutation-agent
+# Scripts in tests/.
+checks=(
+    e2e/readme e2e/nightly_job e2e/scraped e2e/gateway_away e2e/gateway_stories e2e/groups e2e/access e2e/terminal
+    e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
+    e2e/package e2e/systemd faults/crash faults/errors faults/full_disk
+)
 passed=0
 failed=0
 child=
@@ -85,6 +96,9 @@ faketime faketime
 zstd zstd
 /usr/bin/time time
 cc gcc
+mmdebstrap mmdebstrap
+dpkg-shlibdeps dpkg-dev
+systemd-analyze systemd
 python3 python3
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
@@ -115,17 +129,14 @@ install_python_packages() {
     "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/e2e/requirements.txt
 }
 
-# Into a folder of its own beside cargo's, so that the next run has it.
-install_cargo_deny() {
-    local tools=$cargo_home/mutation-agent-tests
-    export PATH=$PATH:$tools/bin
-    command -v cargo-deny >/dev/null ||
+# install_cargo_tool NAME VERSION: into a folder of its own beside cargo's, so that the next run has it.
+install_cargo_tool() {
+    command -v "$1" >/dev/null ||
         CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-            CARGO_TARGET_DIR=$work/cargo-deny cargo install cargo-deny@0.20.2 --locked --root "$tools"
+            CARGO_TARGET_DIR=$work/$1 cargo install "$1@$2" --locked --root "$tools"
 }
 
 deny() {
-    export PATH=$PATH:$cargo_home/mutation-agent-tests/bin
     cargo deny --all-features check bans licenses sources
 }
 
@@ -166,9 +177,8 @@ document() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
 }
 
-end_to_end() {
+run_checks() {
     for name in "$@"; do
-        [[ $name == */* ]] || name=e2e/$name
         check "$name" "$work/venv/bin/python" "tests/$name.py"
     done
 }
@@ -177,12 +187,14 @@ check 'programs' install_programs
 check 'python packages' install_python_packages
 if (($# > 0)); then
     check 'cargo build' cargo build
-    end_to_end "$@"
+    check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
+    run_checks "$@"
 else
     check 'cargo fmt' cargo fmt --check
     check 'cargo clippy' cargo clippy --all-targets --all-features -- -D warnings
     check 'cargo doc' document
-    check 'cargo-deny' install_cargo_deny
+    check 'cargo-deny' install_cargo_tool cargo-deny 0.20.2
+    check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     if cargo +nightly --version >/dev/null 2>&1; then
@@ -192,8 +204,7 @@ else
         echo 'note          -    fuzz: not run, for there is no nightly compiler; cargo test has replayed its corpus'
     fi
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away gateway_stories groups access terminal stop signals starts hostile clock judge real_strategies memory \
-        faults/crash faults/errors faults/full_disk
+    run_checks "${checks[@]}"
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"

@@ -5,6 +5,7 @@ use crate::audit::Manifest;
 use crate::config::Config;
 use crate::gateway::Client;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::notify::Notifier;
 use crate::state::DataDir;
 use crate::units::BatchId;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(super) struct OpenBatch<'a> {
     pub(super) clock: Clock,
     pub(super) id: BatchId,
     pub(super) clients: Arc<Vec<Client>>,
+    pub(super) notifier: &'a Notifier,
 }
 
 impl OpenBatch<'_> {

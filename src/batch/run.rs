@@ -14,6 +14,7 @@ use crate::disk::{self, DiskError};
 use crate::exit::Exit;
 use crate::gateway::Client;
 use crate::metrics::BatchSummary;
+use crate::notify::Notifier;
 use crate::state::{DataDir, OpenError, Recovery};
 use crate::units::BatchId;
 use std::ops::ControlFlow;
@@ -48,16 +49,18 @@ pub fn run(
     config: &Config,
     plan: &BatchPlan,
     clients: Vec<Client>,
+    notifier: &Notifier,
 ) -> Result<BatchEnd, BatchError> {
     let clock = Clock::start();
     let runtime = Threads::start()?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout)?;
+    notifier.status("taking the lock; bringing the totals up to the audit");
     let mut data = open(config)?;
     if let Some(signal) = shutdown.asked() {
         return Err(BatchError::Stopped(signal));
     }
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
-    let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients) };
+    let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients), notifier };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
     announce(plan);
@@ -86,6 +89,8 @@ pub fn run(
     batch.publish(&data, &publisher, &mut manifest.summary, &recorder);
     let ended = batch.rounds(&data, &publisher, &mut manifest.summary, &mut recorder, &shutdown);
 
+    notifier.stopping();
+    notifier.status("the rounds are over; sealing the audit");
     // With a signal there is little time, and one bounded push is still to come.
     let hurry = config.batch.shutdown_timeout / 3;
     let patience = config.push.attempt_timeout + Duration::from_secs(1);
@@ -94,6 +99,7 @@ pub fn run(
 
     if !batch.clients.is_empty() {
         tracing::info!("the batch is done; delivering its totals");
+        notifier.status(&format!("sealed; pushing to {} gateways", batch.clients.len()));
     }
     end.delivered = batch.deliver(&mut data, &runtime, &shutdown, hurry);
     if shutdown.asked().is_none() {
@@ -205,6 +211,7 @@ impl OpenBatch<'_> {
                 let (attempts, successes) = recorder.counts();
                 if attempts.is_multiple_of(BETWEEN_LOOKS) {
                     progress.at(attempts, successes);
+                    self.tell(round, attempts, successes);
                 }
                 if publisher.wants() {
                     if let Err(error) = recorder.sync() {
@@ -224,10 +231,21 @@ impl OpenBatch<'_> {
             }
             summary.rounds_completed = round;
             let (attempts, successes) = recorder.counts();
+            self.tell(round, attempts, successes);
             tracing::debug!(attempts, successes, "round done");
         }
         progress.finish();
         end
+    }
+
+    /// Tells `systemctl status` how far the batch is.
+    fn tell(&self, round: u32, attempts: u64, successes: u64) {
+        self.notifier.progress(|| {
+            let (rounds, all) = (self.plan.rounds, self.plan.attempts());
+            format!(
+                "round {round} of {rounds}: {attempts} of {all} mutations, {successes} succeeded"
+            )
+        });
     }
 
     /// Shows the gateways, and the textfile, what is on disk so far.

@@ -8,6 +8,7 @@ use crate::config::{Config, Environment};
 use crate::disk::{self, DiskError, Mode};
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Tally};
+use crate::notify::Notifier;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -37,7 +38,7 @@ pub fn run(out: &mut dyn Write) -> Result<Exit, Failure> {
         plan.strategies.len(),
         plan.seed,
     )?;
-    let end = batch::run(&config, &plan, clients(&config)?)?;
+    let end = batch::run(&config, &plan, clients(&config)?, &Notifier::default())?;
     let pushes = receiver.pushes();
     let tally = show_mutations(&end, out)?;
     show_candidate(&end, scratch.path(), out)?;

@@ -5,6 +5,7 @@ use crate::batch::{self, Shutdown, Threads};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
 use crate::gateway::{Client, Gateway};
+use crate::notify::Notifier;
 use crate::state::{DataDir, State};
 use std::io::{self, Write};
 use std::path::Path;
@@ -18,7 +19,12 @@ pub struct Args {
 }
 
 /// Delivers with the full retry and says what became of it, a line per gateway.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run(
+    path: &Path,
+    args: &Args,
+    notifier: &Notifier,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let config = Config::load(path, &Environment::read())?;
     if config.gateways.is_empty() {
         writeln!(out, "no [[gateway]] in {}: nothing to deliver to", path.display())?;
@@ -43,8 +49,10 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         .collect();
     let mut exit = Exit::Done;
     if !waiting.is_empty() {
+        notifier.status(&format!("pushing to {} gateways", waiting.len()));
         exit = deliver(&config, &waiting, &mut data, &mut lines)?;
     }
+    notifier.status(&lines.join("; "));
     // The exit code says what became of it, even to a reader that went away.
     if let Err(unread) = lines.iter().try_for_each(|line| writeln!(out, "{line}")) {
         tracing::debug!("{unread}");

@@ -4,6 +4,8 @@ use super::{Failure, check};
 use crate::batch::{self, BatchEnd, BatchPlan};
 use crate::config::{Config, Environment};
 use crate::exit::Exit;
+use crate::metrics::BatchSummary;
+use crate::notify::Notifier;
 use std::io::Write;
 use std::path::Path;
 
@@ -25,7 +27,13 @@ pub struct Args {
 }
 
 /// Runs a batch and says what became of it in one line.
-pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run(
+    path: &Path,
+    args: &Args,
+    json: bool,
+    notifier: &Notifier,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let mut config = Config::load(path, &Environment::read())?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
@@ -35,7 +43,8 @@ pub fn run(path: &Path, args: &Args, json: bool, out: &mut dyn Write) -> Result<
     if args.dry_run {
         return dry_run(&config, &plan, out);
     }
-    let end = batch::run(&config, &plan, check::clients(&config)?)?;
+    let end = batch::run(&config, &plan, check::clients(&config)?, notifier)?;
+    notifier.status(&in_words(&end));
     // The exit code says what became of the batch, even to a reader that went away.
     if let Err(unread) = if json { say_json(&end, out) } else { say(&end, out) } {
         tracing::debug!("{unread}");
@@ -71,21 +80,7 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
 }
 
 fn say(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
-    let summary = &end.summary;
-    let tally = &summary.tally;
-    write!(out, "batch {} {}: ", summary.batch_id, summary.status.as_str())?;
-    write!(out, "{} mutations, {} succeeded", tally.attempts(), tally.successes())?;
-    if tally.attempts() > 0 {
-        write!(out, " ({:.1} %)", tally.success_rate() * 100.0)?;
-    }
-    if let Some(seconds) = summary.duration_seconds {
-        write!(out, " in {seconds:.3} s")?;
-    }
-    let delivered = end.delivered.iter().filter(|one| one.result.is_ok()).count();
-    match end.delivered.len() {
-        0 => write!(out, "; no gateway to deliver to")?,
-        all => write!(out, "; delivered to {delivered} of {all} gateways")?,
-    }
+    write!(out, "{}", in_words(end))?;
     match &end.audit {
         Some(path) => write!(out, "; audit {}", path.display())?,
         None => write!(out, "; unsealed, the next start seals it")?,
@@ -94,6 +89,27 @@ fn say(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
         write!(out, "; candidates {}", path.display())?;
     }
     Ok(writeln!(out)?)
+}
+
+/// What became of it, without where it is.
+fn in_words(end: &BatchEnd) -> String {
+    let BatchSummary { batch_id, status, tally, .. } = &end.summary;
+    let (attempts, successes) = (tally.attempts(), tally.successes());
+    let share = match attempts {
+        0 => String::new(),
+        _ => format!(" ({:.1} %)", tally.success_rate() * 100.0),
+    };
+    let time = end.summary.duration_seconds.map(|seconds| format!(" in {seconds:.3} s"));
+    let delivered = end.delivered.iter().filter(|one| one.result.is_ok()).count();
+    let delivery = match end.delivered.len() {
+        0 => "no gateway to deliver to".to_owned(),
+        all => format!("delivered to {delivered} of {all} gateways"),
+    };
+    format!(
+        "batch {batch_id} {}: {attempts} mutations, {successes} succeeded{share}{}; {delivery}",
+        status.as_str(),
+        time.unwrap_or_default(),
+    )
 }
 
 fn say_json(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {

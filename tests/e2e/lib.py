@@ -165,6 +165,17 @@ def config(gateway_url="", rounds=5, mutations=40, more="", instance="e2e"):
     """
 
 
+def crontabs():
+    """The crontabs of the README: the variables and the one command of each, as cron reads them."""
+    readme = (ROOT / "README.md").read_text()
+    for block in re.findall(r"```cron\n(.*?)```", readme, re.DOTALL):
+        *settings, job = block.splitlines()
+        command = job.split(maxsplit=5)[5]
+        # Cron makes a newline of it, and the standard input of what follows.
+        assert "%" not in command.replace("\\%", ""), f"cron would cut this off: {command}"
+        yield dict(setting.split("=", 1) for setting in settings), command.replace("\\%", "%")
+
+
 def end(process):
     """Kills a process of ours, if it still runs, and waits for it."""
     if process.poll() is None:

@@ -67,16 +67,6 @@ fn a_mutation_is_one_line_at_debug_and_none_otherwise() {
 }
 
 #[test]
-fn under_the_journal_lines_have_no_times() {
-    let story = Story::new();
-    story.write("agent.toml", &story.config());
-    let ended = story.start_as_it_is(&["run"], &[("JOURNAL_STREAM", "8:12345")]).end();
-    assert!(ended.stderr.lines().all(|line| !line.starts_with("20")), "{}", ended.stderr);
-    let ended = story.start_as_it_is(&["run"], &[]).end();
-    assert!(ended.stderr.lines().all(|line| line.starts_with("20")), "{}", ended.stderr);
-}
-
-#[test]
 fn completions_are_there_for_each_shell() {
     let story = Story::new();
     for (shell, part) in [

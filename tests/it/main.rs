@@ -35,6 +35,7 @@ mod recovery;
 mod refusals;
 mod replay;
 mod secrets;
+mod service;
 mod signals;
 mod state;
 mod stats;

@@ -193,6 +193,14 @@ impl Story {
         self.spawn(command, &[])
     }
 
+    /// Starts a command as systemd does: standard error leads to where `$JOURNAL_STREAM` says.
+    pub(crate) fn start_under_the_journal(&self, args: &[&str]) -> Running {
+        let script = r#"JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec "$@""#;
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_mutation-agent")]).args(args);
+        self.spawn(command, &[])
+    }
+
     fn spawn(&self, mut command: Command, variables: &[(&str, &str)]) -> Running {
         let said = tempfile::tempdir_in(self.root.path().join("said")).unwrap().keep();
         let file = |name: &str| fs::File::create(said.join(name)).unwrap();
