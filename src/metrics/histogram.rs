@@ -175,7 +175,7 @@ impl Histogram {
             return false;
         }
         for (count, more) in self.counts.iter_mut().zip(&other.counts) {
-            *count += more;
+            *count = count.saturating_add(*more);
         }
         self.sum_nanoseconds = self.sum_nanoseconds.saturating_add(other.sum_nanoseconds);
         true
@@ -183,7 +183,7 @@ impl Histogram {
 
     /// How many durations were observed.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Their sum in nanoseconds.
@@ -200,7 +200,7 @@ impl Histogram {
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
         let mut total = 0;
         self.buckets.seconds.iter().zip(&self.counts).map(move |(bound, count)| {
-            total += count;
+            total = count.saturating_add(total);
             (*bound, total)
         })
     }

@@ -19,11 +19,13 @@ impl OutcomeCounts {
 
     /// All attempts.
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     fn add(&mut self, outcome: Outcome, count: u64) {
-        self.0[outcome as usize] += count;
+        // What is read back may have been changed to any number.
+        let sum = &mut self.0[outcome as usize];
+        *sum = sum.saturating_add(count);
     }
 }
 
@@ -67,7 +69,7 @@ impl ParameterTally {
 
     /// All attempts.
     pub fn attempts(&self) -> u64 {
-        self.operators.0.iter().map(OutcomeCounts::total).sum()
+        self.operators.0.iter().map(OutcomeCounts::total).fold(0, u64::saturating_add)
     }
 }
 
@@ -153,11 +155,11 @@ impl Tally {
     /// Takes in a later tally; false where its duration buckets differ, and so the histogram
     /// started anew with it.
     pub fn merge(&mut self, later: &Self) -> bool {
-        self.attempts += later.attempts;
-        self.successes += later.successes;
+        self.attempts = self.attempts.saturating_add(later.attempts);
+        self.successes = self.successes.saturating_add(later.successes);
         for (name, theirs) in &later.parameters {
             change(&mut self.parameters, name, |ours| {
-                ours.clamped += theirs.clamped;
+                ours.clamped = ours.clamped.saturating_add(theirs.clamped);
                 for (sums, counts) in ours.operators.0.iter_mut().zip(&theirs.operators.0) {
                     for outcome in Outcome::ALL {
                         sums.add(outcome, counts.get(outcome));

@@ -137,7 +137,8 @@ impl Totals {
     /// its duration buckets differ, and so the histogram started anew.
     pub fn fold(&mut self, batch: &BatchSummary) -> bool {
         if batch.status != Status::Running {
-            *self.batches.entry(batch.status).or_default() += 1;
+            let count = self.batches.entry(batch.status).or_default();
+            *count = count.saturating_add(1);
         }
         // A clock that was set back must not take these back: alerts count from them.
         self.last_completion = self.last_completion.max(batch.ended);
@@ -161,11 +162,23 @@ impl Totals {
         self.tally.merge(&batch.tally)
     }
 
+    /// Whether both are the same fold over records. Push attempts are no records, and the exit code is corrected after
+    /// a push.
+    pub fn is_same_fold(&self, other: &Self) -> bool {
+        let last = |of: &Self| of.last.clone().map(|last| LastBatch { exit_code: None, ..last });
+        self.batches == other.batches
+            && self.last_completion == other.last_completion
+            && self.last_success == other.last_success
+            && last(self) == last(other)
+            && self.tally == other.tally
+    }
+
     /// Adds push attempts to one gateway, by result.
     pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
         for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {
             let results = self.pushes.entry(gateway.to_owned()).or_default();
-            *results.entry(*result).or_default() += count;
+            let sum = results.entry(*result).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
 
