@@ -1,7 +1,33 @@
 //! What may go: a plan over sealed batches, as a value.
 
-use crate::units::{BatchId, Timestamp};
+use crate::units::{BatchId, Digest, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// Up to where old batches were pruned: with it, a beginning that was pruned is told from one that was taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pruned {
+    /// Nobody knows: the state was lost, or is from before this was kept.
+    #[default]
+    Unknown,
+    /// Nothing was ever pruned.
+    Nothing,
+    /// All batches up to this one.
+    UpTo {
+        /// The newest that was pruned.
+        batch_id: BatchId,
+        /// The digest of its manifest, which the oldest one that is left names.
+        manifest_sha256: Digest,
+    },
+}
+
+impl Pruned {
+    /// Whether a batch was pruned; what is there of it is left of a prune that was killed.
+    pub fn has(&self, id: &BatchId) -> bool {
+        matches!(self, Self::UpTo { batch_id, .. } if id <= batch_id)
+    }
+}
 
 /// How much of the past is kept: a batch goes when any of the three is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,8 +88,9 @@ pub fn run(
         end.exit = Exit::TryLater;
     }
     batch.remember(&mut data, end.exit);
-    if shutdown.asked().is_none() {
-        tidy(config, &data);
+    // What is not sealed stands in the totals in memory, and they must not be saved with what was pruned.
+    if shutdown.asked().is_none() && end.audit.is_some() {
+        tidy(config, &mut data);
     }
     Ok(end)
 }

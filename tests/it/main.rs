@@ -18,6 +18,7 @@ mod scripted_gateway;
 mod exposition;
 mod gateway;
 mod story;
+mod tamperings;
 
 mod audit;
 mod batches;
@@ -36,3 +37,4 @@ mod signals;
 mod state;
 mod stats;
 mod textfile;
+mod verify;

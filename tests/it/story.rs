@@ -303,6 +303,11 @@ impl Running {
         }
     }
 
+    /// Whether it has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// What it has logged until now.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.said.join("stderr")).unwrap()
