@@ -92,6 +92,11 @@ impl Story {
         ));
     }
 
+    /// Takes all `[[gateway]]` away.
+    pub(crate) fn forget_gateways(&mut self) {
+        self.tables.retain(|table| !table.starts_with("[[gateway]]"));
+    }
+
     /// Adds a `[[parameter]]` or `[[gateway]]`.
     pub(crate) fn table(&mut self, text: &str) {
         self.tables.push(text.to_owned());

@@ -576,7 +576,7 @@ pub(crate) const BATCHES_AND_STATE: &[Case] = &[
         "the oldest batch is removed",
         |f| f.remove_batch(0),
         &[
-            "B.manifest.json: names a batch before it, and there is none: older batches were removed, and not by pruning",
+            "B.manifest.json: names a batch before it that is neither there nor what was pruned: older batches were removed",
         ],
     ),
     (
@@ -586,7 +586,7 @@ pub(crate) const BATCHES_AND_STATE: &[Case] = &[
             f.remove_batch(3);
         },
         &[
-            "B.manifest.json: names a batch before it, and there is none",
+            "B.manifest.json: names a batch before it that is neither there nor what was pruned",
             "state.json: names D as the newest batch that is counted",
         ],
     ),

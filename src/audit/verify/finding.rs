@@ -89,7 +89,7 @@ pub enum Fault {
     #[error("{} between {after} and this one: removed, with {records} records", batches_missing(*count))]
     BatchesMissing { count: u64, records: u64, after: BatchId },
     #[error(
-        "names a batch before it, and there is none: older batches were removed, and not by pruning"
+        "names a batch before it that is neither there nor what was pruned: older batches were removed"
     )]
     BeginningMissing,
     #[error("its `totals_before` are not the totals after {after}{}", listed(figures))]

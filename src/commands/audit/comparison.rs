@@ -99,7 +99,8 @@ impl Expected {
         };
         let samples = match shown {
             Shown::Unreachable(reason) => {
-                return of(Verdict::Unreachable, format!("cannot be asked: {reason}"));
+                let advice = reason.advice().map_or(String::new(), |advice| format!("; {advice}"));
+                return of(Verdict::Unreachable, format!("cannot be asked: {reason}{advice}"));
             }
             Shown::NotAPushgateway(reason) => {
                 let message = format!(
