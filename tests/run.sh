@@ -149,7 +149,7 @@ else
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     check 'cargo build' cargo build
-    end_to_end readme nightly_job scraped gateway_away groups access terminal stop crash full_disk judge real_strategies memory
+    end_to_end readme nightly_job scraped gateway_away groups verify access terminal stop crash full_disk judge real_strategies memory
 fi
 
 printf '%d passed, %d failed\n' "$passed" "$failed"
