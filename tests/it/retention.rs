@@ -258,3 +258,42 @@ fn a_log_that_was_changed_is_never_packed() {
         "no temporary file is left"
     );
 }
+
+#[test]
+fn what_was_pruned_is_on_record_before_a_file_goes() {
+    let (mut story, ids) = kept(3);
+    // A folder is no file of ours and is not removed, so the prune breaks off there.
+    let obstacle = story.audit().broken(&ids[0]);
+    fs::create_dir(&obstacle).unwrap();
+    retain(&mut story, "batches = 1");
+    let ended = story.expect(74, &["audit", "prune"]);
+    assert!(ended.stderr.contains("cannot remove "), "{}", ended.stderr);
+    assert_eq!(story.state()["pruned"]["up_to"]["batch_id"], ids[1].as_str());
+    let said = story.expect(0, &["audit", "verify"]).stdout;
+    assert_eq!(said.matches(" is pruned; the next prune removes what is left of it\n").count(), 2);
+    fs::remove_dir(obstacle).unwrap();
+    story.expect(0, &["audit", "prune"]);
+    assert_eq!(story.batches(), ids[2..]);
+}
+
+#[test]
+fn totals_that_are_not_sealed_are_not_saved_by_the_tidying() {
+    let (mut story, _) = kept(3);
+    retain(&mut story, "batches = 1");
+    let running = story.start(&["run", "--rounds", "500", "--mutations", "100"]);
+    story.wait_for_journal();
+    running.stop();
+    let id = story.newest();
+    // The seal cannot put its manifest where a folder is.
+    fs::remove_file(story.audit().manifest(&id)).unwrap();
+    fs::create_dir(story.audit().manifest(&id)).unwrap();
+    running.signal(Signal::CONT);
+    let ended = running.end();
+    assert_eq!(ended.code, 74, "{}", ended.stderr);
+    assert!(ended.stderr.contains("left to the next start"), "{}", ended.stderr);
+    assert_eq!(story.state()["totals"]["tally"]["attempts"], 180);
+    fs::remove_dir(story.audit().manifest(&id)).unwrap();
+    story.expect(0, &["audit", "prune"]);
+    assert_eq!(story.state()["totals"]["tally"]["attempts"], 50_180);
+    is_sound(&story);
+}
