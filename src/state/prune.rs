@@ -72,8 +72,10 @@ impl PrunePlan {
     ) -> Result<Self, DiskError> {
         let mut plan = Self::default();
         let last = state.and_then(|state| state.last_batch.as_ref());
-        for (id, files) in folder.batches()? {
-            let is_left = state.is_some_and(|state| state.pruned.has(&id));
+        let batches = folder.batches()?;
+        let leftovers = state.and_then(|state| state.pruned.leftovers_up_to(folder, &batches));
+        for (id, files) in batches {
+            let is_left = leftovers.is_some_and(|last| id <= *last);
             if files.open {
                 plan.untouched.push((id, Untouched::Open));
             } else if is_left {

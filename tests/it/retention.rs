@@ -40,7 +40,7 @@ fn a_dry_run_says_what_a_prune_does_and_does_not_do_it() {
     assert_eq!(done, said.replace("would go", "gone"));
     for id in &ids[..2] {
         assert!(done.contains(&format!("{id}  ")), "{done}");
-        assert!(done.contains("gone: more than 2 batches are there\n"), "{done}");
+        assert!(done.contains("gone: not among the newest 2\n"), "{done}");
     }
     assert!(done.contains("2 batches gone ("), "{done}");
     assert_eq!(story.batches(), ids[2..]);
@@ -296,4 +296,20 @@ fn totals_that_are_not_sealed_are_not_saved_by_the_tidying() {
     story.expect(0, &["audit", "prune"]);
     assert_eq!(story.state()["totals"]["tally"]["attempts"], 50_180);
     is_sound(&story);
+}
+
+#[test]
+fn a_state_from_elsewhere_has_no_batch_removed() {
+    let (story, ids) = kept(3);
+    let mut state = story.state();
+    let digest = "0".repeat(64);
+    for up_to in [ids[1].as_str(), ids[2].as_str(), "20990101T000000Z-000000"] {
+        state["pruned"] = json!({"up_to": {"batch_id": up_to, "manifest_sha256": digest}});
+        story.write("mutation-data/state.json", &state.to_string());
+        story.expect(65, &["audit", "verify"]);
+        let said = story.expect(0, &["audit", "prune"]).stdout;
+        assert!(said.starts_with("0 batches gone"), "{said}");
+    }
+    story.expect(0, &["run"]);
+    assert_eq!(story.batches()[..3], ids);
 }

@@ -262,6 +262,7 @@ fn a_finding_in_the_audit_goes_before_a_gateway_that_differs() {
     let said = said(&mut story, 65, &gateway);
     assert!(said[0].contains(", the audit has "), "{said:?}");
     assert!(said[0].ends_with(" more"), "{said:?}");
+    assert_eq!(said.last().unwrap(), "the audit is not as it was written: look at that first");
 }
 
 #[test]

@@ -603,6 +603,31 @@ pub(crate) const BATCHES_AND_STATE: &[Case] = &[
         ],
     ),
     (
+        "the state says that all was pruned",
+        |f| {
+            let id = f.ids[3].as_str();
+            let last = f.story.state()["last_batch"]["manifest_sha256"].clone();
+            f.edit_state(|s| {
+                s["pruned"] = json!({"up_to": {"batch_id": id, "manifest_sha256": last}});
+            });
+        },
+        &[
+            "state.json: says that all batches up to D were pruned, and the oldest manifest names none before it",
+        ],
+    ),
+    (
+        "the state says that the first was pruned, with another digest",
+        |f| {
+            let id = f.ids[0].as_str();
+            f.edit_state(|s| {
+                s["pruned"] = json!({"up_to": {"batch_id": id, "manifest_sha256": "0".repeat(64)}});
+            });
+        },
+        &[
+            "state.json: says that all batches up to A were pruned, and the oldest manifest names none before it",
+        ],
+    ),
+    (
         "the state is removed",
         |f| fs::remove_file(f.story.path("mutation-data/state.json")).unwrap(),
         &["state.json: is missing; the next start makes it again from the manifests"],

@@ -54,10 +54,12 @@ pub struct OpenLog {
 pub fn verify(folder: &Folder, known: &Known<'_>) -> Result<Report, DiskError> {
     let mut report = Report::default();
     let mut closed = Vec::new();
-    for (id, files) in folder.batches()? {
+    let batches = folder.batches()?;
+    let leftovers = known.pruned.leftovers_up_to(folder, &batches);
+    for (id, files) in batches {
         if files.open {
             read_open(folder, &id, known, &mut report)?;
-        } else if known.pruned.has(&id) {
+        } else if leftovers.is_some_and(|last| id <= *last) {
             report.notes.push(format!("{id} is pruned; the next prune removes what is left of it"));
         } else {
             closed.push((id, files));
@@ -303,7 +305,13 @@ impl Walk<'_> {
     }
 
     fn beginning_fault(&mut self, manifest: &Manifest, previous: Option<&Digest>) -> Option<Fault> {
-        let previous = previous?;
+        let Some(previous) = previous else {
+            if let Pruned::UpTo { batch_id: batch, .. } = self.known.pruned {
+                let fault = Fault::NothingPruned { batch: batch.clone() };
+                self.report.findings.push(Finding { file: self.known.by.to_owned(), fault });
+            }
+            return None;
+        };
         match self.known.pruned {
             Pruned::UpTo { manifest_sha256, .. } if manifest_sha256 == previous => None,
             Pruned::UpTo { .. } | Pruned::Nothing => Some(Fault::BeginningMissing),

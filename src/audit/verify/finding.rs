@@ -103,6 +103,10 @@ pub enum Fault {
     StateCorrupt { why: String },
     #[error("names {batch} as the newest batch that is counted, and that batch was removed")]
     NewestMissing { batch: BatchId },
+    #[error(
+        "says that all batches up to {batch} were pruned, and the oldest manifest names none before it"
+    )]
+    NothingPruned { batch: BatchId },
     #[error("its totals are not those after {after}{}", listed(figures))]
     StateTotals { after: BatchId, figures: Vec<String> },
 }

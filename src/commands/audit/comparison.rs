@@ -53,6 +53,7 @@ pub(super) struct Expected {
     sealed: Samples,
     with_open: Option<Samples>,
     is_empty: bool,
+    is_sound: bool,
 }
 
 impl Expected {
@@ -76,6 +77,7 @@ impl Expected {
             sealed: folded_samples(&totals),
             with_open: (!report.open.is_empty()).then(|| folded_samples(&with_open)),
             is_empty: report.totals.is_none() && report.open.is_empty(),
+            is_sound: report.findings.is_empty(),
         }
     }
 
@@ -125,6 +127,9 @@ impl Expected {
             (Verdict::Equal, false, _) => "shows what the audit has".to_owned(),
             (Verdict::Equal, true, _) => {
                 "shows what the sealed batches have, or with lines of the open one".to_owned()
+            }
+            (_, _, _) if !self.is_sound => {
+                "the audit is not as it was written: look at that first".to_owned()
             }
             (_, true, _) => "a batch is open, and its next push may put this right".to_owned(),
             (_, false, false) => {

@@ -74,7 +74,7 @@ fn say(plan: &PrunePlan, config: &Config, only: bool, out: &mut dyn Write) -> Re
 fn in_words(reason: PruneReason, config: &Config) -> String {
     let retention = &config.audit.retention;
     match reason {
-        PruneReason::Batches => format!("more than {} are there", batches(retention.batches())),
+        PruneReason::Batches => format!("not among the newest {}", retention.batches()),
         PruneReason::Age => {
             format!("older than {}", humantime::format_duration(retention.age()))
         }
