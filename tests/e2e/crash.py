@@ -71,6 +71,8 @@ for call in CALLS:
         agent("push", "--all")
         last = gateway.exposition()
         done = agent("run", exits=None, before=killed_at(call, turn))
+        # What a kill leaves behind is no sign that somebody changed something.
+        agent("audit", "verify")
         agent("push")
         shown = gateway.exposition()
         holds_to(shown, agent.records())
@@ -79,6 +81,7 @@ for call in CALLS:
         statuses = [agent.manifest(log)["status"] for log in agent.batches()]
         equal(f"batches {where}", batches(shown), {name: statuses.count(name) for name in STATUSES})
         equal(f"open journals {where}", list(agent.audit.glob("*.partial")), [])
+        agent("audit", "verify", "--gateway")
         agent("run")
         holds_to(gateway.exposition(), agent.records())
         shutil.rmtree(agent.folder)

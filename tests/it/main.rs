@@ -27,6 +27,7 @@ mod cli;
 mod delivery;
 mod demo;
 mod disk_full;
+mod listing;
 mod logs;
 mod looking;
 mod recovery;

@@ -1,7 +1,6 @@
 //! What a gateway shows beside what the audit has, series by series.
 
 use crate::audit::Report;
-use crate::config::Config;
 use crate::gateway::{Client, Shown};
 use crate::metrics::{
     BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Status, Totals, folded_samples,
@@ -86,7 +85,6 @@ impl Expected {
         &self,
         client: &Client,
         shown: Shown,
-        config: &Config,
         state: Option<&State>,
     ) -> Comparison {
         let gateway = client.gateway().name().to_owned();
@@ -137,11 +135,7 @@ impl Expected {
             }
             (_, false, true) => format!(
                 "it had taken the newest totals; if nobody else pushes to {}, `mutation-agent push --all` puts it right",
-                config
-                    .gateways
-                    .iter()
-                    .find(|one| one.name() == gateway)
-                    .map_or(String::new(), |one| one.grouping().to_string())
+                client.gateway().grouping()
             ),
         };
         Comparison { series: self.sealed.len(), differences, ..of(result, message) }

@@ -39,7 +39,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let expected = Expected::of(&report);
     let compared = clients.iter().zip(shown);
     let compared = compared
-        .map(|(client, shown)| expected.compare(client, shown, &config, state.as_ref()))
+        .map(|(client, shown)| expected.compare(client, shown, state.as_ref()))
         .collect::<Vec<_>>();
     let exit = exit_of(&report, &compared);
     let said = if args.json {
