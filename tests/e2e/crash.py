@@ -94,4 +94,28 @@ for call in CALLS:
         raise AssertionError(f"no end of {call}")
 assert kills > 20, f"only {kills} kills"
 
-print(f"{kills} kills over {', '.join(CALLS)}: each start counts what is on record, once, and no counter goes back")
+# A prune that is killed: the chain is sound, the next one goes to the end, and the totals are what they were.
+agent = Agent(config(gateway.url, rounds=1, mutations=10, instance="pruned"))
+for _ in range(4):
+    agent("run")
+agent.configure((agent.folder / "agent.toml").read_text() + "[audit]\nretention = { batches = 2 }\n")
+before = agent.folder / "before"
+shutil.copytree(agent.folder / "mutation-data", before, symlinks=True)
+prunes = 0
+for call in ("write", "fsync", "rename", "unlink"):
+    for turn in range(1, 100):
+        shutil.rmtree(agent.folder / "mutation-data")
+        shutil.copytree(before, agent.folder / "mutation-data", symlinks=True)
+        done = agent("audit", "prune", exits=None, before=killed_at(call, turn))
+        agent("audit", "verify", "--gateway")
+        agent("audit", "prune")
+        verified = agent("audit", "verify", "--gateway").stdout
+        assert verified.endswith("2 batches, 20 records verified: sound\n"), f"{call} {turn}: {verified}"
+        equal("files", len(list(agent.audit.iterdir())), 5)
+        if done.returncode == 0:
+            break
+        equal(f"exit code after a kill at {call} number {turn}", done.returncode, -9)
+        prunes += 1
+assert prunes > 8, f"only {prunes} kills of a prune"
+
+print(f"{kills + prunes} kills over {', '.join(CALLS)}: each start counts what is on record, once, and no counter goes back")
