@@ -6,16 +6,16 @@ use crate::log::Look;
 use crate::notify::Notifier;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
 const AFTER_HELP: &str = "\
 Exit codes:
-    0  done and delivered          75  done but undelivered, or another batch is at work
+    0  done and delivered          75  undelivered, a gateway differs, or another is at work
     1  no mutation succeeded       77  permission denied
     2  usage                       78  configuration
-   65  no usable strategy, or an audit file that is none
+   65  no usable strategy, or an audit that is not as it was written
    70  internal error
    73  cannot create state, audit or output
    74  I/O error during the batch
@@ -63,6 +63,9 @@ enum Command {
     Push(commands::push::Args),
     /// Statistics over audit files
     Stats(commands::stats::Args),
+    /// The audit log: what there is, whether it is what was written, what may go
+    #[command(subcommand)]
+    Audit(Audit),
     /// Do the whole job in memory and show what arrives at a gateway: no configuration, no server
     Demo,
     /// Print completions for a shell
@@ -72,6 +75,26 @@ enum Command {
     },
     /// Print the manual page, for `man -l -`
     Man,
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// A row per batch, oldest first; also while a batch runs
+    List(commands::audit::list::Args),
+    /// Read everything again: digests, the chain of manifests, ids, counts; also while a batch runs
+    Verify(commands::audit::verify::Args),
+    /// Remove what the retention lets go; never what is open, not counted, or the newest
+    Prune(commands::audit::prune::Args),
+}
+
+impl Audit {
+    fn run(&self, config: &Path, out: &mut dyn Write) -> Result<Exit, Failure> {
+        match self {
+            Self::List(args) => commands::audit::list::run(config, args, out),
+            Self::Verify(args) => commands::audit::verify::run(config, args, out),
+            Self::Prune(args) => commands::audit::prune::run(config, args, out),
+        }
+    }
 }
 
 impl Cli {
@@ -108,6 +131,7 @@ impl Cli {
             Command::Check(args) => commands::check::run(&self.config, args, &mut out),
             Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
+            Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),
             Command::Completions { shell } => {
                 // It panics where a write fails, and memory does not.

@@ -10,7 +10,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line was not understood.
     Usage = 2,
-    /// No strategy has a target that can be mutated, or an audit file is none.
+    /// No strategy has a target that can be mutated, or an audit file is none or is not as it was written.
     NoStrategy = 65,
     /// A mistake of ours.
     Internal = 70,
@@ -18,7 +18,8 @@ pub enum Exit {
     CannotCreate = 73,
     /// Reading or writing failed during the batch; what was written stands.
     Io = 74,
-    /// The batch stands but a gateway has not seen it, or another one holds the lock: try again later.
+    /// The batch stands but a gateway has not seen it or shows something else, or another one holds the lock: try again
+    /// later.
     TryLater = 75,
     /// A file or folder may not be used by this user.
     Permission = 77,

@@ -26,6 +26,15 @@ pub enum CompressError {
 
 /// Replaces `<id>.jsonl` by `<id>.jsonl.zst`.
 pub fn compress(folder: &Folder, manifest: &Manifest) -> Result<(), CompressError> {
+    compress_and(folder, manifest, |_| ())
+}
+
+/// `between` sees the packed file before it is read again; a test breaks it there.
+fn compress_and(
+    folder: &Folder,
+    manifest: &Manifest,
+    between: impl FnOnce(&Path),
+) -> Result<(), CompressError> {
     let id: &BatchId = &manifest.summary.batch_id;
     let (plain, packed) = (folder.sealed(id), folder.compressed(id));
     // Hidden, with no suffix that a reader would take for a log.
@@ -33,6 +42,7 @@ pub fn compress(folder: &Folder, manifest: &Manifest) -> Result<(), CompressErro
     disk::remove_if_there(&temporary)?;
     let target = disk::create_new(&temporary, Mode::Private)?;
     let packed_well = pack(&plain, &target, &temporary)
+        .inspect(|()| between(&temporary))
         .and_then(|()| digest_of(&temporary))
         .map(|digest| digest == manifest.sha256);
     if !matches!(packed_well, Ok(true)) {
@@ -69,4 +79,84 @@ fn digest_of(packed: &Path) -> Result<Digest, DiskError> {
         }
     };
     read().map_err(DiskError::new("read", packed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+    use crate::units::Timestamp;
+    use std::collections::BTreeMap;
+    use std::fs;
+
+    /// A folder with a sealed log, and its manifest.
+    fn sealed(text: &[u8]) -> (tempfile::TempDir, Folder, Manifest) {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().to_owned());
+        let mut manifest = Manifest::new(BatchSummary {
+            batch_id: "20261123T020000Z-7f3a9c".parse().unwrap(),
+            status: Status::Completed,
+            started: Timestamp::from_micros(0),
+            ended: None,
+            duration_seconds: None,
+            exit_code: None,
+            rounds_completed: 0,
+            targets: BTreeMap::new(),
+            tally: Tally::new(Buckets::default()),
+        });
+        manifest.sha256 = Digest::of(text);
+        disk::replace(&folder.sealed(&manifest.summary.batch_id), text, Mode::Private).unwrap();
+        (root, folder, manifest)
+    }
+
+    fn files(folder: &Folder) -> Vec<String> {
+        let entries = fs::read_dir(folder.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_log_is_packed_and_reads_back() {
+        let text = "line\n".repeat(1000);
+        let (_root, folder, manifest) = sealed(text.as_bytes());
+        compress(&folder, &manifest).unwrap();
+        assert_eq!(files(&folder), ["20261123T020000Z-7f3a9c.jsonl.zst"]);
+        let packed = fs::File::open(folder.compressed(&manifest.summary.batch_id)).unwrap();
+        assert_eq!(zstd::decode_all(packed).unwrap(), text.as_bytes());
+    }
+
+    #[test]
+    fn a_packed_file_that_breaks_before_it_is_read_again_never_replaces_its_source() {
+        let text = "line\n".repeat(1000);
+        for at in 0..60 {
+            let (_root, folder, manifest) = sealed(text.as_bytes());
+            let done = compress_and(&folder, &manifest, |packed| {
+                let mut bytes = fs::read(packed).unwrap();
+                let length = bytes.len();
+                match at {
+                    0 => bytes.clear(),
+                    1 => bytes.truncate(length / 2),
+                    at => bytes[at % length] ^= 1 << (at % 8),
+                }
+                disk::replace(packed, &bytes, Mode::Private).unwrap();
+            });
+            let plain = folder.sealed(&manifest.summary.batch_id);
+            if done.is_err() {
+                assert_eq!(fs::read(plain).unwrap(), text.as_bytes());
+                assert_eq!(files(&folder).len(), 1, "nothing else is left");
+            } else {
+                // Some bits of a frame's head say nothing of its content.
+                let packed = fs::File::open(folder.compressed(&manifest.summary.batch_id));
+                assert_eq!(zstd::decode_all(packed.unwrap()).unwrap(), text.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_what_its_manifest_says_stays_as_it_is() {
+        let (_root, folder, mut manifest) = sealed(b"line\n");
+        manifest.sha256 = Digest::of(b"other\n");
+        let refused = compress(&folder, &manifest).unwrap_err();
+        assert!(matches!(refused, CompressError::Digest { .. }), "{refused}");
+        assert_eq!(files(&folder), ["20261123T020000Z-7f3a9c.jsonl"]);
+    }
 }

@@ -3,7 +3,8 @@
 //! In reading order: the [`Folder`] knows the names of the files; a [`Journal`] is a batch's file
 //! while it is open, written line by line (`line.rs`); [`Manifest`] and [`seal`] close it;
 //! [`read_records`] reads any of them back; [`salvage`] cuts what a killed batch left behind;
-//! [`Retention`] plans what may go, and [`compress`] packs what stays.
+//! [`Retention`] plans what may go, and [`compress`] packs what stays; [`verify()`] reads everything
+//! again and says what is not as it was written.
 
 mod compress;
 mod folder;
@@ -14,13 +15,15 @@ mod reader;
 mod retention;
 mod salvage;
 mod seal;
+mod verify;
 
 pub use compress::{CompressError, compress};
 pub use folder::{BatchFiles, Folder};
 pub use journal::{Journal, JournalEnd};
 pub use manifest::{Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
 pub use reader::{ReadError, Tail, read_own_records, read_records};
-pub use retention::{PruneReason, Retention, RetentionError, SealedBatch};
+pub use retention::{PruneReason, Pruned, Retention, RetentionError, SealedBatch};
 pub use salvage::{LogFold, Salvaged, read_open, salvage};
 pub(crate) use seal::finish as finish_seal;
 pub use seal::seal;
+pub use verify::{Fault, Finding, Known, OpenLog, Report, verify};

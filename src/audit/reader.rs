@@ -4,6 +4,7 @@ use crate::disk::{self, DiskError};
 use crate::record::Record;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Longer lines are none of ours: an error text is capped far below.
@@ -67,12 +68,48 @@ fn read_from(
     path: &Path,
     mut visit: impl FnMut(&Record<'_>, &[u8]),
 ) -> Result<Tail, ReadError> {
+    let mut end = Ok(Tail::Whole);
+    lines_of(file, path, |line, bytes| {
+        if bytes.last() != Some(&b'\n') {
+            end = Ok(Tail::Torn { bytes: bytes.len() as u64 });
+            return ControlFlow::Break(());
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(record) => {
+                visit(&record, bytes);
+                ControlFlow::Continue(())
+            }
+            Err(source) => {
+                end = Err(ReadError::Line { path: path.to_owned(), line, source });
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    end
+}
+
+/// Hands every line of the file to `visit` with its number, from 1, and its newline, which only the last may lack.
+/// What is appended meanwhile is left out.
+pub(super) fn read_lines(
+    path: &Path,
+    visit: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
+    lines_of(disk::open(path)?, path, visit)
+}
+
+fn lines_of(
+    file: File,
+    path: &Path,
+    mut visit: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> Result<(), ReadError> {
     let failed = |source: io::Error| ReadError::Disk(DiskError::new("read", path)(source));
+    // An open journal may grow faster than it is read.
+    let length = file.metadata().map_err(failed)?.len();
     let mut reader: Box<dyn BufRead> = if path.extension().is_some_and(|end| end == "zst") {
         let decoder = zstd::stream::read::Decoder::new(file).map_err(failed)?;
         Box::new(BufReader::with_capacity(256 * 1024, decoder))
     } else {
-        Box::new(BufReader::with_capacity(256 * 1024, file))
+        Box::new(BufReader::with_capacity(256 * 1024, file.take(length)))
     };
     let mut bytes = Vec::new();
     for line in 1.. {
@@ -81,16 +118,12 @@ fn read_from(
         if bytes.is_empty() {
             break;
         }
-        if bytes.last() != Some(&b'\n') {
-            if bytes.len() as u64 == LONGEST_LINE {
-                return Err(ReadError::TooLong { path: path.to_owned(), line });
-            }
-            return Ok(Tail::Torn { bytes: bytes.len() as u64 });
+        if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST_LINE {
+            return Err(ReadError::TooLong { path: path.to_owned(), line });
         }
-        match serde_json::from_slice(&bytes) {
-            Ok(record) => visit(&record, &bytes),
-            Err(source) => return Err(ReadError::Line { path: path.to_owned(), line, source }),
+        if visit(line, &bytes).is_break() {
+            break;
         }
     }
-    Ok(Tail::Whole)
+    Ok(())
 }

@@ -1,7 +1,50 @@
 //! What may go: a plan over sealed batches, as a value.
 
-use crate::units::{BatchId, Timestamp};
+use super::manifest::Heading;
+use super::{BatchFiles, Folder};
+use crate::units::{BatchId, Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Up to where old batches were pruned: with it, a beginning that was pruned is told from one that was taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pruned {
+    /// Nobody knows: the state was lost, or is from before this was kept.
+    #[default]
+    Unknown,
+    /// Nothing was ever pruned.
+    Nothing,
+    /// All batches up to this one.
+    UpTo {
+        /// The newest that was pruned.
+        batch_id: BatchId,
+        /// The digest of its manifest, which the oldest one that is left names.
+        manifest_sha256: Digest,
+    },
+}
+
+impl Pruned {
+    /// Up to where what is still there is left of a prune that was killed; `None` where nothing is.
+    ///
+    /// The chain must say so too: the first manifest after it names its digest. A state that came from elsewhere, or
+    /// was changed, must neither hide batches nor have them removed.
+    pub fn leftovers_up_to(
+        &self,
+        folder: &Folder,
+        batches: &BTreeMap<BatchId, BatchFiles>,
+    ) -> Option<&BatchId> {
+        let Self::UpTo { batch_id, manifest_sha256 } = self else { return None };
+        if batches.keys().next().is_none_or(|oldest| oldest > batch_id) {
+            return None;
+        }
+        let mut later = batches.iter().filter(|(id, files)| *id > batch_id && files.manifest);
+        let (first, _) = later.next()?;
+        let (heading, _) = Heading::read(folder, first).ok()?;
+        (heading.previous_sha256.as_ref() == Some(manifest_sha256)).then_some(batch_id)
+    }
+}
 
 /// Age is counted from the start of this batch from the newest on, and not from the time of day: a clock
 /// that jumps ahead for a night would take all of the past otherwise. So it takes none of the newer ones.

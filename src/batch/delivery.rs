@@ -27,9 +27,35 @@ pub struct Delivered {
 }
 
 impl OpenBatch<'_> {
+    /// After the seal: the totals to the gateways, and what they made of them to the state. How the
+    /// process ends is `exit`, unless that went wrong.
+    pub(super) fn hand_over(
+        &self,
+        data: &mut DataDir,
+        exit: Exit,
+        unanswered: &BTreeMap<String, Instant>,
+        threads: &Threads,
+        shutdown: &Shutdown,
+        hurry: Duration,
+    ) -> (Vec<Delivered>, Exit) {
+        if !self.clients.is_empty() {
+            tracing::info!("the batch is done; delivering its totals");
+            self.notifier.status(&format!("sealed; pushing to {} gateways", self.clients.len()));
+        }
+        let delivered = self.deliver(data, threads, shutdown, hurry);
+        if shutdown.asked().is_none() {
+            self.outlast(unanswered, &delivered, data, threads, shutdown);
+        }
+        let all = delivered.iter().all(|one| one.result.is_ok());
+        let exit = if exit == Exit::Done && !all { Exit::TryLater } else { exit };
+        let kept = self.remember(data, exit);
+        let silent = matches!(exit, Exit::Done | Exit::TryLater);
+        (delivered, if silent && !kept { Exit::Io } else { exit })
+    }
+
     /// Delivers with the full effort; with one attempt of at most `hurry` once we are asked to stop,
     /// even in the middle of the full effort.
-    pub(super) fn deliver(
+    fn deliver(
         &self,
         data: &mut DataDir,
         threads: &Threads,
@@ -55,7 +81,7 @@ impl OpenBatch<'_> {
     /// A push that was given up during the batch may still arrive, after the last one, and put older
     /// totals in its place. So the newest are sent once more, [`OUTLASTING`] attempts' time later.
     /// What arrives later still stands until the next batch begins.
-    pub(super) fn outlast(
+    fn outlast(
         &self,
         unanswered: &BTreeMap<String, Instant>,
         delivered: &[Delivered],
@@ -84,7 +110,7 @@ impl OpenBatch<'_> {
     }
 
     /// Keeps delivery marks, push counts and the exit code; false where that failed.
-    pub(super) fn remember(&self, data: &mut DataDir, exit: Exit) -> bool {
+    fn remember(&self, data: &mut DataDir, exit: Exit) -> bool {
         if !self.is_folded(data) {
             return true;
         }

@@ -1,8 +1,9 @@
 //! What is known of a batch from its first moment to its last.
 
 use super::{BatchPlan, Clock};
-use crate::audit::Manifest;
+use crate::audit::{Journal, Manifest};
 use crate::config::Config;
+use crate::disk::{self, DiskError};
 use crate::gateway::Client;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
 use crate::notify::Notifier;
@@ -25,8 +26,22 @@ impl OpenBatch<'_> {
         self.config.metrics.buckets.clone()
     }
 
+    /// Puts the batch on disk, with nothing in it. An error means that there is none.
+    pub(super) fn begin(&self, data: &DataDir) -> Result<(Journal, Manifest), DiskError> {
+        let journal = Journal::create(&data.folder, &self.id, self.config.audit.buffer)?;
+        let manifest = self.first_manifest(data);
+        if let Err(error) = manifest.write(&data.folder) {
+            // An empty journal would be counted as a batch that crashed, and a manifest without a
+            // log would look like a log that somebody took away.
+            let _ = disk::remove_if_there(&data.folder.manifest(&self.id));
+            let _ = disk::remove_if_there(journal.path());
+            return Err(error);
+        }
+        Ok((journal, manifest))
+    }
+
     /// What is known before the first mutation; a killed batch is sealed with it.
-    pub(super) fn first_manifest(&self, data: &DataDir) -> Manifest {
+    fn first_manifest(&self, data: &DataDir) -> Manifest {
         let summary = BatchSummary {
             batch_id: self.id.clone(),
             status: Status::Running,

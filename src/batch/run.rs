@@ -8,10 +8,8 @@ use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
 use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Signal, Threads};
-use crate::audit::Journal;
 use crate::config::Config;
-use crate::disk::{self, DiskError};
-use crate::exit::Exit;
+use crate::disk::DiskError;
 use crate::gateway::Client;
 use crate::metrics::BatchSummary;
 use crate::notify::Notifier;
@@ -66,16 +64,7 @@ pub fn run(
     announce(plan);
     mind_the_clock(&data, &clock);
 
-    let journal = Journal::create(&data.folder, &batch.id, config.audit.buffer)?;
-    let mut manifest = batch.first_manifest(&data);
-    if let Err(error) = manifest.write(&data.folder) {
-        // There was no batch: an empty journal would be counted as one that crashed, and a manifest
-        // without a log would look like a log that somebody took away.
-        let _ = disk::remove_if_there(&data.folder.manifest(&batch.id));
-        let _ = disk::remove_if_there(journal.path());
-        return Err(error.into());
-    }
-
+    let (journal, mut manifest) = batch.begin(&data)?;
     let publisher = Publisher::start(
         runtime.handle(),
         Arc::clone(&batch.clients),
@@ -97,21 +86,12 @@ pub fn run(
     let pushes = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
     let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes.log, &shutdown);
 
-    if !batch.clients.is_empty() {
-        tracing::info!("the batch is done; delivering its totals");
-        notifier.status(&format!("sealed; pushing to {} gateways", batch.clients.len()));
+    (end.delivered, end.exit) =
+        batch.hand_over(&mut data, end.exit, &pushes.unanswered, &runtime, &shutdown, hurry);
+    // What is not sealed stands in the totals in memory, and they must not be saved with what was pruned.
+    if end.audit.is_some() {
+        tidy(config, &mut data, &shutdown);
     }
-    end.delivered = batch.deliver(&mut data, &runtime, &shutdown, hurry);
-    if shutdown.asked().is_none() {
-        batch.outlast(&pushes.unanswered, &end.delivered, &mut data, &runtime, &shutdown);
-    }
-    if end.exit == Exit::Done && end.delivered.iter().any(|one| one.result.is_err()) {
-        end.exit = Exit::TryLater;
-    }
-    if !batch.remember(&mut data, end.exit) && matches!(end.exit, Exit::Done | Exit::TryLater) {
-        end.exit = Exit::Io;
-    }
-    tidy(config, &data, &shutdown);
     Ok(end)
 }
 

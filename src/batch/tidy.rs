@@ -1,20 +1,34 @@
-//! After the batch: old logs are packed, and the oldest go.
+//! After the batch: the oldest logs go, and old ones are packed.
 
 use super::Shutdown;
-use crate::audit::{self, BatchFiles, Manifest, SealedBatch};
+use crate::audit::{self, Manifest};
 use crate::config::Config;
-use crate::state::DataDir;
-use crate::units::BatchId;
+use crate::state::{DataDir, PrunePlan};
 
 /// Prunes and packs old batches, as far as it comes before we are asked to stop. Nothing here can undo
 /// the batch: failures are warnings.
-pub(super) fn tidy(config: &Config, data: &DataDir, shutdown: &Shutdown) {
-    let kept = prune(config, data, shutdown);
+pub(super) fn tidy(config: &Config, data: &mut DataDir, shutdown: &Shutdown) {
+    if shutdown.asked().is_some() {
+        return;
+    }
+    let retention = &config.audit.retention;
+    let plan = match PrunePlan::make(Some(&data.state), &data.folder, retention, super::now()) {
+        Ok(plan) => plan,
+        Err(error) => return tracing::warn!(%error, "neither pruned nor compressed"),
+    };
+    match plan.carry_out(&mut data.state, &data.store, &data.folder) {
+        Ok(()) => {
+            for one in &plan.going {
+                tracing::info!(batch = %one.id, reason = ?one.reason, "pruned");
+            }
+        }
+        Err(error) => tracing::warn!(%error, "not pruned"),
+    }
     if !config.audit.compress {
         return;
     }
     // The newest stays plain, for people who look at it in the morning.
-    for (id, _) in kept.iter().rev().skip(1).filter(|(_, files)| files.plain) {
+    for (id, _) in plan.kept.iter().rev().skip(1).filter(|(_, files)| files.plain) {
         if shutdown.asked().is_some() {
             return;
         }
@@ -27,29 +41,4 @@ pub(super) fn tidy(config: &Config, data: &DataDir, shutdown: &Shutdown) {
             tracing::warn!(batch = %id, error, "not compressed");
         }
     }
-}
-
-/// Prunes what the retention lets go, and gives what stays, oldest first. Only what is sealed and
-/// counted in the state is touched.
-fn prune(config: &Config, data: &DataDir, shutdown: &Shutdown) -> Vec<(BatchId, BatchFiles)> {
-    let (Some(last), Ok(batches)) = (&data.state.last_batch, data.folder.batches()) else {
-        return Vec::new();
-    };
-    let mut kept: Vec<(BatchId, BatchFiles)> = batches
-        .into_iter()
-        .filter(|(id, files)| files.is_sealed() && *id <= last.batch_id)
-        .collect();
-    let sealed: Vec<SealedBatch> =
-        kept.iter().map(|(id, files)| SealedBatch { id: id.clone(), bytes: files.bytes }).collect();
-    for (id, reason) in config.audit.retention.plan(&sealed, super::now()) {
-        if shutdown.asked().is_some() {
-            break;
-        }
-        match data.folder.remove(&id) {
-            Ok(()) => tracing::info!(batch = %id, ?reason, "pruned"),
-            Err(error) => tracing::warn!(batch = %id, %error, "not pruned"),
-        }
-        kept.retain(|(other, _)| *other != id);
-    }
-    kept
 }

@@ -68,7 +68,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
 }
 
 /// One client per gateway; a certificate that cannot be used is found before anything is written.
-pub(super) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
+pub(in crate::commands) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
     let clients =
         config.gateways.iter().map(|gateway| Client::new(gateway.clone(), crate::batch::now));
     clients.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, &error))

@@ -1,5 +1,6 @@
 //! One file per subcommand; composition only. Results go to standard output, which is handed in.
 
+pub mod audit;
 pub mod check;
 pub mod demo;
 pub mod push;

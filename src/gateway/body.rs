@@ -11,7 +11,8 @@ use super::check::{self, ExpositionError};
 /// The only protobuf type that a Pushgateway takes, to the letter.
 const PROTOBUF_TYPE: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
-const TEXT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// The text format, as it is sent and asked for.
+pub(super) const TEXT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// How the body is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use reqwest::{Certificate, Identity, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::Body;
+use super::body::{Body, TEXT_TYPE};
 use super::endpoint::{Credentials, Gateway};
 use super::failure::{self, TEXT_LIMIT, readable};
 use super::outcome::{Outcome, Reason, Verdict, verdict};
@@ -126,6 +126,47 @@ impl Client {
             .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
         let code = response.status().as_u16();
         Ok(Look { code, is_page, reason: self.status(response, until).await })
+    }
+
+    /// A GET below the base URL whose answer is wanted whole, up to `most` bytes.
+    pub(super) async fn fetch(
+        &self,
+        path: &str,
+        limit: Duration,
+        most: usize,
+    ) -> Result<Vec<u8>, Reason> {
+        let garbage = |detail: String| Reason::Garbage { detail };
+        let url = self.gateway.below(path).map_err(|error| garbage(error.to_string()))?;
+        let until = Instant::now() + limit.min(FAR);
+        let request = self.http.get(url).header(ACCEPT, TEXT_TYPE);
+        let mut response = match self.exchange(request, limit, until).await {
+            Ok(response) => response,
+            Err(Outcome::Final { reason } | Outcome::Retryable { reason, .. }) => {
+                return Err(reason);
+            }
+            // An exchange that fails has no such end.
+            Err(Outcome::Delivered { status }) => {
+                return Err(garbage(format!("HTTP status {status}")));
+            }
+        };
+        if response.status().as_u16() != 200 {
+            return Err(self.status(response, until).await);
+        }
+        let mut bytes = Vec::new();
+        loop {
+            match timeout_at(until, response.chunk()).await {
+                Ok(Ok(Some(chunk))) if bytes.len() + chunk.len() <= most => {
+                    bytes.extend_from_slice(&chunk);
+                }
+                Ok(Ok(Some(_))) => return Err(garbage(format!("more than {most} bytes"))),
+                Ok(Ok(None)) => return Ok(bytes),
+                Ok(Err(error)) => {
+                    let detail = readable(&error.without_url().to_string());
+                    return Err(Reason::Transport { detail });
+                }
+                Err(_elapsed) => return Err(Reason::Timeout { after: limit }),
+            }
+        }
     }
 
     async fn exchange(

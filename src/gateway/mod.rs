@@ -4,6 +4,7 @@
 //! whatever it would refuse or choke on, so that a value of [`Gateway`] or [`Body`] can be sent as it is.
 //! Reading order: the group ([`GroupingKey`]), the place ([`Gateway`]), what is sent ([`Body`]), one attempt
 //! ([`Client::attempt`] and its [`Outcome`]), the waits ([`RetryPolicy`]), the whole ([`deliver`], [`deliver_all`]).
+//! What a gateway shows of our group can be read back ([`Shown`]).
 
 mod grouping;
 pub use grouping::{GroupingError, GroupingKey};
@@ -29,6 +30,11 @@ pub use client::{Client, ClientError};
 
 mod probe;
 pub use probe::Probe;
+
+mod text;
+
+mod shown;
+pub use shown::Shown;
 
 mod retry;
 pub use retry::{RetryPolicy, RetryPolicyError};

@@ -79,7 +79,8 @@ impl Durations {
     /// The mean of the last ten, in seconds.
     pub fn recent_average(&self) -> Option<f64> {
         let count = self.recent().count();
-        (count > 0).then(|| seconds(self.recent().sum()) / count as f64)
+        let sum = self.recent().fold(0, u64::saturating_add);
+        (count > 0).then(|| seconds(sum) / count as f64)
     }
 
     fn remember(&mut self, nanos: u64) {

@@ -3,13 +3,14 @@
 //! In reading order: a [`Histogram`] and [`Durations`] hold times in constant memory; a [`Tally`]
 //! is the fold over records, the only one there is; [`Totals`] are tallies of batches and what
 //! became of the batches; [`Statistics`] and [`Exposition`] are two views of them. The names of
-//! all metrics stand in `families.rs`. [`MetricsCollector`] is the same for programs that embed us.
+//! all metrics stand in `families.rs`; [`Samples`] are for comparing two views. [`MetricsCollector`] is the same for programs that embed us.
 
 mod collector;
 mod durations;
 mod exposition;
 mod families;
 mod histogram;
+mod series;
 mod statistics;
 mod tally;
 mod totals;
@@ -19,6 +20,9 @@ pub use durations::Durations;
 pub use exposition::{BuildInfo, Exposition, encode_text};
 pub use families::{FAMILIES, Family, FamilyKind, LABELS};
 pub use histogram::{Buckets, BucketsError, Histogram};
+pub use series::{
+    Difference, Samples, Series, differences, folded_samples, is_fold, same, samples,
+};
 pub use statistics::{DurationStatistics, Statistics};
 pub use tally::{OutcomeCounts, ParameterTally, Tally};
 pub use totals::{BatchSummary, PushResult, Status, Totals};

@@ -162,6 +162,17 @@ impl Totals {
         self.tally.merge(&batch.tally)
     }
 
+    /// Whether both are the same fold over records. Push attempts are no records, and the exit code is corrected after
+    /// a push.
+    pub fn is_same_fold(&self, other: &Self) -> bool {
+        let last = |of: &Self| of.last.clone().map(|last| LastBatch { exit_code: None, ..last });
+        self.batches == other.batches
+            && self.last_completion == other.last_completion
+            && self.last_success == other.last_success
+            && last(self) == last(other)
+            && self.tally == other.tally
+    }
+
     /// Adds push attempts to one gateway, by result.
     pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
         for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {

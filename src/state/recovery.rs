@@ -2,7 +2,7 @@
 
 use super::belonging::{Belonging, belonging};
 use super::{FoldedBatch, State, StateError, Store};
-use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, ReadError};
+use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, Pruned, ReadError};
 use crate::disk::{self, DiskError};
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
 use crate::units::{BatchId, Digest, MutationId, Timestamp};
@@ -177,6 +177,9 @@ pub fn recover(
     let lost = known.is_none();
     let mut state = known.unwrap_or_else(|| State::new(buckets.clone()));
     let start = if lost { rebuild(folder, &batches, &mut state, &mut done)? } else { None };
+    if lost {
+        state.pruned = pruned_before(folder, &batches);
+    }
     let before = state.last_batch.as_ref().map(|last| last.batch_id.clone());
     let is_new = |id: &BatchId| {
         before.as_ref().is_none_or(|last| id > last)
@@ -263,6 +266,19 @@ fn rebuild(
         }
     }
     Ok(None)
+}
+
+/// For a lost state: nothing was pruned where the oldest manifest names none before it; else nobody knows.
+fn pruned_before(folder: &Folder, batches: &BTreeMap<BatchId, BatchFiles>) -> Pruned {
+    for (id, files) in batches {
+        match Manifest::read(folder, id) {
+            Ok((Manifest { previous_sha256: None, .. }, _)) => return Pruned::Nothing,
+            // Killed in its first moment.
+            Err(ManifestError::Missing(_)) if files.open => {}
+            Ok(_) | Err(_) => return Pruned::Unknown,
+        }
+    }
+    Pruned::Nothing
 }
 
 /// Makes sure that a batch is sealed and has a manifest; gives both as the fold needs them.

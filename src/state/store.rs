@@ -1,5 +1,6 @@
 //! `state.json`: read with care, replaced whole.
 
+use crate::audit::Pruned;
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Totals};
 use crate::units::{BatchId, Digest, Timestamp};
@@ -21,6 +22,9 @@ pub struct State {
     pub last_batch: Option<FoldedBatch>,
     /// By the gateway's name.
     pub gateways: BTreeMap<String, GatewayMark>,
+    /// Up to where batches were pruned.
+    #[serde(default)]
+    pub pruned: Pruned,
 }
 
 /// A batch that is in the totals.
@@ -53,6 +57,7 @@ impl State {
             totals: Totals::new(buckets),
             last_batch: None,
             gateways: BTreeMap::new(),
+            pruned: Pruned::Nothing,
         }
     }
 

@@ -37,5 +37,6 @@ gateway = Pushgateway(port=port)
 agent("run")
 holds_to(gateway.exposition(), agent.records())
 equal("two nights", gateway.exposition().value("mutation_batches_total", status="completed"), 2)
+agent("audit", "verify", "--gateway")
 
 print("undelivered is 75; push, push --all and the next night deliver")

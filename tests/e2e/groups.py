@@ -35,6 +35,8 @@ second("run")
 both = gateway.exposition()
 holds_to(both, first.records(), instance="host-a")
 holds_to(both, second.records(), instance="host-b")
+first("audit", "verify", "--gateway")
+second("audit", "verify", "--gateway")
 equal("the foreign group", both.value("exit_mutations_total", instance="foreign"), 7)
 equal("groups", len(both.all("push_time_seconds", job="exit_evolution")), 3)
 

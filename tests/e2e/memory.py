@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A million mutations in one batch take no more memory than ten thousand."""
+"""A million mutations in one batch take no more memory than ten thousand, and neither do many to be verified."""
 
 import subprocess
 
@@ -21,10 +21,20 @@ def peak(mutations, instance):
     shown = gateway.exposition().value("exit_mutations_total", instance=instance)
     equal("exit_mutations_total", shown, 10 * mutations)
     equal("records", agent.manifest(agent.batches()[0])["records"], 10 * mutations)
+    return int(report.read_text()), agent
+
+
+def peak_of_verify(agent):
+    """The same of `audit verify`."""
+    report = agent.folder / "peak"
+    agent("audit", "verify", before=["/usr/bin/time", "-f", "%M", "-o", report])
     return int(report.read_text())
 
 
-small, large = peak(1_000, "small"), peak(100_000, "large")
+(small, first), (_, second), (large, _) = peak(1_000, "small"), peak(20_000, "medium"), peak(100_000, "large")
 assert large < 1.5 * small, f"{small} KiB for 10,000 mutations, {large} KiB for 1,000,000"
+
+few, many = peak_of_verify(first), peak_of_verify(second)
+assert many < 1.2 * few, f"{few} KiB to verify 10,000 records, {many} KiB for 200,000"
 
 print(f"{small / 1024:.1f} MiB for 10,000 mutations, {large / 1024:.1f} MiB for 1,000,000")

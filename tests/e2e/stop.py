@@ -29,5 +29,6 @@ for night, (sent, code) in enumerate([(signal.SIGTERM, 143), (signal.SIGINT, 130
 
 agent("run")
 holds_to(gateway.exposition(), agent.records())
+agent("audit", "verify", "--gateway")
 
 print(f"two interrupted batches, sealed and pushed; {len(agent.records())} records counted once")

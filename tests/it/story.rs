@@ -92,6 +92,11 @@ impl Story {
         ));
     }
 
+    /// Takes all `[[gateway]]` away.
+    pub(crate) fn forget_gateways(&mut self) {
+        self.tables.retain(|table| !table.starts_with("[[gateway]]"));
+    }
+
     /// Adds a `[[parameter]]` or `[[gateway]]`.
     pub(crate) fn table(&mut self, text: &str) {
         self.tables.push(text.to_owned());
@@ -350,6 +355,11 @@ impl Running {
             stdout: said("stdout"),
             stderr: said("stderr"),
         }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// What it has logged until now.

@@ -1,0 +1,51 @@
+//! Looking at a data folder without its lock, and figures for people.
+
+use crate::commands::Failure;
+use crate::config::{Config, Environment};
+use crate::disk::DiskError;
+use crate::exit::Exit;
+use crate::state::{State, StateError, Store};
+use bytesize::ByteSize;
+use std::path::Path;
+
+/// The state, if there is one that can be read.
+pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
+    let store = Store::new(&config.data_dir);
+    match store.load().map_err(unreadable_state)? {
+        Some(Ok(state)) => Ok(Some(state)),
+        Some(Err(error)) => {
+            let path = store.path().display();
+            tracing::warn!("{path} is corrupt ({error}); the next start makes it again");
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+pub(super) fn load(path: &Path) -> Result<Config, Failure> {
+    Ok(Config::load(path, &Environment::read())?)
+}
+
+pub(super) fn unreadable_state(error: StateError) -> Failure {
+    match error {
+        StateError::Disk(error) => unreadable(&error),
+        StateError::Newer { .. } => Failure::new(Exit::Config, &error),
+    }
+}
+
+pub(super) fn unreadable(error: &DiskError) -> Failure {
+    Failure::new(if error.is_permission() { Exit::Permission } else { Exit::Io }, error)
+}
+
+/// `9.3 MiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    ByteSize(bytes).display().iec().to_string()
+}
+
+/// `1 batch`, `2 batches`.
+pub(super) fn batches(count: impl TryInto<u64>) -> String {
+    match count.try_into().unwrap_or(u64::MAX) {
+        1 => "1 batch".to_owned(),
+        count => format!("{count} batches"),
+    }
+}

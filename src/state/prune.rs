@@ -1,0 +1,142 @@
+//! What may go of the audit, as a value, and how it goes: what was pruned is on record before a file is removed.
+
+use super::{State, Store};
+use crate::audit::{
+    BatchFiles, Folder, Manifest, ManifestError, PruneReason, Pruned, Retention, SealedBatch,
+};
+use crate::disk::DiskError;
+use crate::units::{BatchId, Digest, Timestamp};
+
+/// What a prune would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrunePlan {
+    /// Oldest first.
+    pub going: Vec<Pruning>,
+    /// What stays and is sealed and counted, oldest first.
+    pub kept: Vec<(BatchId, BatchFiles)>,
+    /// What is not touched, whatever the retention says.
+    pub untouched: Vec<(BatchId, Untouched)>,
+}
+
+/// A batch that goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruning {
+    /// Which one.
+    pub id: BatchId,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// Why; `None` for what a killed prune left behind.
+    pub reason: Option<PruneReason>,
+}
+
+/// Why a batch is not touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Untouched {
+    /// It runs, or was killed.
+    Open,
+    /// Its records are not in the totals yet.
+    Uncounted,
+    /// There is a manifest without a log, and nobody has pruned it.
+    NoLog,
+}
+
+impl Untouched {
+    /// In words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open: it runs, or the next start seals it",
+            Self::Uncounted => "not counted yet: the next start does it",
+            Self::NoLog => "a manifest without its log; see `mutation-agent audit verify`",
+        }
+    }
+}
+
+/// A prune that was not carried out, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum PruneError {
+    /// A file or folder.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// Without the digest, nobody could tell later that this was pruned and not taken away.
+    #[error("{0}; nothing is pruned")]
+    Manifest(ManifestError),
+}
+
+impl PrunePlan {
+    /// What would go now. Only what is sealed, is counted in the state, and is not the newest.
+    pub fn make(
+        state: Option<&State>,
+        folder: &Folder,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<Self, DiskError> {
+        let mut plan = Self::default();
+        let last = state.and_then(|state| state.last_batch.as_ref());
+        let batches = folder.batches()?;
+        let leftovers = state.and_then(|state| state.pruned.leftovers_up_to(folder, &batches));
+        for (id, files) in batches {
+            let is_left = leftovers.is_some_and(|last| id <= *last);
+            if files.open {
+                plan.untouched.push((id, Untouched::Open));
+            } else if is_left {
+                plan.going.push(Pruning { id, bytes: files.bytes, reason: None });
+            } else if last.is_none_or(|last| id > last.batch_id) {
+                plan.untouched.push((id, Untouched::Uncounted));
+            } else if files.is_sealed() {
+                plan.kept.push((id, files));
+            } else {
+                plan.untouched.push((id, Untouched::NoLog));
+            }
+        }
+        let sealed = |(id, files): &(BatchId, BatchFiles)| SealedBatch {
+            id: id.clone(),
+            bytes: files.bytes,
+        };
+        let sealed: Vec<SealedBatch> = plan.kept.iter().map(sealed).collect();
+        for (id, reason) in retention.plan(&sealed, now) {
+            let bytes = sealed.iter().find(|one| one.id == id).map_or(0, |one| one.bytes);
+            plan.kept.retain(|(other, _)| *other != id);
+            plan.going.push(Pruning { id, bytes, reason: Some(reason) });
+        }
+        Ok(plan)
+    }
+
+    /// Bytes that go.
+    pub fn bytes(&self) -> u64 {
+        self.going.iter().map(|one| one.bytes).sum()
+    }
+
+    /// Carries it out, under the lock: first the state says up to where, then the files go. A kill in between leaves
+    /// files that the next plan finds by that.
+    pub fn carry_out(
+        &self,
+        state: &mut State,
+        store: &Store,
+        folder: &Folder,
+    ) -> Result<(), PruneError> {
+        let newest = self.going.iter().rfind(|one| one.reason.is_some());
+        if let Some(newest) = newest {
+            let manifest_sha256 = self.digest(folder, &newest.id)?;
+            let before = state.pruned.clone();
+            state.pruned = Pruned::UpTo { batch_id: newest.id.clone(), manifest_sha256 };
+            if let Err(error) = store.save(state) {
+                state.pruned = before;
+                return Err(error.into());
+            }
+        }
+        for one in &self.going {
+            folder.remove(&one.id)?;
+        }
+        Ok(())
+    }
+
+    /// The digest of a manifest that goes. Where the manifest is broken or gone already, the one after it knows.
+    fn digest(&self, folder: &Folder, id: &BatchId) -> Result<Digest, PruneError> {
+        let error = match Manifest::read(folder, id) {
+            Ok((_, digest)) => return Ok(digest),
+            Err(error) => error,
+        };
+        let next = self.kept.first().and_then(|(next, _)| Manifest::read(folder, next).ok());
+        next.and_then(|(next, _)| next.previous_sha256).ok_or(PruneError::Manifest(error))
+    }
+}

@@ -1,0 +1,79 @@
+//! The audit held to the state: read-only, without the lock, also while a batch runs.
+
+use super::{State, StateError, Store};
+use crate::audit::{self, BatchFiles, Fault, Finding, Folder, Known, Pruned, Report};
+use crate::disk::{self, DiskError};
+use crate::units::{BatchId, Digest};
+use std::collections::BTreeMap;
+
+/// A batch ends once in a while; one that ends every time we look is no night job.
+const ATTEMPTS: usize = 5;
+
+/// An audit that cannot be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The state cannot be read, or is of a later version.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A file or folder cannot be read.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// Which files there are, and what the state is: it changes when a batch begins, ends, or is pruned.
+type Shape = (BTreeMap<BatchId, BatchFiles>, Option<Digest>);
+
+/// Reads everything. What `beside` does is done before the reading, anew each time that the folder changes meanwhile:
+/// so what it saw and what was read belong together.
+pub fn verify<T>(
+    store: &Store,
+    folder: &Folder,
+    mut beside: impl FnMut() -> T,
+) -> Result<(Report, Option<State>, T), VerifyError> {
+    for _ in 1..ATTEMPTS {
+        let before = shape(store, folder)?;
+        let seen = beside();
+        let (report, state) = verify_once(store, folder)?;
+        if shape(store, folder)? == before {
+            return Ok((report, state, seen));
+        }
+        tracing::debug!("the folder changed while it was read; reading again");
+    }
+    let seen = beside();
+    let (mut report, state) = verify_once(store, folder)?;
+    report
+        .notes
+        .push("batches came and went while they were read; look again when it is quiet".to_owned());
+    Ok((report, state, seen))
+}
+
+fn shape(store: &Store, folder: &Folder) -> Result<Shape, VerifyError> {
+    let mut batches = folder.batches()?;
+    // An open journal grows all the time.
+    for files in batches.values_mut() {
+        files.bytes = 0;
+    }
+    let state = disk::read(store.path(), u64::MAX - 1).ok().flatten();
+    Ok((batches, state.map(|bytes| Digest::of(&bytes))))
+}
+
+fn verify_once(store: &Store, folder: &Folder) -> Result<(Report, Option<State>), VerifyError> {
+    let file = store.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let (state, fault) = match store.load()? {
+        Some(Ok(state)) => (Some(state), None),
+        Some(Err(error)) => (None, Some(Fault::StateCorrupt { why: error.to_string() })),
+        None => (None, Some(Fault::StateMissing)),
+    };
+    let last = state.as_ref().and_then(|state| state.last_batch.as_ref());
+    let known = Known {
+        newest: last.map(|last| (&last.batch_id, &last.manifest_sha256)),
+        totals: state.as_ref().map(|state| &state.totals),
+        pruned: state.as_ref().map_or(&Pruned::Unknown, |state| &state.pruned),
+        by: &file,
+    };
+    let mut report = audit::verify(folder, &known)?;
+    // Before the first batch is sealed there is none.
+    let fault = fault.filter(|fault| *fault != Fault::StateMissing || report.batches > 0);
+    report.findings.extend(fault.map(|fault| Finding { file, fault }));
+    Ok((report, state))
+}
