@@ -197,8 +197,8 @@ equal("capabilities", int(status["CapBnd"], 16), 0)
 equal("the user", int(status["Uid"].split()[0]), night.data.stat().st_uid)
 invocation = night.show()["InvocationID"]
 # An upgrade leaves the batch alone, and starts nothing; the killed one is the one that was under way before.
-shutil.copy(package("0.1.1"), root.file("/root/next.deb"))
-night.machine("dpkg", "--force-confold", "-i", "/root/next.deb")
+shutil.copy(package("0.1.1"), root.file("/next.deb"))
+night.machine("dpkg", "--force-confold", "-i", "/next.deb")
 equal("the batch after an upgrade", (night.show()["MainPID"], night.show()["InvocationID"]), (pid, invocation))
 night.machine("systemctl", "kill", "--signal=KILL", SERVICE)
 night.ended("failed", "signal", 9)

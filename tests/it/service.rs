@@ -111,6 +111,24 @@ fn a_long_batch_says_so_seldom_and_a_stop_is_said_at_once() {
 }
 
 #[test]
+fn a_push_says_what_becomes_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let mut manager = Manager::new(UnixDatagram::bind(&path).unwrap());
+    let refused = || Step::status(400, &[], "no");
+    let gateway = Gateway::scripted(vec![refused(), refused(), Step::ok()]);
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    story.expect(75, &["run"]);
+    let address = path.to_str().unwrap();
+    let ended = story.start_as_it_is(&["push"], &[("NOTIFY_SOCKET", address)]).end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    manager.wait_for("STATUS=main: ");
+    let heard: Vec<_> = manager.heard.iter().map(|message| message.trim_end()).collect();
+    assert_eq!(heard, ["STATUS=pushing to 1 gateways", "STATUS=main: delivered"]);
+}
+
+#[test]
 fn a_start_that_comes_to_nothing_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
