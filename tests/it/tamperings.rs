@@ -354,7 +354,7 @@ pub(crate) const LOGS: &[Case] = &[
             fs::remove_file(&log).unwrap();
             fs::create_dir(log).unwrap();
         },
-        &["B.jsonl: is not a file of ours: it is not a regular file"],
+        &["B.jsonl: is not a file of ours: it is a folder, not a regular file; move it away"],
     ),
 ];
 
@@ -508,7 +508,7 @@ pub(crate) const ABSURD: &[Case] = &[
                 m["tally"]["durations"]["recent_nanoseconds"] = json!(vec![u64::MAX; 10]);
             });
         },
-        &["B.manifest.json: was changed"],
+        &["B.manifest.json: cannot be used: "],
     ),
     (
         "quantiles are absurd",
