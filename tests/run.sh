@@ -3,8 +3,8 @@
 # end-to-end checks of tests/e2e with a real Pushgateway, Prometheus, CPython and published strategies.
 #
 # What is missing is installed (Debian or Ubuntu: apt, as root or with sudo; pip into a temporary folder). A part
-# that cannot be had is a failure, not a skip. Any folder will do to start from, and two runs do not disturb
-# each other. The last line is `N passed, N failed`.
+# that cannot be had is a failure, not a skip; but for a nightly compiler, without which nothing is fuzzed. Any
+# folder will do to start from, and two runs do not disturb each other. The last line is `N passed, N failed`.
 #
 #     tests/run.sh              everything
 #     tests/run.sh crash judge  the build and these end-to-end checks
