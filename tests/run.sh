@@ -4,8 +4,8 @@
 # tests/faults with crashes, errors and full disks at every call.
 #
 # What is missing is installed (Debian or Ubuntu: apt, as root or with sudo; pip into a temporary folder). A part
-# that cannot be had is a failure, not a skip. Any folder will do to start from, and two runs do not disturb
-# each other. The last line is `N passed, N failed`.
+# that cannot be had is a failure, not a skip; but for a nightly compiler, without which nothing is fuzzed. Any
+# folder will do to start from, and two runs do not disturb each other. The last line is `N passed, N failed`.
 #
 #     tests/run.sh                          everything
 #     tests/run.sh e2e/judge faults/crash   the build and these checks

@@ -2,7 +2,7 @@
 
 use super::container::entries;
 use super::path::{Part, Paths, without_container};
-use super::position::Position;
+use super::position::{self, Position};
 use super::site::excerpt;
 use super::walk::{Binding, bindings};
 use super::{Selector, Site, Source, Unusable};
@@ -23,7 +23,10 @@ impl Source {
         occurrence: Option<NonZeroUsize>,
     ) -> Result<Site, Unusable> {
         let values = self.values(selector);
-        let lines = || values.iter().map(|value| self.position(value).line).collect();
+        let lines = || {
+            let offsets = values.iter().map(|value| value.start().to_usize());
+            position::lines(self.text(), offsets)
+        };
         let value = match (values.as_slice(), occurrence) {
             ([], _) => return Err(Unusable::NotFound),
             ([value], None) => value,

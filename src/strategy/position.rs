@@ -14,9 +14,8 @@ impl Position {
     pub(super) fn of(text: &str, offset: usize) -> Self {
         let before = &text.as_bytes()[..offset.min(text.len())];
         let (mut line, mut start) = (1_u32, 0);
-        for (at, byte) in before.iter().enumerate() {
-            // A `\r` before `\n` does not end the line, the `\n` does.
-            if *byte == b'\n' || (*byte == b'\r' && text.as_bytes().get(at + 1) != Some(&b'\n')) {
+        for at in 0..before.len() {
+            if ends_line(text.as_bytes(), at) {
                 line = line.saturating_add(1);
                 start = at + 1;
             }
@@ -27,6 +26,24 @@ impl Position {
         let columns = ahead.trim_start_matches(BOM).chars().count();
         Self { line, column: u32::try_from(columns).unwrap_or(u32::MAX).saturating_add(1) }
     }
+}
+
+/// The lines of offsets that do not fall, in one walk: a text may have a hundred thousand of them.
+pub(super) fn lines(text: &str, offsets: impl Iterator<Item = usize>) -> Vec<u32> {
+    let (mut line, mut at) = (1_u32, 0);
+    let lines = offsets.map(|offset| {
+        let end = offset.min(text.len()).max(at);
+        let ends = (at..end).filter(|at| ends_line(text.as_bytes(), *at)).count();
+        at = end;
+        line = line.saturating_add(u32::try_from(ends).unwrap_or(u32::MAX));
+        line
+    });
+    lines.collect()
+}
+
+/// A `\r` before `\n` does not end the line, the `\n` does.
+fn ends_line(text: &[u8], at: usize) -> bool {
+    text[at] == b'\n' || (text[at] == b'\r' && text.get(at + 1) != Some(&b'\n'))
 }
 
 #[cfg(test)]
@@ -47,6 +64,14 @@ mod tests {
         assert_eq!(at(text, 5), (3, 1));
         assert_eq!(at(text, 7), (4, 1));
         assert_eq!(at(text, 99), (4, 2));
+    }
+
+    #[test]
+    fn many_lines_are_what_each_alone_is() {
+        let text = "a\nb\r\nc\rd\n";
+        let offsets = [0, 0, 1, 2, 4, 5, 5, 7, 9, 99];
+        let alone: Vec<u32> = offsets.iter().map(|offset| at(text, *offset).0).collect();
+        assert_eq!(lines(text, offsets.into_iter()), alone);
     }
 
     #[test]

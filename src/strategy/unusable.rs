@@ -133,10 +133,18 @@ impl fmt::Display for Unusable {
     }
 }
 
-/// `are 3 bindings, on lines 3, 7 and 9`.
+/// Lines that a message lists.
+const MOST_LINES: usize = 10;
+
+/// `are 3 bindings, on lines 3, 7 and 9`; of many lines the first ten.
 fn bindings(lines: &[u32]) -> String {
     let mut numbers: Vec<String> = lines.iter().map(u32::to_string).collect();
     numbers.dedup();
+    if numbers.len() > MOST_LINES + 1 {
+        let more = numbers.len() - MOST_LINES;
+        numbers.truncate(MOST_LINES);
+        numbers.push(format!("{more} more"));
+    }
     let last = numbers.pop().unwrap_or_default();
     let (are, plural) = if lines.len() == 1 { ("is", "") } else { ("are", "s") };
     let (lines_word, before) = if numbers.is_empty() {

@@ -43,7 +43,13 @@ fn deep(link: &str) -> String {
 
 #[test]
 fn a_hard_strategy_is_left_out_with_its_reason_and_the_others_go_on() {
-    let cases: [(&str, Vec<u8>, &str, &str); 16] = [
+    let cases: [(&str, Vec<u8>, &str, &str); 17] = [
+        (
+            "ambiguous",
+            "stop_loss_pct = 1\n".repeat(50_000).into(),
+            "ambiguous",
+            "lines 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 49990 more; set `occurrence`",
+        ),
         (
             "deep",
             format!("x = {}1{}\n", deep("("), deep(")")).into(),
