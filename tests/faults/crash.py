@@ -84,7 +84,7 @@ def sweep(houses, fault, kind, shapes):
         recovers(house, crash.on_record, crash.attempts)
         house.agent("run")
         house.judge(crash.on_record)
-        house.judge_leftovers()
+        house.judge_night()
         if shapes.setdefault(crash.shape, crash) is not crash:
             shutil.rmtree(crash.folder)
         return struck

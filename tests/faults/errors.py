@@ -99,7 +99,7 @@ def judge(house, done, struck, name, codes_of_struck, lasts):
         assert house.attempts() >= shown, f"the gateway showed {shown} attempts, and now {house.attempts()}"
     house.agent("run")
     house.judge(on_record)
-    house.judge_leftovers()
+    house.judge_night()
 
 
 def sweep(houses, night, name, names, lasts):
@@ -126,7 +126,7 @@ def sweep_passing(houses, night):
         done, struck, _ = errs(house, fault, at)
         equal("exit code", done.returncode, 0)
         house.judge(set())
-        house.judge_leftovers()
+        house.judge_night()
         return struck or None
 
     houses(interrupted, [call for call in night if call.name in INTERRUPTIBLE])

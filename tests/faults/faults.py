@@ -300,11 +300,12 @@ class House:
             equal(f"changed lines of {path}", sum(old != new for old, new in pairs), 1)
             assert text.endswith("\n"), f"{path} is cut"
 
-    def judge_leftovers(self):
-        """After a whole night nothing is left of what was begun and not ended."""
+    def judge_night(self):
+        """After a whole night nothing is left of what was begun and not ended, and the agent's own judge agrees."""
         left = [path for path in self.agent.folder.rglob(".*") if ".tmp" in path.name]
         equal("temporary files", left, [])
         equal("manifests", len(self.manifests()), len(self.agent.batches()))
+        self.agent("audit", "verify", "--gateway")
 
 
 class Sweep:

@@ -51,7 +51,7 @@ def a_night_on(house, limits):
             assert house.attempts() >= shown, f"{limits}: {shown} were shown, and now {house.attempts()}"
         house.agent("run")
         house.judge(on_record)
-        house.judge_leftovers()
+        house.judge_night()
     finally:
         unmount(data)
     return done.returncode
