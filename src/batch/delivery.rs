@@ -96,6 +96,8 @@ impl OpenBatch<'_> {
         let doubtful: BTreeMap<&str, Duration> =
             doubtful.filter_map(|one| Some((&*one.gateway, left(&one.gateway)?))).collect();
         let Some(wait) = doubtful.values().max().copied() else { return };
+        // What was attempted is shown by the next push, so it is saved before; and the wait may be cut off.
+        self.save(data);
         let wait_text = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1));
         tracing::info!(wait = %wait_text, "a push was given up and may still arrive; the totals are sent once more");
         let stopped =

@@ -139,6 +139,19 @@ fn a_push_that_was_given_up_does_not_have_the_last_word() {
 }
 
 #[test]
+fn a_batch_that_is_killed_before_it_sends_once_more_has_its_delivery_on_disk() {
+    let gateway = Gateway::scripted(vec![Step::Hang, Step::ok()]);
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    patience(&mut story, "\"1s\"", "\"20s\"");
+    let running = story.start(&["run"]);
+    wait_until("it waits", || running.log().contains("the totals are sent once more"));
+    drop(running);
+    assert_eq!(delivered(&story, "main"), story.newest().as_str());
+    assert_eq!(story.state()["totals"]["pushes"]["main"], json!({"delivered": 1, "failed": 1}));
+}
+
+#[test]
 fn a_gateway_that_asks_for_two_seconds_gets_them() {
     let gateway = at_the_end(vec![Step::status(429, &["Retry-After: 2"], "slow down"), Step::ok()]);
     let mut story = Story::new();
