@@ -155,11 +155,17 @@ impl Manifest {
         parse(path, bytes)
     }
 
-    /// The same where it is to be acted upon, and so must be ours.
+    /// The same where it is to be acted upon, and so must be ours, and of this batch.
     pub fn read_own(folder: &Folder, id: &BatchId) -> Result<(Self, Digest), ManifestError> {
         let path = folder.manifest(id);
         let bytes = disk::read_own(&path, LONGEST)?;
-        parse(path, bytes)
+        let (manifest, digest): (Self, Digest) = parse(path.clone(), bytes)?;
+        let named = &manifest.summary.batch_id;
+        if named == id {
+            return Ok((manifest, digest));
+        }
+        let source = serde::de::Error::custom(format!("it is the one of batch {named}"));
+        Err(ManifestError::Syntax { path, source })
     }
 
     /// Writes it, whole or not at all, and gives its digest.

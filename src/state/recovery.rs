@@ -541,6 +541,19 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_under_another_batchs_name_is_not_taken_for_its_own() {
+        let house = house();
+        house.leave_open(&id(1), 4, b"");
+        house.recover();
+        house.leave_open(&id(2), 5, b"");
+        disk::rename(&house.folder.open_journal(&id(2)), &house.folder.sealed(&id(2))).unwrap();
+        fs::copy(house.folder.manifest(&id(1)), house.folder.manifest(&id(2))).unwrap();
+        let recovered = house.recover();
+        assert!(recovered.done.contains(&Recovery::Remade { id: id(2) }), "{:?}", recovered.done);
+        assert_eq!(recovered.state.totals.tally().attempts(), 9);
+    }
+
+    #[test]
     fn manifests_are_a_chain() {
         let house = house();
         for second in 1..=2 {
