@@ -88,6 +88,12 @@ pub fn create_folder(path: &Path, mode: Mode) -> Result<(), DiskError> {
     missing.into_iter().try_for_each(|made| sync_folder(folder_of(made)))
 }
 
+/// Whether we may make files in the folder; better known before a batch than at its end.
+pub fn writable(path: &Path) -> Result<(), DiskError> {
+    let may = rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+    may.map_err(io::Error::from).map_err(DiskError::new("write in", path))
+}
+
 /// Opens a file that must not be there yet, for appending.
 pub fn create_new(path: &Path, mode: Mode) -> Result<File, DiskError> {
     OpenOptions::new()

@@ -127,7 +127,7 @@ impl OpenBatch<'_> {
         data.state.last_batch.as_ref().is_some_and(|last| last.batch_id == self.id)
     }
 
-    fn save(&self, data: &DataDir) -> bool {
+    pub(super) fn save(&self, data: &DataDir) -> bool {
         if !self.is_folded(data) {
             return true;
         }

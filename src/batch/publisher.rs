@@ -52,6 +52,19 @@ pub(super) fn add_to(totals: &mut Totals, log: &PushLog) {
     }
 }
 
+/// What has come to `earlier` since.
+pub(super) fn since(earlier: &PushLog, mut log: PushLog) -> PushLog {
+    for (gateway, pushes) in earlier {
+        let Some(all) = log.get_mut(gateway) else { continue };
+        for (result, count) in &pushes.attempts {
+            let left = all.attempts.get(result).unwrap_or(&0).saturating_sub(*count);
+            all.attempts.insert(*result, left);
+        }
+    }
+    log.retain(|_, pushes| pushes.attempts.values().any(|count| *count > 0));
+    log
+}
+
 /// The background pushes of a batch.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -102,6 +115,11 @@ impl Publisher {
     pub(super) fn publish(&self, families: Vec<MetricFamily>) {
         self.wanted.store(false, Ordering::Relaxed);
         self.newest.send_replace(Some(Arc::new(families)));
+    }
+
+    /// The pushes that have ended.
+    pub(super) fn so_far(&self) -> PushLog {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner).log.clone()
     }
 
     /// Lets a push under way end, so that no older snapshot arrives after a newer one: for

@@ -3,7 +3,7 @@
 use super::delivery::{families, write_textfile};
 use super::ending::{BatchEnd, Ended};
 use super::open_batch::OpenBatch;
-use super::publisher::Publisher;
+use super::publisher::{self, Publisher};
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
@@ -80,12 +80,15 @@ pub fn run(
 
     notifier.stopping();
     notifier.status("the rounds are over; sealing the audit");
+    // A push that hangs must not hold up the seal.
+    let so_far = publisher.so_far();
+    let mut end = batch.close(&mut data, manifest, recorder, &ended, &so_far, &shutdown);
+
     // With a signal there is little time, and one bounded push is still to come.
     let hurry = config.batch.shutdown_timeout / 3;
     let patience = config.push.attempt_timeout + Duration::from_secs(1);
     let pushes = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
-    let mut end = batch.close(&mut data, manifest, recorder, &ended, &pushes.log, &shutdown);
-
+    batch.count_late(&mut data, &publisher::since(&so_far, pushes.log));
     (end.delivered, end.exit) =
         batch.hand_over(&mut data, end.exit, &pushes.unanswered, &runtime, &shutdown, hurry);
     // What is not sealed stands in the totals in memory, and they must not be saved with what was pruned.

@@ -64,6 +64,8 @@ impl Shutdown {
             listens.then(|| signal(wanted.kind())).transpose()
         });
         let (interrupts, terminations, hang_ups) = (interrupts?, terminations?, hang_ups?);
+        // A limit on the length of files (ulimit -f) then is an error of the write, and not our end.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         drop(entered);
         let (waker, wake) = watch::channel(None);
         let asked = Arc::new(AtomicU8::new(0));

@@ -39,7 +39,9 @@ pub fn run(
     config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
     config.batch.mutations_per_round = args.mutations.unwrap_or(config.batch.mutations_per_round);
     config.batch.seed = args.seed.or(config.batch.seed);
-    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or_else(batch::random))?;
+    // No more bits than a double has, which is what jq makes of the number in the manifest.
+    let seed = config.batch.seed.unwrap_or_else(|| batch::random() >> 11);
+    let plan = BatchPlan::make(&config, seed)?;
     if args.dry_run {
         return dry_run(&config, &plan, out);
     }
@@ -105,9 +107,10 @@ fn in_words(end: &BatchEnd) -> String {
         0 => "no gateway to deliver to".to_owned(),
         all => format!("delivered to {delivered} of {all} gateways"),
     };
+    // How a batch that is not sealed is counted is for the next start to find out.
+    let status = if end.audit.is_some() { status.as_str() } else { "not sealed" };
     format!(
-        "batch {batch_id} {}: {attempts} mutations, {successes} succeeded{share}{}; {delivery}",
-        status.as_str(),
+        "batch {batch_id} {status}: {attempts} mutations, {successes} succeeded{share}{}; {delivery}",
         time.unwrap_or_default(),
     )
 }
@@ -117,7 +120,8 @@ fn say_json(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
     let delivered = end.delivered.iter().map(|one| (&one.gateway, one.result.is_ok()));
     let line = serde_json::json!({
         "batch_id": summary.batch_id,
-        "status": summary.status,
+        // Of a batch that is not sealed, the next start finds out.
+        "status": end.audit.is_some().then_some(summary.status),
         "attempts": summary.tally.attempts(),
         "successes": summary.tally.successes(),
         "duration_seconds": summary.duration_seconds,

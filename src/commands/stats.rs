@@ -6,7 +6,8 @@ use crate::config::{Config, Environment};
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Statistics, Tally};
 use crate::record::Outcome;
-use std::io::Write;
+use crate::units::BatchId;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Over which files, in which form.
@@ -21,31 +22,41 @@ pub struct Args {
 
 /// Reads the files in the order given and prints the figures.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let files = if args.files.is_empty() { audit_files(path)? } else { args.files.clone() };
     let mut tally = Tally::new(Buckets::default());
-    for file in &files {
-        let tail = read_records(&meant(file), |record, _| tally.add(record)).map_err(|error| {
-            let exit = match &error {
-                ReadError::Disk(error) if error.is_permission() => Exit::Permission,
-                ReadError::Disk(_) => Exit::Io,
-                ReadError::Line { .. } | ReadError::TooLong { .. } => Exit::NoStrategy,
-            };
-            Failure::new(exit, &error)
-        })?;
-        if let Tail::Torn { bytes } = tail {
-            tracing::warn!(file = %file.display(), bytes, "ends in an unfinished line, left out");
+    let files = if args.files.is_empty() {
+        add_all(path, &mut tally)?
+    } else {
+        for file in &args.files {
+            add(&meant(file), &mut tally).map_err(|error| failure(&error))?;
         }
-    }
+        args.files.len()
+    };
     if args.json {
         let statistics = serde_json::to_string(&Statistics::of(&tally))
             .map_err(|error| Failure::new(Exit::Internal, &error))?;
         writeln!(out, "{statistics}")?;
     } else {
-        let plural = if files.len() == 1 { "" } else { "s" };
-        writeln!(out, "{} audit file{plural}", files.len())?;
+        let plural = if files == 1 { "" } else { "s" };
+        writeln!(out, "{files} audit file{plural}")?;
         write_table(&tally, out)?;
     }
     Ok(Exit::Done)
+}
+
+fn failure(error: &ReadError) -> Failure {
+    let exit = match error {
+        ReadError::Disk(error) if error.is_permission() => Exit::Permission,
+        ReadError::Disk(_) => Exit::Io,
+        ReadError::Line { .. } | ReadError::TooLong { .. } => Exit::NoStrategy,
+    };
+    Failure::new(exit, error)
+}
+
+fn add(file: &Path, tally: &mut Tally) -> Result<(), ReadError> {
+    if let Tail::Torn { bytes } = read_records(file, |record, _| tally.add(record))? {
+        tracing::warn!(file = %file.display(), bytes, "ends in an unfinished line, left out");
+    }
+    Ok(())
 }
 
 /// Where a link leads, such as our own `latest.jsonl`: files of ours are never reached through links,
@@ -55,20 +66,33 @@ fn meant(file: &Path) -> PathBuf {
     target.unwrap_or_else(|| file.to_owned())
 }
 
-fn audit_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+/// Adds the logs of the audit folder, and gives how many there are.
+fn add_all(path: &Path, tally: &mut Tally) -> Result<usize, Failure> {
     let config = Config::load(path, &Environment::read())?;
     let folder = Folder::new(config.audit.dir);
     let batches = folder.batches().map_err(|error| Failure::new(Exit::Io, &error))?;
-    let files = batches.iter().filter_map(|(id, files)| {
-        // While a log is compressed it is there twice for a moment; the plain one goes last.
-        match (files.plain, files.compressed, files.open) {
-            (true, _, _) => Some(folder.sealed(id)),
-            (_, true, _) => Some(folder.compressed(id)),
-            (_, _, true) => Some(folder.open_journal(id)),
-            (false, false, false) => None,
+    let mut read = 0;
+    for (id, files) in batches {
+        if files.open || files.is_sealed() {
+            read += usize::from(add_one(&folder, &id, tally).map_err(|error| failure(&error))?);
         }
-    });
-    Ok(files.collect())
+    }
+    Ok(read)
+}
+
+/// Adds a batch's log, whose name changes when it is sealed and when it is packed; false where it is
+/// pruned by now.
+fn add_one(folder: &Folder, id: &BatchId, tally: &mut Tally) -> Result<bool, ReadError> {
+    // In the order of its life: what is not there under one name is there under the next.
+    // While it is packed it is there twice for a moment, and only one is read.
+    for file in [folder.open_journal(id), folder.sealed(id), folder.compressed(id)] {
+        match add(&file, tally) {
+            Err(ReadError::Disk(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
+            other => return other.map(|()| true),
+        }
+    }
+    tracing::warn!(batch = %id, "was pruned meanwhile, left out");
+    Ok(false)
 }
 
 /// The figures for people.
@@ -126,5 +150,34 @@ fn human(seconds: Option<f64>) -> String {
         Some(seconds) if seconds < 1e-3 => format!("{:.2} µs", seconds * 1e6),
         Some(seconds) if seconds < 1.0 => format!("{:.2} ms", seconds * 1e3),
         Some(seconds) => format!("{seconds:.2} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk;
+    use crate::record::tests::sample;
+    use std::borrow::Cow;
+
+    #[test]
+    fn a_log_that_is_sealed_or_packed_while_it_is_looked_for_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().to_owned());
+        let id: BatchId = "20261123T020000Z-7f3a9c".parse().unwrap();
+        let line = serde_json::to_string(&sample(Cow::Borrowed(&id))).unwrap() + "\n";
+        let packed = zstd::encode_all(line.as_bytes(), 3).unwrap();
+        let mut tally = Tally::new(Buckets::default());
+        for (file, content) in [
+            (folder.compressed(&id), packed.as_slice()),
+            (folder.sealed(&id), line.as_bytes()),
+            (folder.open_journal(&id), line.as_bytes()),
+        ] {
+            assert!(!add_one(&folder, &id, &mut tally).unwrap(), "nothing is there yet");
+            disk::replace(&file, content, disk::Mode::Private).unwrap();
+            assert!(add_one(&folder, &id, &mut tally).unwrap(), "{}", file.display());
+            std::fs::remove_file(&file).unwrap();
+        }
+        assert_eq!(tally.attempts(), 3);
     }
 }

@@ -140,9 +140,9 @@ impl Totals {
         if batch.status != Status::Running {
             raise(self.batches.entry(batch.status).or_default(), 1);
         }
-        // A clock that was set back must not take these back: alerts count from them.
-        self.last_completion = self.last_completion.max(batch.ended);
+        self.last_completion = batch.ended.or(self.last_completion);
         if batch.status == Status::Completed {
+            // A clock that was set back must not take this back: alerts count from it.
             self.last_success = self.last_success.max(batch.ended);
         }
         let before = self.last.take();

@@ -53,6 +53,7 @@ impl DataDir {
         for path in [data_dir, audit_dir] {
             disk::exposed(path)?;
             disk::create_folder(path, Mode::Private)?;
+            disk::writable(path)?;
         }
         let locks = [
             Some(Lock::take(data_dir)?),

@@ -2,7 +2,7 @@
 
 use crate::gateway::Gateway;
 use crate::scripted_gateway::Step;
-use crate::story::{Running, Story, count_lines, wait_until};
+use crate::story::{Running, Story, wait_until};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
 
@@ -240,22 +240,25 @@ fn sigterm_during_a_push_command_leaves_at_once() {
 }
 
 #[test]
-fn a_stop_while_the_first_push_of_a_finished_batch_hangs_leaves_it_sealed() {
+fn a_push_that_hangs_does_not_hold_up_the_seal_and_a_stop_finds_the_batch_whole() {
     let gateway = Gateway::scripted(vec![Step::Hang]);
     let mut story = Story::new();
     story.push_to(&gateway);
+    story.set("push", "attempt_timeout", "\"50s\"");
+    story.set("push", "deadline", "\"50s\"");
     story.set("batch", "shutdown_timeout", "\"6s\"");
     let running = story.start(&["run"]);
     gateway.wait_for(1);
     let id = story.newest();
-    let all = 60;
-    wait_until("all is on record", || {
-        std::fs::read(story.audit().open_journal(&id)).is_ok_and(|log| count_lines(&log) == all)
-    });
+    wait_until("the batch is counted", || story.path("mutation-data/state.json").exists());
+    assert_eq!(gateway.requests().len(), 1, "the first push still hangs");
+    assert!(story.audit().sealed(&id).exists());
     running.signal(Signal::TERM);
     running.end();
-    assert!(story.audit().sealed(&id).exists(), "sealed before shutdown_timeout");
-    assert_eq!(story.manifest(&id)["records"], all);
+    let manifest = story.manifest(&id);
+    assert_eq!((&manifest["status"], &manifest["records"]), (&"completed".into(), &60.into()));
+    assert!(manifest["duration_seconds"].as_f64().unwrap() < 50.0);
+    assert!(story.path("evolved").join(id.as_str()).exists(), "its candidates are there");
 }
 
 #[test]
