@@ -71,7 +71,8 @@ impl State {
         })
     }
 
-    /// Marks the newest totals as delivered, or keeps why they are not.
+    /// Marks the newest totals as delivered, or keeps why they are not: a gateway that had taken them, and was to take
+    /// them once more, may have lost them.
     pub fn mark(&mut self, gateway: &str, push_url: &str, result: Result<(), String>) {
         let last = self.last_batch.as_ref().map(|last| last.batch_id.clone());
         let mark = self.gateways.entry(gateway.to_owned()).or_default();
@@ -80,7 +81,10 @@ impl State {
                 let push_url = Some(push_url.to_owned());
                 *mark = GatewayMark { delivered: last, push_url, last_error: None };
             }
-            Err(error) => mark.last_error = Some(error),
+            Err(error) => {
+                mark.delivered = mark.delivered.take().filter(|seen| Some(seen) != last.as_ref());
+                mark.last_error = Some(error);
+            }
         }
     }
 }
