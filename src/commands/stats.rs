@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::audit::{Folder, ReadError, Tail, read_records};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Statistics, Tally};
 use crate::record::Outcome;
@@ -56,7 +56,7 @@ fn meant(file: &Path) -> PathBuf {
 }
 
 fn audit_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
-    let config = Config::load(path, &Environment::read())?;
+    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
     let folder = Folder::new(config.audit.dir);
     let batches = folder.batches().map_err(|error| Failure::new(Exit::Io, &error))?;
     let files = batches.iter().filter_map(|(id, files)| {
