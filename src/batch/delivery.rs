@@ -10,7 +10,7 @@ use crate::gateway::{Body, Client, Schedule, deliver_all};
 use crate::metrics::{Exposition, Totals, encode_text};
 use crate::state::DataDir;
 use prometheus::proto::MetricFamily;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// How many attempts' time a push that was given up may be on its way: slow by three times what we
@@ -42,9 +42,10 @@ impl OpenBatch<'_> {
             tracing::info!("the batch is done; delivering its totals");
             self.notifier.status(&format!("sealed; pushing to {} gateways", self.clients.len()));
         }
-        let delivered = self.deliver(data, threads, shutdown, hurry);
+        let mut delivered = self.deliver(data, threads, shutdown, hurry);
         if shutdown.asked().is_none() {
-            self.outlast(unanswered, &delivered, data, threads, shutdown);
+            let again = self.outlast(unanswered, &delivered, data, threads, shutdown);
+            replace(&mut delivered, again);
         }
         let all = delivered.iter().all(|one| one.result.is_ok());
         let exit = if exit == Exit::Done && !all { Exit::TryLater } else { exit };
@@ -54,7 +55,7 @@ impl OpenBatch<'_> {
     }
 
     /// Delivers with the full effort; with one attempt of at most `hurry` once we are asked to stop,
-    /// even in the middle of the full effort.
+    /// even in the middle of the full effort. Who has taken them by then is not sent them again.
     fn deliver(
         &self,
         data: &mut DataDir,
@@ -64,23 +65,34 @@ impl OpenBatch<'_> {
     ) -> Vec<Delivered> {
         let push = &self.config.push;
         let clients = &self.clients;
-        if shutdown.asked().is_none() {
-            let schedule = push.schedule();
-            let stop = shutdown.wait();
-            let delivered = deliver_totals(self.config, clients, data, threads, schedule, stop);
-            if shutdown.asked().is_none() || delivered.iter().all(|one| one.result.is_ok()) {
-                return delivered;
-            }
+        let once = Schedule::once(push.attempt_timeout.min(hurry));
+        let for_good = std::future::pending::<()>;
+        if shutdown.asked().is_some() {
+            return deliver_totals(self.config, clients, data, threads, once, for_good());
+        }
+        let (schedule, stop) = (push.schedule(), shutdown.wait());
+        let mut delivered = deliver_totals(self.config, clients, data, threads, schedule, stop);
+        let waiting = delivered.iter().filter(|one| one.result.is_err());
+        let waiting: BTreeSet<&str> = waiting.map(|one| &*one.gateway).collect();
+        if shutdown.asked().is_some() && !waiting.is_empty() {
             // What was attempted is shown by the next push, so it is saved before.
             self.save(data);
+            let waiting = self.clients_named(|name| waiting.contains(name));
+            let again = deliver_totals(self.config, &waiting, data, threads, once, for_good());
+            replace(&mut delivered, again);
         }
-        let once = Schedule::once(push.attempt_timeout.min(hurry));
-        deliver_totals(self.config, clients, data, threads, once, std::future::pending::<()>())
+        delivered
+    }
+
+    fn clients_named(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Client> {
+        let clients = self.clients.iter().filter(|client| is_meant(client.gateway().name()));
+        clients.cloned().collect()
     }
 
     /// A push that was given up during the batch may still arrive, after the last one, and put older
     /// totals in its place. So the newest are sent once more, [`OUTLASTING`] attempts' time later.
-    /// What arrives later still stands until the next batch begins.
+    /// What arrives later still stands until the next batch begins. A gateway that does not take them
+    /// may show the older ones by then, so it counts as undelivered.
     fn outlast(
         &self,
         unanswered: &BTreeMap<String, Instant>,
@@ -88,14 +100,14 @@ impl OpenBatch<'_> {
         data: &mut DataDir,
         threads: &Threads,
         shutdown: &Shutdown,
-    ) {
+    ) -> Vec<Delivered> {
         let push = &self.config.push;
         let window = push.attempt_timeout.saturating_mul(OUTLASTING).min(push.deadline);
         let left = |gateway: &str| window.checked_sub(unanswered.get(gateway)?.elapsed());
         let doubtful = delivered.iter().filter(|one| one.result.is_ok());
         let doubtful: BTreeMap<&str, Duration> =
             doubtful.filter_map(|one| Some((&*one.gateway, left(&one.gateway)?))).collect();
-        let Some(wait) = doubtful.values().max().copied() else { return };
+        let Some(wait) = doubtful.values().max().copied() else { return Vec::new() };
         // What was attempted is shown by the next push, so it is saved before; and the wait may be cut off.
         self.save(data);
         let wait_text = humantime::format_duration(Duration::from_secs(wait.as_secs() + 1));
@@ -103,12 +115,11 @@ impl OpenBatch<'_> {
         let stopped =
             threads.block_on(async { tokio::time::timeout(wait, shutdown.wait()).await.is_ok() });
         if stopped {
-            return;
+            return Vec::new();
         }
-        let is_doubtful = |client: &&Client| doubtful.contains_key(client.gateway().name());
-        let clients: Vec<Client> = self.clients.iter().filter(is_doubtful).cloned().collect();
+        let clients = self.clients_named(|name| doubtful.contains_key(name));
         let once = Schedule::once(push.attempt_timeout);
-        deliver_totals(self.config, &clients, data, threads, once, shutdown.wait());
+        deliver_totals(self.config, &clients, data, threads, once, shutdown.wait())
     }
 
     /// Keeps delivery marks, push counts and the exit code; false where that failed.
@@ -136,6 +147,15 @@ impl OpenBatch<'_> {
             tracing::error!(%error, "delivery marks are lost; the next start delivers again");
         }
         saved.is_ok()
+    }
+}
+
+/// What came of sending to some gateways again, in the place of what came of it before.
+fn replace(delivered: &mut [Delivered], again: Vec<Delivered>) {
+    for newer in again {
+        if let Some(older) = delivered.iter_mut().find(|one| one.gateway == newer.gateway) {
+            *older = newer;
+        }
     }
 }
 

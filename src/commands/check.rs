@@ -2,10 +2,10 @@
 
 use super::Failure;
 use crate::batch::{BatchPlan, Target, Threads};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::disk;
 use crate::exit::Exit;
-use crate::gateway::{Client, Probe};
+use crate::gateway::{Client, Gateway, Probe};
 use crate::mutation::Operator;
 use crate::units::Kind;
 use std::borrow::Cow;
@@ -23,8 +23,9 @@ pub struct Args {
 
 /// Prints what is in force and what was found; nothing is written anywhere.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read())?;
-    let clients = clients(&config)?;
+    let secrets = if args.gateway { Secrets::Needed } else { Secrets::Here };
+    let config = Config::load(path, &Environment::read(), secrets)?;
+    let clients = clients(config.gateways.iter().filter(|gateway| gateway.is_usable()))?;
     let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or(0))?;
     writeln!(out, "# {}: what is in force", path.display())?;
     writeln!(out, "{}", config.to_toml().trim_end())?;
@@ -44,14 +45,14 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let none = plan.usable().is_empty();
     let mut exit = unusable.unwrap_or(if none { Exit::NoStrategy } else { Exit::Done });
     writeln!(out, "\n# gateways")?;
-    if clients.is_empty() {
+    if config.gateways.is_empty() {
         writeln!(out, "none: metrics are pushed nowhere")?;
     }
     let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
-    for client in &clients {
-        let gateway = client.gateway();
+    for gateway in &config.gateways {
         write!(out, "{}  {}", gateway.name(), gateway.push_url())?;
-        if args.gateway {
+        let client = clients.iter().find(|client| client.gateway().name() == gateway.name());
+        if let Some(client) = client.filter(|_| args.gateway) {
             let probe = threads.block_on(client.probe(config.push.attempt_timeout));
             write!(out, "  {probe}")?;
             if !matches!(probe, Probe::Ready | Probe::NotAPushgateway(_)) && exit == Exit::Done {
@@ -68,9 +69,11 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
 }
 
 /// One client per gateway; a certificate that cannot be used is found before anything is written.
-pub(in crate::commands) fn clients(config: &Config) -> Result<Vec<Client>, Failure> {
+pub(in crate::commands) fn clients<'a>(
+    gateways: impl IntoIterator<Item = &'a Gateway>,
+) -> Result<Vec<Client>, Failure> {
     let clients =
-        config.gateways.iter().map(|gateway| Client::new(gateway.clone(), crate::batch::now));
+        gateways.into_iter().map(|gateway| Client::new(gateway.clone(), crate::batch::now));
     clients.collect::<Result<_, _>>().map_err(|error| Failure::new(Exit::Config, &error))
 }
 

@@ -38,7 +38,7 @@ pub fn run(out: &mut dyn Write) -> Result<Exit, Failure> {
         plan.strategies.len(),
         plan.seed,
     )?;
-    let end = batch::run(&config, &plan, clients(&config)?, &Notifier::default())?;
+    let end = batch::run(&config, &plan, clients(&config.gateways)?, &Notifier::default())?;
     let pushes = receiver.pushes();
     let tally = show_mutations(&end, out)?;
     show_candidate(&end, scratch.path(), out)?;

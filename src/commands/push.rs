@@ -2,7 +2,7 @@
 
 use super::{Failure, check::clients};
 use crate::batch::{self, Shutdown, Threads};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::gateway::{Client, Gateway};
 use crate::notify::Notifier;
@@ -25,12 +25,12 @@ pub fn run(
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read())?;
+    let config = Config::load(path, &Environment::read(), Secrets::Needed)?;
     if config.gateways.is_empty() {
         writeln!(out, "no [[gateway]] in {}: nothing to deliver to", path.display())?;
         return Ok(Exit::Done);
     }
-    let clients = clients(&config)?;
+    let clients = clients(&config.gateways)?;
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to deliver", config.data_dir.display())?;
         return Ok(Exit::Done);

@@ -2,7 +2,7 @@
 
 use super::{Failure, check};
 use crate::batch::{self, BatchEnd, BatchPlan};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::metrics::BatchSummary;
 use crate::notify::Notifier;
@@ -34,7 +34,8 @@ pub fn run(
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let mut config = Config::load(path, &Environment::read())?;
+    let secrets = if args.dry_run { Secrets::Here } else { Secrets::Needed };
+    let mut config = Config::load(path, &Environment::read(), secrets)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
     config.batch.mutations_per_round = args.mutations.unwrap_or(config.batch.mutations_per_round);
@@ -45,7 +46,7 @@ pub fn run(
     if args.dry_run {
         return dry_run(&config, &plan, out);
     }
-    let end = batch::run(&config, &plan, check::clients(&config)?, notifier)?;
+    let end = batch::run(&config, &plan, check::clients(&config.gateways)?, notifier)?;
     notifier.status(&in_words(&end));
     // The exit code says what became of the batch, even to a reader that went away.
     if let Err(unread) = if json { say_json(&end, out) } else { say(&end, out) } {

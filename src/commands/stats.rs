@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::audit::{Folder, ReadError, Tail, read_records};
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Statistics, Tally};
 use crate::record::Outcome;
@@ -68,7 +68,7 @@ fn meant(file: &Path) -> PathBuf {
 
 /// Adds the logs of the audit folder, and gives how many there are.
 fn add_all(path: &Path, tally: &mut Tally) -> Result<usize, Failure> {
-    let config = Config::load(path, &Environment::read())?;
+    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
     let folder = Folder::new(config.audit.dir);
     let batches = folder.batches().map_err(|error| Failure::new(Exit::Io, &error))?;
     let mut read = 0;

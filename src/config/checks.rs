@@ -3,7 +3,7 @@
 use super::diagnosis::nearest;
 use super::quantity::{DurationText, duration_text};
 use super::source::{Source, printable};
-use super::{ConfigError, Environment, KnownNames};
+use super::{ConfigError, Environment, KnownNames, Secrets};
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ pub(super) struct Reader<'a> {
     pub(super) source: Source<'a>,
     pub(super) base: &'a Path,
     pub(super) environment: &'a Environment,
+    pub(super) secrets: Secrets,
     warnings: Vec<String>,
 }
 
@@ -29,8 +30,9 @@ impl<'a> Reader<'a> {
         source: Source<'a>,
         base: &'a Path,
         environment: &'a Environment,
+        secrets: Secrets,
     ) -> Self {
-        Self { source, base, environment, warnings: Vec::new() }
+        Self { source, base, environment, secrets, warnings: Vec::new() }
     }
 
     pub(super) fn warn(&mut self, message: impl Into<String>) {

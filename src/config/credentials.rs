@@ -1,9 +1,9 @@
 //! Secrets and certificates: read once, at load, so that a wrong path is a config error at noon and
-//! no failed push at night.
+//! no failed push at night. Where nothing will be sent, none is read.
 
-use super::ConfigError;
 use super::checks::{Reader, resolve};
 use super::source::printable;
+use super::{ConfigError, Secrets};
 use crate::units::Secret;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -16,11 +16,11 @@ const CREDENTIAL: &str = "credential:";
 /// The largest bundles of certificate authorities have a quarter of this.
 const LONGEST: u64 = 1 << 20;
 
-/// A password: one line of text.
+/// A password: one line of text. This and the others: `None` where it is not read.
 pub(super) fn password(
     reader: &mut Reader<'_>,
     typed: &Spanned<String>,
-) -> Result<Secret, ConfigError> {
+) -> Result<Option<Secret>, ConfigError> {
     secret(reader, "password", typed, |c| !c.is_control(), "no control characters")
 }
 
@@ -28,7 +28,7 @@ pub(super) fn password(
 pub(super) fn token(
     reader: &mut Reader<'_>,
     typed: &Spanned<String>,
-) -> Result<Secret, ConfigError> {
+) -> Result<Option<Secret>, ConfigError> {
     secret(reader, "token", typed, |c| c.is_ascii_graphic(), "only visible ASCII without spaces")
 }
 
@@ -38,8 +38,8 @@ fn secret(
     typed: &Spanned<String>,
     allowed: fn(char) -> bool,
     rule: &str,
-) -> Result<Secret, ConfigError> {
-    let (file, text) = read(reader, what, typed)?;
+) -> Result<Option<Secret>, ConfigError> {
+    let Some((file, text)) = read(reader, what, typed)? else { return Ok(None) };
     warn_if_open(reader, what, &file);
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
@@ -48,18 +48,18 @@ fn secret(
     } else if !line.chars().all(allowed) {
         format!("must be one line with {rule}")
     } else {
-        return Ok(Secret::new(line.to_owned()));
+        return Ok(Some(Secret::new(line.to_owned())));
     };
     Err(reader.invalid(&typed.span(), format!("the {what} in {} {problem}", file.display())))
 }
 
 /// Certificates in PEM.
 pub(super) fn certificates(
-    reader: &Reader<'_>,
+    reader: &mut Reader<'_>,
     what: &'static str,
     typed: &Spanned<String>,
-) -> Result<String, ConfigError> {
-    let (file, text) = read(reader, what, typed)?;
+) -> Result<Option<String>, ConfigError> {
+    let Some((file, text)) = read(reader, what, typed)? else { return Ok(None) };
     if !has_line(&text, |label| label == "CERTIFICATE") {
         let message = format!(
             "{} is no {what} in PEM: it has no line `-----BEGIN CERTIFICATE-----`",
@@ -67,23 +67,23 @@ pub(super) fn certificates(
         );
         return Err(reader.invalid(&typed.span(), message));
     }
-    Ok(text)
+    Ok(Some(text))
 }
 
 /// A private key in PEM, not encrypted.
 pub(super) fn private_key(
     reader: &mut Reader<'_>,
     typed: &Spanned<String>,
-) -> Result<String, ConfigError> {
+) -> Result<Option<String>, ConfigError> {
     let what = "private key";
-    let (file, text) = read(reader, what, typed)?;
+    let Some((file, text)) = read(reader, what, typed)? else { return Ok(None) };
     warn_if_open(reader, what, &file);
     let problem = if has_line(&text, |label| label == "ENCRYPTED PRIVATE KEY") {
         "is encrypted, and nobody is there at night to decrypt it"
     } else if !has_line(&text, |label| label.ends_with("PRIVATE KEY")) {
         "is no private key in PEM: it has no line `-----BEGIN PRIVATE KEY-----`"
     } else {
-        return Ok(text);
+        return Ok(Some(text));
     };
     Err(reader.invalid(&typed.span(), format!("{} {problem}", file.display())))
 }
@@ -95,11 +95,11 @@ fn has_line(text: &str, wanted: impl Fn(&str) -> bool) -> bool {
 }
 
 fn read(
-    reader: &Reader<'_>,
+    reader: &mut Reader<'_>,
     what: &'static str,
     typed: &Spanned<String>,
-) -> Result<(PathBuf, String), ConfigError> {
-    let file = locate(reader, typed)?;
+) -> Result<Option<(PathBuf, String)>, ConfigError> {
+    let Some(file) = locate(reader, what, typed)? else { return Ok(None) };
     let bytes = read_bytes(&file).map_err(|os| ConfigError::UnreadableFile {
         at: reader.source.at(&typed.span()),
         what,
@@ -110,7 +110,7 @@ fn read(
         let message = format!("the {what} in {} is not UTF-8", file.display());
         reader.invalid(&typed.span(), message)
     })?;
-    Ok((file, text))
+    Ok(Some((file, text)))
 }
 
 /// The name of a file, unless it may be the secret itself, typed where the file's name belongs.
@@ -130,21 +130,36 @@ fn shown(base: &Path, typed: &str, file: &Path) -> String {
     }
 }
 
-fn locate(reader: &Reader<'_>, typed: &Spanned<String>) -> Result<PathBuf, ConfigError> {
+/// Where the file is; `None` where it shall not be read, or cannot be had here.
+fn locate(
+    reader: &mut Reader<'_>,
+    what: &str,
+    typed: &Spanned<String>,
+) -> Result<Option<PathBuf>, ConfigError> {
     let text = typed.get_ref().as_str();
     let invalid = |message: &str| Err(reader.invalid(&typed.span(), message));
     if text.is_empty() || text.chars().any(char::is_control) {
         return invalid("the name of a file must not be empty or hold control characters");
     }
-    let Some(name) = text.strip_prefix(CREDENTIAL) else { return Ok(resolve(reader.base, text)) };
+    let Some(name) = text.strip_prefix(CREDENTIAL) else {
+        let file = resolve(reader.base, text);
+        return Ok(Some(file).filter(|_| reader.secrets != Secrets::Unneeded));
+    };
     if name.is_empty() || name.contains('/') || name == "." || name == ".." {
         return invalid("write `credential:NAME` with the name that LoadCredential= gives it");
     }
-    match &reader.environment.credentials_directory {
-        Some(directory) => Ok(directory.join(name)),
-        None => invalid(
+    match (reader.secrets, &reader.environment.credentials_directory) {
+        (Secrets::Unneeded, _) => Ok(None),
+        (_, Some(directory)) => Ok(Some(directory.join(name))),
+        (Secrets::Needed, None) => invalid(
             "`credential:` needs $CREDENTIALS_DIRECTORY, which systemd sets for a service with LoadCredential=",
         ),
+        (Secrets::Here, None) => {
+            reader.warn(format!(
+                "the {what} {text} cannot be read here: only a service with LoadCredential= has it"
+            ));
+            Ok(None)
+        }
     }
 }
 

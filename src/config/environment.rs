@@ -11,6 +11,18 @@ pub struct Environment {
     pub host_name: String,
 }
 
+/// Which of the files with secrets and certificates are read. A gateway that lacks one is there, and
+/// no client can be made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// All: something may be sent.
+    Needed,
+    /// Those that can be had here: what systemd hands over to the unit alone is a warning elsewhere.
+    Here,
+    /// None: nothing will be sent.
+    Unneeded,
+}
+
 impl Environment {
     /// The real one.
     #[expect(

@@ -82,6 +82,11 @@ fn gateway(
         reader.choice("compression", raw.compression.as_ref(), &COMPRESSIONS)?.unwrap_or_default();
     let (credentials, basic, bearer) = who(reader, raw)?;
     let (tls, typed_tls) = tls(reader, raw, &url)?;
+    // One secret that is missing is as bad as all.
+    let (credentials, tls) = match tls {
+        Some(tls) => (credentials, tls),
+        None => (Credentials::Unread, Tls::default()),
+    };
     let typed = Typed {
         name: name.clone(),
         url: url.as_str().trim_end_matches('/').to_owned(),
@@ -162,7 +167,8 @@ fn who(
                 reader.required(table, "token_file", bearer.get_ref().token_file.as_ref())?;
             let token = credentials::token(reader, file)?;
             let words = vec![("token_file", file.get_ref().clone())];
-            Ok((Credentials::Bearer { token }, Words::new(), words))
+            let bearer = token.map_or(Credentials::Unread, |token| Credentials::Bearer { token });
+            Ok((bearer, Words::new(), words))
         }
     }
 }
@@ -181,15 +187,20 @@ fn basic_credentials(
     let file = reader.required(table, "password_file", basic.get_ref().password_file.as_ref())?;
     let password = credentials::password(reader, file)?;
     let words = vec![("user", user.clone()), ("password_file", file.get_ref().clone())];
-    Ok((Credentials::Basic { user, password }, words))
+    let basic = match password {
+        Some(password) => Credentials::Basic { user, password },
+        None => Credentials::Unread,
+    };
+    Ok((basic, words))
 }
 
+/// `None` where not all of it was read.
 fn tls(
     reader: &mut Reader<'_>,
     raw: &raw::Gateway,
     url: &Url,
-) -> Result<(Tls, Words), ConfigError> {
-    let Some(typed) = &raw.tls else { return Ok((Tls::default(), Words::new())) };
+) -> Result<(Option<Tls>, Words), ConfigError> {
+    let Some(typed) = &raw.tls else { return Ok((Some(Tls::default()), Words::new())) };
     let files = typed.get_ref();
     if url.scheme() != "https" {
         return Err(reader.invalid(&typed.span(), "`tls` does nothing for a `url` with http://"));
@@ -202,7 +213,8 @@ fn tls(
         (Some(cert), Some(key)) => {
             let chain = credentials::certificates(reader, "client certificate", cert)?;
             let key = credentials::private_key(reader, key)?;
-            Some(Secret::new(format!("{}\n{key}", chain.trim_end())))
+            let both = chain.zip(key);
+            Some(both.map(|(chain, key)| Secret::new(format!("{}\n{key}", chain.trim_end()))))
         }
         (Some(file), None) => {
             return Err(reader.invalid(&file.span(), "`cert_file` needs `key_file` beside it"));
@@ -220,7 +232,10 @@ fn tls(
         .into_iter()
         .filter_map(|(key, file)| Some((key, file.as_ref()?.get_ref().clone())))
         .collect();
-    Ok((Tls { ca: ca.map(String::into_bytes), identity }, words))
+    let is_whole = ca != Some(None) && identity != Some(None);
+    let tls = is_whole
+        .then(|| Tls { ca: ca.flatten().map(String::into_bytes), identity: identity.flatten() });
+    Ok((tls, words))
 }
 
 fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], meaning: T) -> &'static str {

@@ -2,7 +2,7 @@
 
 use super::checks::Reader;
 use super::source::Source;
-use super::{Config, ConfigError, Environment};
+use super::{Config, ConfigError, Environment, Secrets};
 use super::{diagnosis, gateways, parameters, sections, strategies};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -12,8 +12,12 @@ use std::path::{Path, PathBuf};
 const LONGEST: usize = 1 << 20;
 
 impl Config {
-    /// Reads and checks the file at `path` and the secrets that it names.
-    pub fn load(path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+    /// Reads and checks the file at `path` and those of the secrets that it names that are wanted.
+    pub fn load(
+        path: &Path,
+        environment: &Environment,
+        secrets: Secrets,
+    ) -> Result<Self, ConfigError> {
         let bytes = read(path).map_err(|os| match os.kind() {
             io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
             _ => ConfigError::Unreadable { path: path.to_owned(), os },
@@ -23,11 +27,20 @@ impl Config {
         }
         let text =
             str::from_utf8(&bytes).map_err(|error| not_utf8(path, &bytes, error.valid_up_to()))?;
-        Self::parse(text, path, environment)
+        Self::parse_with(text, path, environment, secrets)
     }
 
     /// Checks the text of a config as if it stood at `path`; reads the secrets that it names.
     pub fn parse(text: &str, path: &Path, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::parse_with(text, path, environment, Secrets::Needed)
+    }
+
+    pub(super) fn parse_with(
+        text: &str,
+        path: &Path,
+        environment: &Environment,
+        secrets: Secrets,
+    ) -> Result<Self, ConfigError> {
         if text.len() > LONGEST {
             return Err(ConfigError::TooLong { path: path.to_owned() });
         }
@@ -36,7 +49,7 @@ impl Config {
         let raw = diagnosis::read(source)?;
         let base = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let base = base.map_or_else(|| PathBuf::from("."), Path::to_owned);
-        let mut reader = Reader::new(source, &base, environment);
+        let mut reader = Reader::new(source, &base, environment, secrets);
 
         let data_dir = reader.path("data_dir", raw.data_dir.as_ref(), "mutation-data")?;
         let batch = sections::batch(&reader, &raw.batch)?;

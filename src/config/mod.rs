@@ -32,6 +32,6 @@ mod effective;
 #[cfg(test)]
 mod tests;
 
-pub use environment::Environment;
+pub use environment::{Environment, Secrets};
 pub use error::{ConfigError, KnownNames, Location};
 pub use model::{Audit, Batch, Config, Metrics, Output, Parameter, Push, Strategies, StrategyFile};

@@ -37,9 +37,15 @@ pub struct Client {
     clock: fn() -> Timestamp,
 }
 
-/// TLS material that cannot be used.
+/// Secrets or TLS material that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
+    /// The config was read for somebody who sends nothing.
+    #[error("the secrets of gateway `{gateway}` were not read")]
+    Unread {
+        /// Its name.
+        gateway: String,
+    },
     /// No certificate in the authorities' file, or a broken one.
     #[error("`tls.ca` holds no usable PEM certificate")]
     Ca(#[source] Option<reqwest::Error>),
@@ -57,6 +63,9 @@ impl Client {
     /// Prepares the connections; nothing is sent. `clock` is asked only for a `Retry-After` date in an answer
     /// that has no `Date`.
     pub fn new(gateway: Gateway, clock: fn() -> Timestamp) -> Result<Self, ClientError> {
+        if !gateway.is_usable() {
+            return Err(ClientError::Unread { gateway: gateway.name().to_owned() });
+        }
         let mut builder = reqwest::Client::builder()
             .user_agent(USER_AGENT)
             // A redirect leads to another group or another program; see the contract.
@@ -176,7 +185,7 @@ impl Client {
         until: Instant,
     ) -> Result<Response, Outcome> {
         let request = match self.gateway.credentials() {
-            Credentials::None => request,
+            Credentials::None | Credentials::Unread => request,
             Credentials::Basic { user, password } => {
                 request.basic_auth(user, Some(password.expose()))
             }
@@ -277,7 +286,7 @@ fn black_out_the_start(text: &mut String, secret: &str) {
 
 fn secrets(credentials: &Credentials) -> Vec<String> {
     match credentials {
-        Credentials::None => Vec::new(),
+        Credentials::None | Credentials::Unread => Vec::new(),
         Credentials::Basic { user, password } => vec![
             STANDARD.encode(format!("{user}:{}", password.expose())),
             password.expose().to_owned(),

@@ -13,6 +13,8 @@ pub enum Credentials {
     /// Nobody.
     #[default]
     None,
+    /// Those that it has, or its TLS material, were not read: nothing can be sent.
+    Unread,
     /// Basic authentication.
     Basic {
         /// The user's name, without a colon.
@@ -168,6 +170,11 @@ impl Gateway {
         &self.credentials
     }
 
+    /// Whether all that it needs was read, so that a client can be made of it.
+    pub fn is_usable(&self) -> bool {
+        self.credentials != Credentials::Unread
+    }
+
     /// TLS material.
     pub fn tls(&self) -> &Tls {
         &self.tls
@@ -240,7 +247,7 @@ fn check_credentials(credentials: &Credentials) -> Result<(), GatewayError> {
         Credentials::Basic { password, .. } if password.expose().contains(char::is_control) => {
             Err(GatewayError::Password)
         }
-        Credentials::None | Credentials::Basic { .. } => Ok(()),
+        Credentials::None | Credentials::Unread | Credentials::Basic { .. } => Ok(()),
         Credentials::Bearer { token } => {
             let visible = token.expose().bytes().all(|byte| byte.is_ascii_graphic());
             if visible && !token.expose().is_empty() { Ok(()) } else { Err(GatewayError::Token) }

@@ -71,7 +71,8 @@ impl State {
         })
     }
 
-    /// Marks the newest totals as delivered, or keeps why they are not.
+    /// Marks the newest totals as delivered, or keeps why they are not: a gateway that had taken them, and was to take
+    /// them once more, may have lost them.
     pub fn mark(&mut self, gateway: &str, push_url: &str, result: Result<(), String>) {
         let last = self.last_batch.as_ref().map(|last| last.batch_id.clone());
         let mark = self.gateways.entry(gateway.to_owned()).or_default();
@@ -80,7 +81,10 @@ impl State {
                 let push_url = Some(push_url.to_owned());
                 *mark = GatewayMark { delivered: last, push_url, last_error: None };
             }
-            Err(error) => mark.last_error = Some(error),
+            Err(error) => {
+                mark.delivered = mark.delivered.take().filter(|seen| Some(seen) != last.as_ref());
+                mark.last_error = Some(error);
+            }
         }
     }
 }
@@ -118,13 +122,25 @@ impl Store {
         &self.path
     }
 
-    /// The state; `None` where there is none, or where it is corrupt: `Err` in the second place.
+    /// The state to act upon; `None` where there is none, or where it is corrupt: `Err` in the second place.
     pub fn load(&self) -> Result<Option<Result<State, serde_json::Error>>, StateError> {
+        self.parsed(disk::read_own(&self.path, LONGEST)?)
+    }
+
+    /// The state for those who only look, whoever it belongs to.
+    pub fn look(&self) -> Result<Option<Result<State, serde_json::Error>>, StateError> {
+        self.parsed(disk::read(&self.path, LONGEST)?)
+    }
+
+    fn parsed(
+        &self,
+        bytes: Option<Vec<u8>>,
+    ) -> Result<Option<Result<State, serde_json::Error>>, StateError> {
         #[derive(Deserialize)]
         struct Schema {
             schema: u64,
         }
-        let Some(bytes) = disk::read_own(&self.path, LONGEST)? else { return Ok(None) };
+        let Some(bytes) = bytes else { return Ok(None) };
         // The schema first: a later form may not even parse, and must not be taken for corrupt.
         if let Ok(Schema { schema: found }) = serde_json::from_slice(&bytes)
             && found > u64::from(SCHEMA)

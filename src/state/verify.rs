@@ -59,7 +59,7 @@ fn shape(store: &Store, folder: &Folder) -> Result<Shape, VerifyError> {
 
 fn verify_once(store: &Store, folder: &Folder) -> Result<(Report, Option<State>), VerifyError> {
     let file = store.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (state, fault) = match store.load()? {
+    let (state, fault) = match store.look()? {
         Some(Ok(state)) => (Some(state), None),
         Some(Err(error)) => (None, Some(Fault::StateCorrupt { why: error.to_string() })),
         None => (None, Some(Fault::StateMissing)),

@@ -139,6 +139,25 @@ fn a_push_that_was_given_up_does_not_have_the_last_word() {
 }
 
 #[test]
+fn a_gateway_that_does_not_take_them_once_more_has_not_seen_them() {
+    let gateway = Gateway::scripted(vec![Step::Hang, Step::ok(), Step::Hang, Step::ok()]);
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    patience(&mut story, "\"300ms\"", "\"20s\"");
+    let ended = story.expect(75, &["run"]);
+    assert!(ended.stderr.contains("the totals are sent once more"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("delivered to 0 of 1 gateways"), "{}", ended.stdout);
+    assert_eq!(gateway.requests().len(), 3);
+    assert_eq!(delivered(&story, "main"), Value::Null);
+    assert!(error_in_state(&story).contains("no answer within"), "{}", error_in_state(&story));
+    assert_eq!(story.state()["totals"]["last"]["exit_code"], 75);
+
+    assert_eq!(story.expect(0, &["push"]).stdout, "main: delivered\n");
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 60);
+    assert_eq!(delivered(&story, "main"), story.newest().as_str());
+}
+
+#[test]
 fn a_batch_that_is_killed_before_it_sends_once_more_has_its_delivery_on_disk() {
     let gateway = Gateway::scripted(vec![Step::Hang, Step::ok()]);
     let mut story = Story::new();

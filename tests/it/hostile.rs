@@ -221,6 +221,29 @@ fn statistics_are_read_from_files_of_anybody_and_with_several_names_but_from_no_
 }
 
 #[test]
+fn those_who_only_look_read_a_state_of_anybodys_but_follow_no_link() {
+    let looking = [&["list"][..], &["verify"], &["prune", "--dry-run"]];
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let state = story.path("mutation-data/state.json");
+    fs::hard_link(&state, story.path("second-name")).unwrap();
+    for args in looking {
+        story.expect(0, &[&["audit"], args].concat());
+    }
+    story.expect(73, &["run"]);
+    for kind in [Kind::Link, Kind::Dangling, Kind::Pipe, Kind::Folder, Kind::Socket] {
+        kind.plant(&story, &state);
+        for args in looking {
+            let ended = story.expect(74, &[&["audit"], args].concat());
+            assert!(ended.stderr.contains(kind.word()), "{kind:?}: {}", ended.stderr);
+        }
+        let away = if kind == Kind::Folder { fs::remove_dir_all } else { fs::remove_file };
+        away(&state).unwrap();
+        fs::copy(story.path("second-name"), &state).unwrap();
+    }
+}
+
+#[test]
 fn a_data_folder_in_a_folder_of_everybodys_is_refused_before_anything_is_made() {
     let mut story = Story::new();
     fs::create_dir(story.path("shared")).unwrap();

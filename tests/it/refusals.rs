@@ -112,7 +112,8 @@ fn a_secret_that_cannot_be_read_is_found_at_the_start() {
         &["error: agent.toml:5:", "cannot read the password file secrets/none: No such file"],
     );
     let bearer = "bearer = { token_file = \"credential:gateway\" }";
-    refused(
+    refused_by(
+        &[&["run"], &["push"], &["check", "--gateway"]],
         &Story::new(),
         &format!("{STRATEGIES}[[gateway]]\nurl = \"http://127.0.0.1:9\"\n{bearer}\n"),
         &["error: agent.toml:5:", "CREDENTIALS_DIRECTORY"],

@@ -88,6 +88,49 @@ fn a_credential_of_systemd_is_read_from_its_folder() {
 }
 
 #[test]
+fn whoever_sends_nothing_needs_no_credential_of_systemd() {
+    let mut story = Story::new();
+    secret(&story, "../home/credentials/key", TOKEN);
+    story.table(
+        "[[gateway]]\nurl = \"https://127.0.0.1:9\"\nbearer = { token_file = \"credential:key\" }",
+    );
+    story.set("push", "deadline", "\"100ms\"");
+    story.set("push", "attempt_timeout", "\"100ms\"");
+    story.write("agent.toml", &story.config());
+    let folder = story.path("../home/credentials");
+    let variables = [("CREDENTIALS_DIRECTORY", folder.to_str().unwrap())];
+    assert_eq!(story.start_as_it_is(&["run"], &variables).end().code, 75, "nobody listens there");
+    let outside = |args: &[&str], code| {
+        let ended = story.start_as_it_is(args, &[]).end();
+        assert_eq!(ended.code, code, "{args:?}: {}", ended.stderr);
+        ended
+    };
+    for args in [
+        &["audit", "list"][..],
+        &["audit", "verify"],
+        &["audit", "prune", "--dry-run"],
+        &["audit", "prune"],
+        &["stats"],
+    ] {
+        let ended = outside(args, 0);
+        assert!(!ended.stderr.contains("credential"), "{args:?}: {}", ended.stderr);
+    }
+    let told =
+        "the token credential:key cannot be read here: only a service with LoadCredential= has it";
+    let said = outside(&["check"], 0).stdout;
+    assert!(said.contains(&format!("\nwarning: {told}\n")), "{said}");
+    assert!(said.contains("127.0.0.1:9  https://127.0.0.1:9/metrics/job/"), "{said}");
+    let said = outside(&["run", "--dry-run"], 0);
+    assert!(said.stderr.contains(told), "{}", said.stderr);
+    for args in
+        [&["run"][..], &["push"], &["check", "--gateway"], &["audit", "verify", "--gateway"]]
+    {
+        let ended = outside(args, 78);
+        assert!(ended.stderr.contains("$CREDENTIALS_DIRECTORY"), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_secret_that_others_can_read_is_warned_of() {
     let mut story = Story::new();
     secret(&story, "token", TOKEN);

@@ -275,3 +275,37 @@ fn a_stop_in_the_last_retry_is_followed_by_one_more_push() {
     assert_eq!(running.end().code, 0, "the batch was done, and is delivered");
     assert_eq!(gateway.requests().len(), 3);
 }
+
+#[test]
+fn a_stop_in_the_last_push_is_no_second_push_for_those_who_have_it() {
+    // It would refuse a second one, and count as undelivered.
+    let quick = Gateway::scripted(vec![Step::ok(), Step::ok(), Step::status(400, &[], "again?")]);
+    let slow = Gateway::scripted(vec![Step::ok(), Step::Hang, Step::ok()]);
+    let mut story = Story::new();
+    story.push_to_url("quick", &quick.url());
+    story.push_to_url("slow", &slow.url());
+    story.set("push", "attempt_timeout", "\"50s\"");
+    story.set("push", "deadline", "\"55s\"");
+    story.set("batch", "shutdown_timeout", "\"20s\"");
+    let running = story.start(&["-vv", "run"]);
+    slow.wait_for(2);
+    let taken = |log: &str| log.lines().filter(|line| is_taken(line, "quick")).count();
+    wait_until("the quick one has it", || taken(&running.log()) == 2);
+    running.signal(Signal::TERM);
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stdout.contains("delivered to 2 of 2 gateways"), "{}", ended.stdout);
+    assert_eq!((quick.requests().len(), slow.requests().len()), (2, 3));
+    for gateway in ["quick", "slow"] {
+        let mark = &story.state()["gateways"][gateway];
+        assert_eq!(mark["delivered"], story.newest().as_str(), "{gateway}");
+        assert_eq!(mark["last_error"], serde_json::Value::Null, "{gateway}");
+    }
+}
+
+/// Whether a line of the log says that the gateway has taken a push.
+fn is_taken(line: &str, gateway: &str) -> bool {
+    ["push attempt", &format!("gateway=\"{gateway}\""), "result=\"delivered\""]
+        .iter()
+        .all(|part| line.contains(part))
+}

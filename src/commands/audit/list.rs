@@ -3,6 +3,7 @@
 use super::look::{batches, bytes, load, state_of, unreadable};
 use crate::audit::{BatchFiles, Folder, Manifest, read_records};
 use crate::commands::Failure;
+use crate::config::Secrets;
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Tally};
 use crate::state::State;
@@ -42,7 +43,7 @@ struct Row {
 
 /// Looks, takes no lock, and prints.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = load(path)?;
+    let config = load(path, Secrets::Unneeded)?;
     let state = state_of(&config)?;
     let folder = Folder::new(config.audit.dir);
     let all = folder.batches().map_err(|error| unreadable(&error))?;

@@ -1,7 +1,7 @@
 //! Looking at a data folder without its lock, and figures for people.
 
 use crate::commands::Failure;
-use crate::config::{Config, Environment};
+use crate::config::{Config, Environment, Secrets};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::state::{State, StateError, Store};
@@ -11,7 +11,7 @@ use std::path::Path;
 /// The state, if there is one that can be read.
 pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
     let store = Store::new(&config.data_dir);
-    match store.load().map_err(unreadable_state)? {
+    match store.look().map_err(unreadable_state)? {
         Some(Ok(state)) => Ok(Some(state)),
         Some(Err(error)) => {
             let path = store.path().display();
@@ -22,8 +22,8 @@ pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
     }
 }
 
-pub(super) fn load(path: &Path) -> Result<Config, Failure> {
-    Ok(Config::load(path, &Environment::read())?)
+pub(super) fn load(path: &Path, secrets: Secrets) -> Result<Config, Failure> {
+    Ok(Config::load(path, &Environment::read(), secrets)?)
 }
 
 pub(super) fn unreadable_state(error: StateError) -> Failure {

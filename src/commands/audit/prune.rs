@@ -4,7 +4,7 @@ use super::look::{batches, bytes, load, state_of, unreadable};
 use crate::audit::{Folder, PruneReason};
 use crate::batch;
 use crate::commands::Failure;
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::state::{PruneError, PrunePlan};
 use std::io::Write;
@@ -20,7 +20,7 @@ pub struct Args {
 
 /// Prints the plan, and carries it out unless it is only asked for.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = load(path)?;
+    let config = load(path, Secrets::Unneeded)?;
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to prune", config.data_dir.display())?;
         return Ok(Exit::Done);

@@ -5,7 +5,7 @@ use super::look::{batches, load, unreadable, unreadable_state};
 use crate::audit::{Folder, Report};
 use crate::batch::Threads;
 use crate::commands::{Failure, check::clients};
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::gateway::{Client, Shown};
 use crate::state::{self, Store, VerifyError};
@@ -29,8 +29,9 @@ pub struct Args {
 
 /// Reads everything, writes nothing, takes no lock.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = load(path)?;
-    let clients = if args.gateway { clients(&config)? } else { Vec::new() };
+    let secrets = if args.gateway { Secrets::Needed } else { Secrets::Unneeded };
+    let config = load(path, secrets)?;
+    let clients = if args.gateway { clients(&config.gateways)? } else { Vec::new() };
     let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     let store = Store::new(&config.data_dir);
     let folder = Folder::new(config.audit.dir.clone());

@@ -1,7 +1,7 @@
 //! Secrets: where they come from, and that they go nowhere else.
 
 use super::{STRATEGIES, environment};
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{Config, ConfigError, Environment, Secrets};
 use crate::gateway::Credentials;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -54,7 +54,7 @@ fn password_of(config: &Config) -> String {
     match config.gateways[0].credentials() {
         Credentials::Basic { user, password } => format!("{user}:{}", password.expose()),
         Credentials::Bearer { token } => token.expose().to_owned(),
-        Credentials::None => String::new(),
+        Credentials::None | Credentials::Unread => String::new(),
     }
 }
 
@@ -89,6 +89,39 @@ fn a_credential_of_systemd_is_read_in_its_directory() {
         folder.complaint(&bearer("gateway-token")),
         "5:25: `credential:` needs $CREDENTIALS_DIRECTORY, which systemd sets for a service with LoadCredential="
     );
+}
+
+#[test]
+fn a_secret_that_nobody_needs_is_not_looked_for_and_yet_checked_as_far_as_it_is_typed() {
+    let folder = Folder::new(&[]);
+    let parse = |gateway: &str, secrets| {
+        let text = format!("{STRATEGIES}[[gateway]]\n{gateway}\n");
+        Config::parse_with(&text, &folder.path().join("agent.toml"), &environment(), secrets)
+    };
+    let tls = "url = \"https://h\"\ntls = { cert_file = \"cert\", key_file = \"key\" }";
+    let credential = BASIC.replace("./pw", "credential:key");
+    for gateway in [BASIC, BEARER, &credential, tls] {
+        let config = parse(gateway, Secrets::Unneeded).unwrap();
+        assert!(!config.gateways[0].is_usable(), "{gateway}");
+        assert_eq!(config.warnings, Vec::<String>::new(), "{gateway}");
+        parse(gateway, Secrets::Needed).unwrap_err();
+    }
+    for wrong in ["", "credential:", "credential:../x"] {
+        parse(&BASIC.replace("./pw", wrong), Secrets::Unneeded).unwrap_err();
+    }
+    // Here, a file of ours must be there; one of systemd's may be elsewhere.
+    for gateway in [BASIC, BEARER, tls] {
+        parse(gateway, Secrets::Here).unwrap_err();
+    }
+    let config = parse(&credential, Secrets::Here).unwrap();
+    assert!(!config.gateways[0].is_usable());
+    assert_eq!(
+        config.warnings,
+        [
+            "the password credential:key cannot be read here: only a service with LoadCredential= has it"
+        ]
+    );
+    assert!(parse("url = \"https://h\"", Secrets::Unneeded).unwrap().gateways[0].is_usable());
 }
 
 #[test]

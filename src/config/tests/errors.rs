@@ -1,7 +1,7 @@
 //! What is said about a config that is wrong: the place, what would be right, the line.
 
 use super::{assert_said, complaint, environment, first_line, parse};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Secrets};
 use std::path::Path;
 
 #[test]
@@ -124,7 +124,8 @@ fn what_is_not_toml_is_shown_where_the_parser_stopped() {
 
 #[test]
 fn a_file_that_is_not_there_is_answered_with_what_to_do() {
-    let error = Config::load(Path::new("/nowhere/agent.toml"), &environment()).unwrap_err();
+    let error = Config::load(Path::new("/nowhere/agent.toml"), &environment(), Secrets::Needed)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "no config file at /nowhere/agent.toml; copy agent.toml.example there, or name another with --config"
@@ -137,12 +138,12 @@ fn a_file_that_cannot_be_a_config_is_refused() {
     let path = folder.path().join("agent.toml");
     let load = |bytes: &[u8]| {
         super::write(&path, bytes);
-        Config::load(&path, &environment()).unwrap_err()
+        Config::load(&path, &environment(), Secrets::Needed).unwrap_err()
     };
     let not_utf8 = load(b"# ok\n# \xc3\xa9\xff\n");
     assert!(matches!(not_utf8, ConfigError::NotUtf8 { line: 2, column: 4, .. }), "{not_utf8}");
     assert!(matches!(load(&vec![b'#'; (1 << 20) + 1]), ConfigError::TooLong { .. }));
-    let directory = Config::load(folder.path(), &environment()).unwrap_err();
+    let directory = Config::load(folder.path(), &environment(), Secrets::Needed).unwrap_err();
     assert!(matches!(directory, ConfigError::Unreadable { .. }), "{directory}");
 }
 

@@ -264,3 +264,11 @@ async fn broken_pem_texts_are_told_before_anything_is_sent() {
     assert!(matches!(error, ClientError::Identity(_)));
     assert!(!format!("{error} {error:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_gateway_whose_secrets_were_not_read_is_sent_nothing() {
+    let credentials = Credentials::Unread;
+    let gateway = Gateway::new(GatewaySettings { credentials, ..settings("http://h") }).unwrap();
+    let error = Client::new(gateway, || Timestamp::from_micros(0)).map(|_| ()).unwrap_err();
+    assert_eq!(error.to_string(), "the secrets of gateway `main` were not read");
+}
