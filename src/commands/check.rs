@@ -5,7 +5,7 @@ use crate::batch::{BatchPlan, Target, Threads};
 use crate::config::{Config, Environment, Secrets};
 use crate::disk;
 use crate::exit::Exit;
-use crate::gateway::{Client, Gateway, Probe};
+use crate::gateway::{Client, Format, Gateway, Probe};
 use crate::mutation::Operator;
 use crate::units::Kind;
 use std::borrow::Cow;
@@ -55,7 +55,11 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         if let Some(client) = client.filter(|_| args.gateway) {
             let probe = threads.block_on(client.probe(config.push.attempt_timeout));
             write!(out, "  {probe}")?;
-            if !matches!(probe, Probe::Ready | Probe::NotAPushgateway(_)) && exit == Exit::Done {
+            // Others than a Pushgateway take text alone.
+            let text = gateway.format() == Format::Text;
+            let fits = matches!(probe, Probe::Ready)
+                || (text && matches!(probe, Probe::NotAPushgateway(_)));
+            if !fits && exit == Exit::Done {
                 exit = Exit::TryLater;
             }
         }

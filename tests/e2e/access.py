@@ -66,8 +66,7 @@ def refused(agent, *words):
 gateway = Pushgateway("--web.route-prefix=/pgw")
 agent = night("", f"{gateway.url}/pgw")
 holds_to(gateway.exposition(f"{gateway.url}/pgw"), agent.records())
-# (What is there may be another receiver than a Pushgateway, so `check` lets it pass.)
-forgotten = night("", gateway.url, exits=75, checks=0)
+forgotten = night("", gateway.url, exits=75, checks=75)
 refused(forgotten, "404", "path prefix")
 assert "404" in forgotten.check, forgotten.check
 

@@ -203,19 +203,39 @@ fn a_group_that_is_not_there_is_told_from_a_gateway_that_shows_none() {
             [format!("shows nothing of {group}; `mutation-agent push --all` delivers")]
         );
     }
-    // VictoriaMetrics takes pushes and shows no groups: that is no failure.
+    // VictoriaMetrics takes pushes and shows no groups: that is no failure, if it has taken the newest.
     for step in [
         Step::status(404, &[], "unsupported path"),
         Step::status(204, &[], ""),
         Step::status(200, &[], "vm_app_version 1\n"),
         Step::status(200, &["Content-Type: text/html"], "<html>\n"),
     ] {
-        let said = said(&mut story, 0, &Gateway::scripted(vec![step]));
+        let not_compared = "not compared: it does not show groups as a Pushgateway does: ";
+        let told = said(&mut story, 75, &Gateway::scripted(vec![step.clone()]));
+        assert!(told[0].starts_with(not_compared), "{told:?}");
         assert!(
-            said[0].starts_with("not compared: it does not show groups as a Pushgateway does: "),
-            "{said:?}"
+            told[0].ends_with(
+                "; it has not taken the newest totals yet: `mutation-agent push` delivers"
+            )
         );
+        let receiver = Gateway::scripted(vec![Step::ok(), step]);
+        story.forget_gateways();
+        story.push_to(&receiver);
+        story.expect(0, &["push"]);
+        let told = story.expect(0, &["audit", "verify", "--gateway"]).stdout;
+        assert!(told.starts_with(&format!("gateway main: {not_compared}")), "{told}");
     }
+}
+
+#[test]
+fn what_takes_protobuf_and_is_no_pushgateway_is_a_wrong_address() {
+    let gateway = Gateway::scripted(vec![Step::status(404, &[], "not found")]);
+    let mut story = Story::new();
+    story.table(&format!("[[gateway]]\nname = \"main\"\nurl = \"{}\"", gateway.url()));
+    let told = story.expect(75, &["audit", "verify", "--gateway"]).stdout;
+    assert!(told.contains("cannot be asked: only a Pushgateway takes protobuf"), "{told}");
+    let told = story.expect(75, &["check", "--gateway"]).stdout;
+    assert!(told.contains("does not answer as a Pushgateway"), "{told}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a gateway shows beside what the audit has, series by series.
 
 use crate::audit::Report;
-use crate::gateway::{Client, Shown};
+use crate::gateway::{Client, Format, Shown};
 use crate::metrics::{
     BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Status, Totals, folded_samples,
     is_fold, same,
@@ -53,6 +53,8 @@ pub(super) struct Expected {
     with_open: Option<Samples>,
     is_empty: bool,
     is_sound: bool,
+    /// Batches in `sealed`.
+    ended: u64,
 }
 
 impl Expected {
@@ -77,6 +79,7 @@ impl Expected {
             with_open: (!report.open.is_empty()).then(|| folded_samples(&with_open)),
             is_empty: report.totals.is_none() && report.open.is_empty(),
             is_sound: report.findings.is_empty(),
+            ended: ended(&totals),
         }
     }
 
@@ -89,7 +92,10 @@ impl Expected {
     ) -> Comparison {
         let gateway = client.gateway().name().to_owned();
         let push_url = client.gateway().push_url().as_str();
-        let delivered = state.is_none_or(|state| state.is_delivered(&gateway, push_url));
+        // After a kill between the seal and the state, the newest batch waits to be counted.
+        let delivered = state.is_none_or(|state| {
+            state.is_delivered(&gateway, push_url) && ended(&state.totals) == self.ended
+        });
         let of = |result, message: String| Comparison {
             gateway: gateway.clone(),
             result,
@@ -102,11 +108,22 @@ impl Expected {
                 let advice = reason.advice().map_or(String::new(), |advice| format!("; {advice}"));
                 return of(Verdict::Unreachable, format!("cannot be asked: {reason}{advice}"));
             }
-            Shown::NotAPushgateway(reason) => {
+            Shown::NotAPushgateway(reason) if client.gateway().format() == Format::Protobuf => {
                 let message = format!(
+                    "cannot be asked: only a Pushgateway takes protobuf, and it does not answer as one: {reason}"
+                );
+                return of(Verdict::Unreachable, message);
+            }
+            Shown::NotAPushgateway(reason) => {
+                let mut message = format!(
                     "not compared: it does not show groups as a Pushgateway does: {reason}"
                 );
-                return of(Verdict::NotAPushgateway, message);
+                if !delivered {
+                    message +=
+                        "; it has not taken the newest totals yet: `mutation-agent push` delivers";
+                }
+                let verdict = if delivered { Verdict::NotAPushgateway } else { Verdict::Differs };
+                return of(verdict, message);
             }
             Shown::NoGroup if self.is_empty => {
                 return of(Verdict::Equal, "shows nothing, and there is nothing".to_owned());
@@ -223,4 +240,8 @@ impl SeriesDifference {
 /// A difference of two sums of seconds has noise in its last digits.
 fn rounded(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
+}
+/// Batches that have ended, however they did.
+fn ended(totals: &Totals) -> u64 {
+    Status::ENDED.into_iter().fold(0, |sum, status| sum.saturating_add(totals.batches(status)))
 }
