@@ -99,7 +99,7 @@ trusting = ssl.create_default_context(cafile=str(ours.folder / "ca.pem"))
 holds_to(gateway.exposition(url, context=trusting), agent.records())
 refused(night(f'tls = {{ ca_file = "{other.folder}/ca.pem" }}', url, exits=75), "trusted authority")
 refused(night("", url, exits=75), "trusted authority")
-refused(night("", gateway.url, exits=75, checks=0), "https://")
+refused(night("", gateway.url, exits=75, checks=75), "https://")
 
 # A client certificate.
 gateway = Pushgateway(ours.web_config(
