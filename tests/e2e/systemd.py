@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import time
 from collections import defaultdict
@@ -75,7 +76,7 @@ def prepared():
     write(root, "/etc/systemd/system/pushgateway.service", "[Service]\nExecStart=prometheus-pushgateway"
           " --web.listen-address=:9091 --web.config.file=/etc/pushgateway.yml\n")
     write(root, "/etc/systemd/system/test.target", "[Unit]\nRequires=sysinit.target\nAfter=sysinit.target\n"
-          "Wants=pushgateway.service timers.target\n")
+          "Wants=pushgateway.service timers.target dbus.socket\n")
     return root
 
 
@@ -148,6 +149,14 @@ class Night:
             equal(f"batches {status}", found, batches.get(status, 0))
 
 
+def by_hand():
+    """The README's command that sends what the unit would, and the same in the unit's comments, which must be it."""
+    readme = re.search(r"```sh\n(systemd-run .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    unit = (ROOT / f"systemd/{SERVICE}").read_text().replace("\n# ", "\n")
+    assert " ".join(readme.split()) in " ".join(unit.split()), "the unit's comment has another command"
+    return readme
+
+
 def owned_by_the_dynamic_user(data):
     """Everything is the dynamic user's, and nobody else's to read."""
     owner = data.stat().st_uid
@@ -163,6 +172,8 @@ def owned_by_the_dynamic_user(data):
 
 
 root = prepared()
+# Made before the machine is up, whose time is limited.
+next_version = package("0.1.1")
 write(root, f"/etc/systemd/system/{TIMER}.d/now.conf", "[Timer]\nOnActiveSec=0\nRandomizedDelaySec=0\n")
 night = Night(root)
 wait_for("the gateway", lambda: night.machine("systemctl", "is-active", "pushgateway.service", exits=None).stdout)
@@ -197,7 +208,7 @@ equal("capabilities", int(status["CapBnd"], 16), 0)
 equal("the user", int(status["Uid"].split()[0]), night.data.stat().st_uid)
 invocation = night.show()["InvocationID"]
 # An upgrade leaves the batch alone, and starts nothing; the killed one is the one that was under way before.
-shutil.copy(package("0.1.1"), root.file("/next.deb"))
+shutil.copy(next_version, root.file("/next.deb"))
 night.machine("dpkg", "--force-confold", "-i", "/next.deb")
 equal("the batch after an upgrade", (night.show()["MainPID"], night.show()["InvocationID"]), (pid, invocation))
 night.machine("systemctl", "kill", "--signal=KILL", SERVICE)
@@ -232,6 +243,33 @@ shown = night.ended("inactive", "success", 75)
 assert "delivered to 0 of 1 gateways" in shown["StatusText"], shown["StatusText"]
 equal("failures told", len(night.failures()), 2)
 
+# By hand: root looks as he is, without the credential, and sends by the README's command, as the unit's user.
+root_says = ("mutation-agent", "--config", "/etc/mutation-agent/agent.toml")
+refused = night.machine(*root_says, "push", exits=78).stderr
+assert "$CREDENTIALS_DIRECTORY" in refused, refused
+listed = night.machine(*root_says, "audit", "list").stdout
+assert "\n6 batches, " in listed, listed
+for command in (["audit", "verify"], ["audit", "prune", "--dry-run"], ["stats"]):
+    night.machine(*root_says, *command)
+checked = night.machine(*root_says, "check", exits=77).stdout
+assert "warning: the password credential:gateway-password cannot be read here" in checked, checked
+assert f"is owned by uid {night.data.stat().st_uid}" in checked, checked
+away = night.machine("sh", "-c", by_hand(), exits=75).stdout
+assert away.startswith("night: undelivered: "), away
+night.machine("systemctl", "start", "pushgateway.service")
+listens = ("bash", "-c", ": </dev/tcp/127.0.0.1/9091")
+wait_for("the gateway", lambda: night.machine(*listens, exits=None).returncode == 0)
+for command, said in {
+    "push": "night: delivered\n",
+    "audit verify --gateway": "6 batches, ",
+    "check --gateway": "night  http://127.0.0.1:9091/metrics/",
+    "audit prune": "0 batches gone ",
+}.items():
+    told = night.machine("sh", "-c", by_hand().replace("agent.toml push", f"agent.toml {command}")).stdout
+    assert said in told, told
+night.shown(completed=4, crashed=1, interrupted=1)
+owned_by_the_dynamic_user(night.data)
+
 # The README's crontab for the journal, with the config broken: mail with the code, the reason in the journal.
 settings, command = list(crontabs())[1]
 write(root, "/etc/mutation-agent/broken.toml", "[batch]\nround = 3\n")
@@ -242,7 +280,6 @@ said = [entry["MESSAGE"] for entry in night.journal("-t", "mutation-agent")[befo
 assert said and "broken.toml:2:1" in said[0], said
 
 # A gateway at a public address is out of reach, until a drop-in names it.
-night.machine("systemctl", "start", "pushgateway.service")
 night.machine.python(ADDRESS, PUBLIC)
 configure(root, rounds=3, gateway=PUBLIC)
 night.fire()
@@ -274,4 +311,4 @@ night.shown(completed=7, crashed=1, interrupted=1)
 owned_by_the_dynamic_user(night.data)
 night.machine.off()
 
-print("timer, credential, crash, failure template, stop, a gateway that is away or fenced off, catch-up: under a systemd of its own")
+print("timer, credential, crash, failure template, stop, a gateway that is away or fenced off, by hand, catch-up: under a systemd of its own")
