@@ -15,7 +15,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 work=$(mktemp -d "${TMPDIR:-/tmp}/mutation-agent-tests.XXXXXX")
-# Ours, so that what a check leaves behind is found and goes with it.
+# Ours, so that what a check leaves behind is found and goes with it; a check that plays another user passes through.
+chmod 711 "$work"
 export TMPDIR=$work
 export PYTHONDONTWRITEBYTECODE=1
 # What takes long to make, and more than one check needs.
