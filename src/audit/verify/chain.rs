@@ -153,11 +153,6 @@ fn unusable(error: ManifestError) -> Result<Fault, DiskError> {
     Ok(Fault::ManifestUnusable { why })
 }
 
-fn counted(totals: &Totals) -> u64 {
-    let ended = Status::ENDED.iter().map(|status| totals.batches(*status));
-    ended.fold(0, u64::saturating_add)
-}
-
 /// A manifest that is not what the one who names it says.
 struct Change {
     by: String,
@@ -286,7 +281,7 @@ impl Walk<'_> {
         };
         let totals = manifest.totals_before.as_ref()?;
         let chained = previous == Some(&before.digest);
-        let missing = counted.saturating_sub(self::counted(&before.after));
+        let missing = counted.saturating_sub(before.after.ended());
         if !chained && missing > 0 {
             let records = totals.tally().attempts();
             let records = records.saturating_sub(before.after.tally().attempts());
@@ -332,7 +327,7 @@ impl Walk<'_> {
         self.count(files, checked.records);
         self.report.findings.append(&mut checked.findings);
         if let (Some(totals), Some(tally)) = (&mut self.report.totals, checked.tally) {
-            totals.fold(&unnamed(id, tally));
+            totals.fold(&BatchSummary::new(id.clone(), tally));
         }
         Ok(())
     }
@@ -391,19 +386,4 @@ fn after(manifest: &Manifest) -> Totals {
     let mut totals = before(manifest);
     totals.fold(&manifest.summary);
     totals
-}
-
-/// A batch of which nobody says how it ended.
-fn unnamed(id: &BatchId, tally: Tally) -> BatchSummary {
-    BatchSummary {
-        batch_id: id.clone(),
-        status: Status::Running,
-        started: id.start(),
-        ended: None,
-        duration_seconds: None,
-        exit_code: None,
-        rounds_completed: 0,
-        targets: BTreeMap::new(),
-        tally,
-    }
 }

@@ -3,12 +3,12 @@
 use crate::audit::Report;
 use crate::gateway::{Client, Shown};
 use crate::metrics::{
-    BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Status, Totals, folded_samples,
-    is_fold, same,
+    BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Totals, folded_samples, is_fold,
+    same,
 };
 use crate::state::State;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One gateway, compared.
 #[derive(Debug, Serialize)]
@@ -60,17 +60,7 @@ impl Expected {
         let totals = report.totals.clone().unwrap_or_else(|| Totals::new(Buckets::default()));
         let mut with_open = totals.clone();
         for open in &report.open {
-            with_open.fold(&BatchSummary {
-                batch_id: open.id.clone(),
-                status: Status::Running,
-                started: open.id.start(),
-                ended: None,
-                duration_seconds: None,
-                exit_code: None,
-                rounds_completed: 0,
-                targets: BTreeMap::new(),
-                tally: open.tally.clone(),
-            });
+            with_open.fold(&BatchSummary::new(open.id.clone(), open.tally.clone()));
         }
         Self {
             sealed: folded_samples(&totals),
