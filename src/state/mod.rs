@@ -2,7 +2,7 @@
 //!
 //! In reading order: the [`Lock`] that one process holds; a [`DataDir`] begins with it; the [`State`] and its [`Store`], one
 //! file replaced whole; [`recover`], which brings the state up to the audit at every start, after it was held to it
-//! (`belonging.rs`); a [`PrunePlan`], which says what may go; [`verify`], which holds the audit to the state and changes
+//! (`belonging.rs`), batch by batch (`settle.rs`); a [`PrunePlan`], which says what may go; [`verify`], which holds the audit to the state and changes
 //! neither.
 
 mod belonging;
@@ -10,6 +10,7 @@ mod data_dir;
 mod lock;
 mod prune;
 mod recovery;
+mod settle;
 mod store;
 mod verify;
 

@@ -35,6 +35,10 @@ pub struct FoldedBatch {
     pub batch_id: BatchId,
     /// The digest of its manifest, which the next manifest names.
     pub manifest_sha256: Digest,
+    /// What that manifest names as the digest of the one before: where the newest batch was taken away, the
+    /// one that is the newest then is known by it.
+    #[serde(default)]
+    pub previous_sha256: Option<Digest>,
 }
 
 /// What one gateway has seen.
