@@ -84,26 +84,16 @@ fn digest_of(packed: &Path) -> Result<Digest, DiskError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{BatchSummary, Buckets, Status, Tally};
-    use crate::units::Timestamp;
-    use std::collections::BTreeMap;
+    use crate::metrics::{BatchSummary, Buckets, Tally};
     use std::fs;
 
     /// A folder with a sealed log, and its manifest.
     fn sealed(text: &[u8]) -> (tempfile::TempDir, Folder, Manifest) {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::new(root.path().to_owned());
-        let mut manifest = Manifest::new(BatchSummary {
-            batch_id: "20261123T020000Z-7f3a9c".parse().unwrap(),
-            status: Status::Completed,
-            started: Timestamp::from_micros(0),
-            ended: None,
-            duration_seconds: None,
-            exit_code: None,
-            rounds_completed: 0,
-            targets: BTreeMap::new(),
-            tally: Tally::new(Buckets::default()),
-        });
+        let id = "20261123T020000Z-7f3a9c".parse().unwrap();
+        let tally = Tally::new(Buckets::default());
+        let mut manifest = Manifest::new(BatchSummary::new(id, tally));
         manifest.sha256 = Digest::of(text);
         disk::replace(&folder.sealed(&manifest.summary.batch_id), text, Mode::Private).unwrap();
         (root, folder, manifest)

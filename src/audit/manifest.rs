@@ -168,6 +168,18 @@ impl Manifest {
         Err(ManifestError::Syntax { path, source })
     }
 
+    /// The same; `None` where there is none that can be used. One of a later version is an error all the same.
+    pub fn read_usable(
+        folder: &Folder,
+        id: &BatchId,
+    ) -> Result<Option<(Self, Digest)>, ManifestError> {
+        match Self::read_own(folder, id) {
+            Ok(known) => Ok(Some(known)),
+            Err(ManifestError::Missing(_) | ManifestError::Syntax { .. }) => Ok(None),
+            Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => Err(error),
+        }
+    }
+
     /// Writes it, whole or not at all, and gives its digest.
     pub fn write(&self, folder: &Folder) -> Result<Digest, DiskError> {
         let path = folder.manifest(&self.summary.batch_id);

@@ -22,27 +22,50 @@ pub enum Pruned {
         batch_id: BatchId,
         /// The digest of its manifest, which the oldest one that is left names.
         manifest_sha256: Digest,
+        /// Batches before it that had lost their logs already, and so were not pruned.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        without_log: Vec<BatchId>,
     },
 }
 
+/// A [`Pruned::UpTo`] that the chain bears out.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchor<'a> {
+    batch_id: &'a BatchId,
+    pub(super) manifest_sha256: &'a Digest,
+    without_log: &'a [BatchId],
+}
+
 impl Pruned {
-    /// Up to where what is still there is left of a prune that was killed; `None` where nothing is.
-    ///
-    /// The chain must say so too: the first manifest after it names its digest. A state that came from elsewhere, or
-    /// was changed, must neither hide batches nor have them removed.
-    pub fn leftovers_up_to(
+    /// Up to where was pruned, where the chain says so too: the first manifest after it names its digest. A state that
+    /// came from elsewhere, or was changed, must neither hide batches nor have them removed.
+    pub fn anchor(
         &self,
         folder: &Folder,
         batches: &BTreeMap<BatchId, BatchFiles>,
-    ) -> Option<&BatchId> {
-        let Self::UpTo { batch_id, manifest_sha256 } = self else { return None };
-        if batches.keys().next().is_none_or(|oldest| oldest > batch_id) {
-            return None;
-        }
+    ) -> Option<Anchor<'_>> {
+        let Self::UpTo { batch_id, manifest_sha256, without_log } = self else { return None };
         let mut later = batches.iter().filter(|(id, files)| *id > batch_id && files.manifest);
         let (first, _) = later.next()?;
         let (heading, _) = Heading::read(folder, first).ok()?;
-        (heading.previous_sha256.as_ref() == Some(manifest_sha256)).then_some(batch_id)
+        (heading.previous_sha256.as_ref() == Some(manifest_sha256)).then_some(Anchor {
+            batch_id,
+            manifest_sha256,
+            without_log,
+        })
+    }
+}
+
+impl Anchor<'_> {
+    /// Whether the prune has passed this batch.
+    pub fn is_past(&self, id: &BatchId) -> bool {
+        id <= self.batch_id
+    }
+
+    /// Whether these files are what a killed prune left of a batch. Logs go first, so a batch that has one was not
+    /// begun with, or was put there again; one that had none already was not pruned.
+    pub fn is_left(&self, id: &BatchId, files: BatchFiles) -> bool {
+        self.is_past(id) && !files.open && !files.is_sealed() && !self.without_log.contains(id)
     }
 }
 

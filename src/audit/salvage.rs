@@ -1,7 +1,7 @@
 //! What a killed batch left behind: cut to its whole lines, the rest kept beside it.
 
 use super::journal::JournalEnd;
-use super::{Folder, ReadError, Tail, read_own_records};
+use super::{Folder, Manifest, ReadError, Tail, read_own_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
@@ -36,6 +36,26 @@ impl LogFold {
     /// Length and digest of the lines.
     pub fn end(&self) -> JournalEnd {
         JournalEnd { bytes: self.bytes, sha256: self.hasher.finish() }
+    }
+
+    /// Whether a manifest says of the log what it is.
+    pub fn is_described_by(&self, manifest: &Manifest) -> bool {
+        let end = self.end();
+        manifest.sha256 == end.sha256
+            && manifest.bytes == end.bytes
+            && manifest.records == self.tally.attempts()
+            && manifest.summary.rounds_completed <= self.round
+            && manifest.summary.tally == self.tally
+    }
+
+    /// Has a manifest say what the log is; rounds that it has none of are none.
+    pub fn describe(self, manifest: &mut Manifest) {
+        let JournalEnd { bytes, sha256 } = self.end();
+        (manifest.bytes, manifest.sha256) = (bytes, sha256);
+        manifest.records = self.tally.attempts();
+        let rounds = &mut manifest.summary.rounds_completed;
+        *rounds = self.round.min(*rounds);
+        manifest.summary.tally = self.tally;
     }
 
     /// Completed rounds, as far as the records tell: all before the last one seen.

@@ -82,7 +82,7 @@ impl OpenBatch<'_> {
         tracing::info!(manifest_sha256 = %digest, "sealed");
         // Push attempts are shown only once they are saved: a counter must not go back after a kill.
         publisher::add_to(&mut data.state.totals, pushes);
-        if state::fold(&mut data.state, &manifest.summary, digest) {
+        if state::fold(&mut data.state, &manifest, digest) {
             tracing::warn!("{}", Recovery::NewBuckets { id: self.id.clone() });
         }
         if let Err(error) = data.save() {

@@ -5,7 +5,7 @@ use crate::audit::{Journal, Manifest};
 use crate::config::Config;
 use crate::disk::{self, DiskError};
 use crate::gateway::Client;
-use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::metrics::{BatchSummary, Buckets, Tally};
 use crate::notify::Notifier;
 use crate::state::DataDir;
 use crate::units::BatchId;
@@ -43,15 +43,9 @@ impl OpenBatch<'_> {
     /// What is known before the first mutation; a killed batch is sealed with it.
     fn first_manifest(&self, data: &DataDir) -> Manifest {
         let summary = BatchSummary {
-            batch_id: self.id.clone(),
-            status: Status::Running,
             started: self.clock.started(),
-            ended: None,
-            duration_seconds: None,
-            exit_code: None,
-            rounds_completed: 0,
             targets: self.plan.targets_by_state(),
-            tally: Tally::new(self.buckets()),
+            ..BatchSummary::new(self.id.clone(), Tally::new(self.buckets()))
         };
         Manifest {
             seed: Some(self.plan.seed),

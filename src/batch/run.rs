@@ -147,6 +147,10 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
             Recovery::SetAside { .. }
             | Recovery::Foreign { .. }
             | Recovery::Unchecked { .. }
+            | Recovery::ManifestChanged { .. }
+            | Recovery::LastRemoved { .. }
+            | Recovery::LogChanged { .. }
+            | Recovery::Corrected { .. }
             | Recovery::Rebuilt { .. }
             | Recovery::Crashed { .. }
             | Recovery::Finished { .. }

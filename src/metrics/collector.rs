@@ -1,9 +1,8 @@
 //! The same metrics for programs that embed this crate and mutate by their own means.
 
-use super::{BatchSummary, Buckets, Exposition, Statistics, Status, Tally, Totals, encode_text};
+use super::{BatchSummary, Buckets, Exposition, Statistics, Tally, Totals, encode_text};
 use crate::record::Millis;
 use crate::units::{BatchId, Timestamp};
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,17 +55,8 @@ impl MetricsCollector {
     pub fn export_prometheus(&self) -> String {
         let tally = self.with(|tally| tally.clone());
         let mut totals = Totals::new(tally.duration_histogram().buckets().clone());
-        totals.fold(&BatchSummary {
-            batch_id: BatchId::next(Timestamp::from_micros(0), 0, None),
-            status: Status::Running,
-            started: Timestamp::from_micros(0),
-            ended: None,
-            duration_seconds: None,
-            exit_code: None,
-            rounds_completed: 0,
-            targets: BTreeMap::new(),
-            tally,
-        });
+        let id = BatchId::next(Timestamp::from_micros(0), 0, None);
+        totals.fold(&BatchSummary::new(id, tally));
         let mut families = Exposition::new(totals).gather();
         // An embedding program has mutations, and no batches or audit of ours.
         families.retain(|family| family.name().starts_with("exit_mutation"));

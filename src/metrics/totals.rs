@@ -61,6 +61,23 @@ pub struct BatchSummary {
     pub tally: Tally,
 }
 
+impl BatchSummary {
+    /// A batch of which nothing is known but its id and its records.
+    pub fn new(batch_id: BatchId, tally: Tally) -> Self {
+        Self {
+            started: batch_id.start(),
+            batch_id,
+            status: Status::Running,
+            ended: None,
+            duration_seconds: None,
+            exit_code: None,
+            rounds_completed: 0,
+            targets: BTreeMap::new(),
+            tally,
+        }
+    }
+}
+
 /// What came of one push attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -162,17 +179,6 @@ impl Totals {
         self.tally.merge(&batch.tally)
     }
 
-    /// Whether both are the same fold over records. Push attempts are no records, and the exit code is corrected after
-    /// a push.
-    pub fn is_same_fold(&self, other: &Self) -> bool {
-        let last = |of: &Self| of.last.clone().map(|last| LastBatch { exit_code: None, ..last });
-        self.batches == other.batches
-            && self.last_completion == other.last_completion
-            && self.last_success == other.last_success
-            && last(self) == last(other)
-            && self.tally == other.tally
-    }
-
     /// Adds push attempts to one gateway, by result.
     pub fn count_pushes(&mut self, gateway: &str, attempts: &BTreeMap<PushResult, u64>) {
         for (result, count) in attempts.iter().filter(|(_, count)| **count > 0) {
@@ -191,15 +197,21 @@ impl Totals {
     /// Whether both are the fold over the same batches. What is in no audit is left out: push attempts,
     /// and the exit code that a push corrects.
     pub fn same_facts(&self, other: &Self) -> bool {
-        let facts = |totals: &Self| {
-            let mut facts = totals.clone();
-            facts.pushes.clear();
-            if let Some(last) = &mut facts.last {
-                last.exit_code = None;
-            }
-            facts
-        };
-        facts(self) == facts(other)
+        let last = |of: &Self| of.last.clone().map(|last| LastBatch { exit_code: None, ..last });
+        self.batches == other.batches
+            && self.last_completion == other.last_completion
+            && self.last_success == other.last_success
+            && last(self) == last(other)
+            && self.tally == other.tally
+    }
+
+    /// Whether these are `before` and one more batch with these records, however that batch ended.
+    pub fn is_one_batch_after(&self, before: &Self, records: &Tally) -> bool {
+        let mut tally = before.tally.clone();
+        tally.merge(records);
+        self.tally == tally
+            && self.ended() == before.ended().saturating_add(1)
+            && Status::ENDED.iter().all(|status| self.batches(*status) >= before.batches(*status))
     }
 
     /// Shows the last batch as over, without a word for how it ended: the next start decides that.
@@ -217,6 +229,12 @@ impl Totals {
     /// How many batches ended so.
     pub fn batches(&self, status: Status) -> u64 {
         self.batches.get(&status).copied().unwrap_or(0)
+    }
+
+    /// How many batches ended.
+    pub fn ended(&self) -> u64 {
+        let counts = Status::ENDED.into_iter().map(|status| self.batches(status));
+        counts.fold(0, u64::saturating_add)
     }
 
     /// The batch now running, or the last one.

@@ -2,14 +2,16 @@
 //!
 //! In reading order: the [`Lock`] that one process holds; a [`DataDir`] begins with it; the [`State`] and its [`Store`], one
 //! file replaced whole; [`recover`], which brings the state up to the audit at every start, after it was held to it
-//! (`belonging.rs`); a [`PrunePlan`], which says what may go; [`verify`], which holds the audit to the state and changes
-//! neither.
+//! (`belonging.rs`), batch by batch (`settle.rs`), and says what it did as a [`Recovery`]; a [`PrunePlan`], which says what
+//! may go; [`verify`], which holds the audit to the state and changes neither.
 
 mod belonging;
 mod data_dir;
 mod lock;
 mod prune;
 mod recovery;
+mod repair;
+mod settle;
 mod store;
 mod verify;
 
@@ -17,6 +19,7 @@ pub use data_dir::{DataDir, OpenError};
 pub use lock::{Lock, LockError};
 pub use prune::{PruneError, PrunePlan, Pruning, Untouched};
 pub(crate) use recovery::fold;
-pub use recovery::{Recovered, Recovery, RecoveryError, recover};
+pub use recovery::{Recovered, recover};
+pub use repair::{Recovery, RecoveryError};
 pub use store::{FoldedBatch, GatewayMark, State, StateError, Store};
 pub use verify::{VerifyError, verify};

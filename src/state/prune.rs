@@ -73,12 +73,11 @@ impl PrunePlan {
         let mut plan = Self::default();
         let last = state.and_then(|state| state.last_batch.as_ref());
         let batches = folder.batches()?;
-        let leftovers = state.and_then(|state| state.pruned.leftovers_up_to(folder, &batches));
+        let anchor = state.and_then(|state| state.pruned.anchor(folder, &batches));
         for (id, files) in batches {
-            let is_left = leftovers.is_some_and(|last| id <= *last);
             if files.open {
                 plan.untouched.push((id, Untouched::Open));
-            } else if is_left {
+            } else if anchor.is_some_and(|anchor| anchor.is_left(&id, files)) {
                 plan.going.push(Pruning { id, bytes: files.bytes, reason: None });
             } else if last.is_none_or(|last| id > last.batch_id) {
                 plan.untouched.push((id, Untouched::Uncounted));
@@ -115,10 +114,15 @@ impl PrunePlan {
         folder: &Folder,
     ) -> Result<(), PruneError> {
         let newest = self.going.iter().rfind(|one| one.reason.is_some());
+        let anchor = state.pruned.anchor(folder, &folder.batches()?);
+        // What was pruned once and is there again goes without a new record, which would be of an older batch.
+        let newest = newest.filter(|one| !anchor.is_some_and(|anchor| anchor.is_past(&one.id)));
         if let Some(newest) = newest {
             let manifest_sha256 = self.digest(folder, &newest.id)?;
+            let without_log = self.without_log_up_to(&newest.id);
             let before = state.pruned.clone();
-            state.pruned = Pruned::UpTo { batch_id: newest.id.clone(), manifest_sha256 };
+            state.pruned =
+                Pruned::UpTo { batch_id: newest.id.clone(), manifest_sha256, without_log };
             if let Err(error) = store.save(state) {
                 state.pruned = before;
                 return Err(error.into());
@@ -130,13 +134,22 @@ impl PrunePlan {
         Ok(())
     }
 
+    fn without_log_up_to(&self, newest: &BatchId) -> Vec<BatchId> {
+        let without =
+            self.untouched.iter().filter(|(id, why)| *why == Untouched::NoLog && id <= newest);
+        without.map(|(id, _)| id.clone()).collect()
+    }
+
     /// The digest of a manifest that goes. Where the manifest is broken or gone already, the one after it knows.
     fn digest(&self, folder: &Folder, id: &BatchId) -> Result<Digest, PruneError> {
         let error = match Manifest::read(folder, id) {
             Ok((_, digest)) => return Ok(digest),
             Err(error) => error,
         };
-        let next = self.kept.first().and_then(|(next, _)| Manifest::read(folder, next).ok());
+        let kept = self.kept.iter().map(|(id, _)| id);
+        let untouched = self.untouched.iter().map(|(id, _)| id);
+        let next = kept.chain(untouched).filter(|next| *next > id).min();
+        let next = next.and_then(|next| Manifest::read(folder, next).ok());
         next.and_then(|(next, _)| next.previous_sha256).ok_or(PruneError::Manifest(error))
     }
 }

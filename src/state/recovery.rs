@@ -1,15 +1,13 @@
 //! Bringing the state up to the audit: every sealed batch is folded in once, a killed one is sealed first.
 
 use super::belonging::{Belonging, belonging};
-use super::{FoldedBatch, State, StateError, Store};
-use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest, ManifestError, Pruned, ReadError};
-use crate::disk::{self, DiskError};
-use crate::metrics::{BatchSummary, Buckets, Status, Tally};
-use crate::units::{BatchId, Digest, MutationId, Timestamp};
+use super::settle::settle;
+use super::store::{CORRUPT, FOREIGN};
+use super::{FoldedBatch, Recovery, RecoveryError, State, Store};
+use crate::audit::{BatchFiles, Folder, Manifest, ManifestError, Pruned};
+use crate::metrics::Buckets;
+use crate::units::{BatchId, Digest, Timestamp};
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs::TryLockError;
-use std::path::PathBuf;
 
 /// The state, up to date, and what had to be done for it.
 #[derive(Debug)]
@@ -20,148 +18,6 @@ pub struct Recovered {
     pub done: Vec<Recovery>,
     /// The greatest id in state and folder; the next one must be greater.
     pub newest: Option<BatchId>,
-}
-
-/// One thing that a recovery did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recovery {
-    /// A corrupt state was renamed.
-    SetAside {
-        /// To what.
-        path: PathBuf,
-        /// What was wrong.
-        error: String,
-    },
-    /// A state that is not the one of this audit was renamed.
-    Foreign {
-        /// To what.
-        path: PathBuf,
-        /// How that is known.
-        why: String,
-    },
-    /// There is nothing in the audit to hold the state to; it was kept.
-    Unchecked {
-        /// Why not.
-        why: String,
-    },
-    /// The totals were made anew from the manifests, from this one on.
-    Rebuilt {
-        /// The first that was folded; the totals before it stand in it.
-        from: BatchId,
-    },
-    /// A killed batch was cut, sealed and counted as crashed.
-    Crashed {
-        /// Which.
-        id: BatchId,
-        /// Its whole records.
-        records: u64,
-        /// Bytes after them, kept as `.broken`.
-        cut: u64,
-    },
-    /// A batch that was killed after its manifest was written was given its final name.
-    Finished {
-        /// Which.
-        id: BatchId,
-    },
-    /// A sealed log without a usable manifest was given one from its records.
-    Remade {
-        /// Which.
-        id: BatchId,
-    },
-    /// There is a manifest and no log: there is nothing to count.
-    LogGone {
-        /// Which.
-        id: BatchId,
-    },
-    /// A sealed batch was folded into the totals.
-    Folded {
-        /// Which.
-        id: BatchId,
-    },
-    /// The duration buckets changed, so that histogram started anew.
-    NewBuckets {
-        /// With which batch.
-        id: BatchId,
-    },
-}
-
-impl Recovery {
-    /// Whether anything was done, and not only noticed.
-    const fn changes(&self) -> bool {
-        !matches!(self, Self::Unchecked { .. } | Self::LogGone { .. })
-    }
-}
-
-impl fmt::Display for Recovery {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SetAside { path, error } => {
-                write!(f, "the state was corrupt ({error}) and is kept as {}", path.display())
-            }
-            Self::Foreign { path, why } => write!(
-                f,
-                "the state does not belong to this audit ({why}) and is kept as {}; \
-                 totals are what the audit says",
-                path.display()
-            ),
-            Self::Unchecked { why } => {
-                write!(f, "the totals go on from the state, which cannot be checked: {why}")
-            }
-            Self::Rebuilt { from } => {
-                write!(f, "totals rebuilt from the manifests, from {from} on")
-            }
-            Self::Crashed { id, records, cut: 0 } => {
-                write!(f, "batch {id} was killed; its {records} records are sealed and counted")
-            }
-            Self::Crashed { id, records, cut } => write!(
-                f,
-                "batch {id} was killed; its {records} records are sealed and counted, \
-                 {cut} bytes of a torn line are kept as {id}.jsonl.broken"
-            ),
-            Self::Finished { id } => write!(f, "batch {id} was killed while it was sealed; sealed"),
-            Self::Remade { id } => {
-                write!(f, "batch {id} had no usable manifest; made from its records")
-            }
-            Self::LogGone { id } => write!(
-                f,
-                "batch {id} has a manifest and no log, which somebody must have taken away; \
-                 it is not counted"
-            ),
-            Self::Folded { id } => write!(f, "batch {id} folded into the totals"),
-            Self::NewBuckets { id } => {
-                write!(f, "other buckets since batch {id}: the duration histogram starts anew")
-            }
-        }
-    }
-}
-
-/// A state that cannot be brought up to date; nothing was lost by trying.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoveryError {
-    /// The state.
-    #[error(transparent)]
-    State(#[from] StateError),
-    /// A manifest from a later agent, or unreadable.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// A sealed log that cannot be read.
-    #[error("{0}; move the file away to go on without it")]
-    Read(#[from] ReadError),
-    /// A sealed log with lines of another batch.
-    #[error("{}:{line}: not the next record of this batch; move the file away to go on without it", path.display())]
-    Mixed {
-        /// Which file.
-        path: PathBuf,
-        /// Which line, from 1.
-        line: u64,
-    },
-    /// A journal that another process has open, though the folder's lock was free: somebody has
-    /// removed the file `lock`.
-    #[error("another mutation-agent is writing {}; this one leaves it alone", .0.display())]
-    AtWork(PathBuf),
-    /// A file or folder.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
 }
 
 /// Reads the state, seals what was left open, folds what is not folded, saves. Under the lock.
@@ -187,7 +43,7 @@ pub fn recover(
     };
     for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
         if let Some((manifest, digest)) = settle(folder, id, *files, buckets, &state, &mut done)? {
-            if fold(&mut state, &manifest.summary, digest) {
+            if fold(&mut state, &manifest, digest) {
                 done.push(Recovery::NewBuckets { id: id.clone() });
             }
             done.push(Recovery::Folded { id: id.clone() });
@@ -215,19 +71,19 @@ fn load(
         None => return Ok(None),
         Some(Ok(state)) => state,
         Some(Err(error)) => {
-            let path = store.set_aside("corrupt", now)?;
+            let path = store.set_aside(CORRUPT, now)?;
             done.push(Recovery::SetAside { path, error: error.to_string() });
             return Ok(None);
         }
     };
     match belonging(&state, folder, batches)? {
         Belonging::Ours => Ok(Some(state)),
-        Belonging::Unknown(why) => {
-            done.push(Recovery::Unchecked { why });
+        Belonging::Kept(doubt) => {
+            done.push(doubt);
             Ok(Some(state))
         }
         Belonging::Foreign(why) => {
-            let path = store.set_aside("foreign", now)?;
+            let path = store.set_aside(FOREIGN, now)?;
             done.push(Recovery::Foreign { path, why });
             Ok(None)
         }
@@ -235,10 +91,14 @@ fn load(
 }
 
 /// Folds a sealed batch; whether other buckets made the duration histogram start anew.
-pub(crate) fn fold(state: &mut State, summary: &BatchSummary, manifest_sha256: Digest) -> bool {
+pub(crate) fn fold(state: &mut State, manifest: &Manifest, manifest_sha256: Digest) -> bool {
     let had_some = state.totals.tally().attempts() > 0;
-    let same_buckets = state.totals.fold(summary);
-    state.last_batch = Some(FoldedBatch { batch_id: summary.batch_id.clone(), manifest_sha256 });
+    let same_buckets = state.totals.fold(&manifest.summary);
+    state.last_batch = Some(FoldedBatch {
+        batch_id: manifest.summary.batch_id.clone(),
+        manifest_sha256,
+        previous_sha256: manifest.previous_sha256.clone(),
+    });
     had_some && !same_buckets
 }
 
@@ -253,16 +113,12 @@ fn rebuild(
         if !files.is_sealed() || !files.manifest {
             continue;
         }
-        match Manifest::read_own(folder, id) {
-            Ok((Manifest { totals_before: Some(before), .. }, _)) => {
-                state.totals = before;
-                done.push(Recovery::Rebuilt { from: id.clone() });
-                return Ok(Some(id.clone()));
-            }
-            Ok(_) | Err(ManifestError::Syntax { .. } | ManifestError::Missing(_)) => {}
-            Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => {
-                return Err(error.into());
-            }
+        if let Some((Manifest { totals_before: Some(before), .. }, _)) =
+            Manifest::read_usable(folder, id)?
+        {
+            state.totals = before;
+            done.push(Recovery::Rebuilt { from: id.clone() });
+            return Ok(Some(id.clone()));
         }
     }
     Ok(None)
@@ -281,133 +137,16 @@ fn pruned_before(folder: &Folder, batches: &BTreeMap<BatchId, BatchFiles>) -> Pr
     Pruned::Nothing
 }
 
-/// Makes sure that a batch is sealed and has a manifest; gives both as the fold needs them.
-fn settle(
-    folder: &Folder,
-    id: &BatchId,
-    files: BatchFiles,
-    buckets: &Buckets,
-    state: &State,
-    done: &mut Vec<Recovery>,
-) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
-    let known = match Manifest::read_own(folder, id) {
-        Ok(known) => Some(known),
-        Err(ManifestError::Missing(_) | ManifestError::Syntax { .. }) => None,
-        Err(error @ (ManifestError::Disk(_) | ManifestError::Newer { .. })) => {
-            return Err(error.into());
-        }
-    };
-    if files.open {
-        return seal_killed(folder, id, known, buckets, state, done).map(Some);
-    }
-    if !files.is_sealed() {
-        done.extend(known.map(|_| Recovery::LogGone { id: id.clone() }));
-        return Ok(None);
-    }
-    if known.is_some() {
-        return Ok(known);
-    }
-    let sealed = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
-    let log = read_sealed(sealed, id, buckets)?;
-    let manifest = crashed(Manifest::new(summary_of(id)), log, state);
-    let digest = manifest.write(folder)?;
-    done.push(Recovery::Remade { id: id.clone() });
-    Ok(Some((manifest, digest)))
-}
-
-/// Folds a sealed log that has no manifest.
-fn read_sealed(path: PathBuf, id: &BatchId, buckets: &Buckets) -> Result<LogFold, RecoveryError> {
-    let (mut log, mut lines, mut mixed) = (LogFold::new(buckets.clone()), 0, None);
-    audit::read_own_records(&path, |record, line| {
-        lines += 1;
-        if *record.batch_id != *id || record.mutation_id != MutationId(lines) {
-            mixed = mixed.or(Some(lines));
-        }
-        log.take(record, line);
-    })?;
-    match mixed {
-        Some(line) => Err(RecoveryError::Mixed { path, line }),
-        None => Ok(log),
-    }
-}
-
-/// Refuses a journal that another process has open.
-fn leave_if_at_work(path: PathBuf) -> Result<(), RecoveryError> {
-    match disk::open_own(&path)?.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(RecoveryError::AtWork(path)),
-        // Without locks (an odd file system) the folder's was not to be had either.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
-    }
-}
-
-/// Seals the journal of a batch that was killed.
-fn seal_killed(
-    folder: &Folder,
-    id: &BatchId,
-    known: Option<(Manifest, Digest)>,
-    buckets: &Buckets,
-    state: &State,
-    done: &mut Vec<Recovery>,
-) -> Result<(Manifest, Digest), RecoveryError> {
-    leave_if_at_work(folder.open_journal(id))?;
-    let found = audit::salvage(folder, id, buckets.clone())?;
-    let draft = match known {
-        // Killed between the manifest and the last rename: the batch had ended.
-        Some((manifest, digest))
-            if manifest.summary.status != Status::Running
-                && manifest.sha256 == found.log.end().sha256 =>
-        {
-            audit::finish_seal(folder, &manifest)?;
-            done.push(Recovery::Finished { id: id.clone() });
-            return Ok((manifest, digest));
-        }
-        Some((manifest, _)) => manifest,
-        None => Manifest::new(summary_of(id)),
-    };
-    let manifest = crashed(draft, found.log, state);
-    let records = manifest.records;
-    let digest = audit::seal(folder, &manifest)?;
-    done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
-    Ok((manifest, digest))
-}
-
-/// All that is known of a batch from its id alone.
-fn summary_of(id: &BatchId) -> BatchSummary {
-    BatchSummary {
-        batch_id: id.clone(),
-        status: Status::Crashed,
-        started: id.start(),
-        ended: None,
-        duration_seconds: None,
-        exit_code: None,
-        rounds_completed: 0,
-        targets: BTreeMap::new(),
-        tally: Tally::new(Buckets::default()),
-    }
-}
-
-fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
-    let end = log.end();
-    draft.summary.status = Status::Crashed;
-    draft.summary.ended = None;
-    draft.summary.duration_seconds = None;
-    draft.summary.exit_code = None;
-    draft.ended_by = Some("crash".to_owned());
-    draft.summary.rounds_completed = log.rounds_completed();
-    draft.records = log.tally.attempts();
-    draft.summary.tally = log.tally;
-    draft.bytes = end.bytes;
-    draft.sha256 = end.sha256;
-    draft.previous_sha256 = state.last_batch.as_ref().map(|last| last.manifest_sha256.clone());
-    draft.totals_before = Some(state.totals.clone());
-    draft
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::StateError;
     use super::*;
     use crate::audit::Journal;
+    use crate::disk;
+    use crate::metrics::Status;
     use crate::record::{Record, tests::sample};
+    use crate::units::MutationId;
+    use serde_json::Value;
     use std::borrow::Cow;
     use std::fs;
     use std::io::Write as _;
@@ -640,23 +379,36 @@ mod tests {
         assert_eq!(found.state.totals, before.totals);
     }
 
+    fn but(state: &State, change: impl FnOnce(&mut State)) -> State {
+        let mut state = state.clone();
+        change(&mut state);
+        state
+    }
+
+    /// Changes a manifest and leaves the rest as it is.
+    fn falsify(house: &House, id: &BatchId, change: impl FnOnce(&mut Value)) {
+        let path = house.folder.manifest(id);
+        let mut value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        change(&mut value);
+        disk::replace(&path, value.to_string().as_bytes(), disk::Mode::Private).unwrap();
+    }
+
+    fn remove(house: &House, id: &BatchId) {
+        house.folder.remove(id).unwrap();
+    }
+
     #[test]
-    fn a_state_of_a_batch_with_another_manifest_or_other_totals_is_set_aside() {
+    fn a_state_with_other_totals_is_set_aside() {
         let (house, before) = three_batches();
-        let but = |change: fn(&mut State)| {
-            let mut state = before.clone();
-            change(&mut state);
-            state
-        };
-        let other_digest = but(|state| {
-            let manifest_sha256 = Digest::of(b"x");
-            state.last_batch = Some(FoldedBatch { batch_id: id(3), manifest_sha256 });
+        let none = |state: &mut State| state.totals = State::new(Buckets::default()).totals;
+        let other_totals = but(&before, none);
+        let other_digest_too = but(&other_totals, |state| {
+            state.last_batch.as_mut().unwrap().manifest_sha256 = Digest::of(b"x");
         });
-        let other_totals = but(|state| state.totals = State::new(Buckets::default()).totals);
-        let no_batch = but(|state| state.last_batch = None);
+        let no_batch = but(&before, |state| state.last_batch = None);
         for (state, told) in [
-            (other_digest, "has another digest"),
             (other_totals, "are not those up to"),
+            (other_digest_too, "are not those up to the log of"),
             (no_batch, "names no batch"),
         ] {
             house.store.save(&state).unwrap();
@@ -665,6 +417,139 @@ mod tests {
             assert!(why.contains(told), "{why}");
             assert_eq!(found.state.totals, before.totals);
         }
+    }
+
+    #[test]
+    fn totals_no_sum_can_hold_are_set_aside_too() {
+        let (house, before) = three_batches();
+        let mut state =
+            serde_json::to_value(but(&before, |state| state.last_batch = None)).unwrap();
+        let most = serde_json::json!({"completed": u64::MAX, "crashed": u64::MAX});
+        state["totals"]["batches"] = most;
+        spoil(&house, state.to_string().as_bytes());
+        let found = house.recover();
+        assert!(matches!(found.done[0], Recovery::Foreign { .. }), "{:?}", found.done);
+        assert_eq!(found.state.totals, before.totals);
+    }
+
+    #[test]
+    fn whatever_is_done_to_the_manifest_of_the_last_batch_the_log_bears_the_state_out() {
+        let changes: [fn(&mut Value); 6] = [
+            |_| (),
+            |manifest| manifest["tally"]["attempts"] = 1_000_005.into(),
+            |manifest| manifest["status"] = "failed".into(),
+            |manifest| manifest["totals_before"]["tally"]["attempts"] = 1_000_010.into(),
+            |manifest| manifest["totals_before"] = Value::Null,
+            |manifest| manifest["batch_id"] = id(9).as_str().into(),
+        ];
+        for change in changes {
+            let (house, before) = three_batches();
+            falsify(&house, &id(3), change);
+            for _ in 0..2 {
+                let found = house.recover();
+                assert_eq!(found.done, [Recovery::ManifestChanged { id: id(3) }]);
+                assert_eq!(found.state, before, "the digest that it had is kept too");
+            }
+        }
+    }
+
+    #[test]
+    fn a_manifest_that_alone_had_the_totals_before_it_takes_none_away() {
+        let (house, before) = three_batches();
+        (1..=2).for_each(|second| remove(&house, &id(second)));
+        falsify(&house, &id(3), |manifest| {
+            manifest["totals_before"]["tally"]["attempts"] = 1_000_010.into();
+        });
+        let found = house.recover();
+        assert!(matches!(found.done[..], [Recovery::Unchecked { .. }]), "{:?}", found.done);
+        assert_eq!(found.state, before);
+    }
+
+    #[test]
+    fn a_last_batch_that_was_taken_away_takes_no_totals_away() {
+        let (house, before) = three_batches();
+        remove(&house, &id(3));
+        for _ in 0..2 {
+            let found = house.recover();
+            assert_eq!(found.done, [Recovery::LastRemoved { id: id(3) }]);
+            assert_eq!(found.state, before);
+        }
+        // The chain goes on from what was taken away, and so shows the hole.
+        house.leave_open(&id(4), 5, b"");
+        let found = house.recover();
+        assert_eq!(found.state.totals.tally().attempts(), 20);
+        let (manifest, _) = Manifest::read(&house.folder, &id(4)).unwrap();
+        let digest = &before.last_batch.as_ref().unwrap().manifest_sha256;
+        assert_eq!(manifest.previous_sha256.as_ref(), Some(digest));
+        // Also where the state was not saved after that.
+        house.store.save(&before).unwrap();
+        let again = house.recover();
+        assert_eq!(again.done[0], Recovery::LastRemoved { id: id(3) });
+        assert_eq!(again.state, found.state);
+    }
+
+    #[test]
+    fn another_folder_for_the_audit_goes_on_with_the_totals_though_its_first_batch_was_killed() {
+        let (house, before) = three_batches();
+        (1..=3).for_each(|second| remove(&house, &id(second)));
+        house.leave_open(&id(4), 5, b"");
+        let after = house.recover().state;
+        house.store.save(&before).unwrap();
+        let found = house.recover();
+        let [Recovery::Unchecked { why }, Recovery::Folded { .. }] = &found.done[..] else {
+            panic!("{:?}", found.done)
+        };
+        assert!(why.contains("begins after its last batch"), "{why}");
+        assert_eq!(found.state, after);
+        assert_eq!(found.state.totals.tally().attempts(), 20);
+    }
+
+    #[test]
+    fn a_manifest_does_not_win_over_the_log_where_a_state_is_lost() {
+        let (house, before) = three_batches();
+        falsify(&house, &id(3), |manifest| {
+            manifest["tally"]["attempts"] = 1_000_005.into();
+            manifest["records"] = 1_000_005.into();
+            manifest["status"] = "completed".into();
+            manifest["seed"] = 7.into();
+        });
+        fs::remove_file(house.store.path()).unwrap();
+        let found = house.recover();
+        assert!(found.done.contains(&Recovery::Corrected { id: id(3) }), "{:?}", found.done);
+        assert_eq!(found.state.totals.tally(), before.totals.tally());
+        assert_eq!(found.state.totals.batches(Status::Completed), 1, "its end is what it was");
+        let (manifest, digest) = Manifest::read(&house.folder, &id(3)).unwrap();
+        assert_eq!((manifest.records, manifest.seed), (5, Some(7)));
+        assert_eq!(found.state.last_batch.unwrap().manifest_sha256, digest);
+        assert_eq!(house.recover().done, [], "once");
+    }
+
+    #[test]
+    fn a_log_or_digest_that_was_changed_is_counted_as_it_is_and_both_are_left_for_verify() {
+        let (house, before) = three_batches();
+        falsify(&house, &id(3), |manifest| {
+            manifest["tally"]["attempts"] = 1_000_005.into();
+            manifest["sha256"] = "0".repeat(64).into();
+        });
+        let bytes = fs::read(house.folder.manifest(&id(3))).unwrap();
+        fs::remove_file(house.store.path()).unwrap();
+        house.recover();
+        let found = house.recover();
+        assert!(matches!(found.done[..], [Recovery::LogChanged { .. }]), "{:?}", found.done);
+        assert_eq!(found.state.totals, before.totals);
+        assert_eq!(fs::read(house.folder.manifest(&id(3))).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_read_stops_no_start_where_its_manifest_can() {
+        let (house, before) = three_batches();
+        let log = house.folder.sealed(&id(3));
+        disk::replace(&log, b"none\n", disk::Mode::Private).unwrap();
+        fs::remove_file(house.store.path()).unwrap();
+        let found = house.recover();
+        let told = found.done.iter().any(|one| matches!(one, Recovery::LogChanged { .. }));
+        assert!(told, "{:?}", found.done);
+        assert_eq!(found.state.totals, before.totals);
     }
 
     #[test]
@@ -701,7 +586,7 @@ mod tests {
             fs::remove_file(house.folder.manifest(&id(3))).unwrap();
             disk::replace(&house.folder.manifest(&id(3)), spoil, disk::Mode::Private).unwrap();
             let found = house.recover();
-            assert!(matches!(found.done[..], [Recovery::Unchecked { .. }]), "{:?}", found.done);
+            assert_eq!(found.done, [Recovery::ManifestChanged { id: id(3) }]);
             assert_eq!(found.state, before);
         }
     }

@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 const SCHEMA: u32 = 1;
 const LONGEST: u64 = 64 << 20;
 
+/// In the name of a state that was set aside because it is not the one of its audit.
+pub(super) const FOREIGN: &str = "foreign";
+/// In the name of a state that was set aside because it cannot be read.
+pub(super) const CORRUPT: &str = "corrupt";
+
 /// Everything that is remembered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +40,10 @@ pub struct FoldedBatch {
     pub batch_id: BatchId,
     /// The digest of its manifest, which the next manifest names.
     pub manifest_sha256: Digest,
+    /// What that manifest names as the digest of the one before: where the newest batch was taken away, the
+    /// one that is the newest then is known by it.
+    #[serde(default)]
+    pub previous_sha256: Option<Digest>,
 }
 
 /// What one gateway has seen.
@@ -165,6 +174,24 @@ impl Store {
         }
         disk::rename(&self.path, &aside)?;
         Ok(aside)
+    }
+
+    /// The names of the states that were set aside for this reason, and that nobody has moved away since.
+    pub fn aside(&self, why: &str) -> Result<Vec<String>, DiskError> {
+        let folder = self.path.parent().unwrap_or(&self.path);
+        let failed = |source| DiskError::new("list", folder)(source);
+        let entries = match std::fs::read_dir(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(failed)?,
+        };
+        let start = format!("state.json.{why}-");
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            names.extend(name.starts_with(&start).then_some(name));
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// Removes what a write left that was killed; whatever else is in its place would be found only at

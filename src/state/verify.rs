@@ -1,5 +1,6 @@
 //! The audit held to the state: read-only, without the lock, also while a batch runs.
 
+use super::store::{CORRUPT, FOREIGN};
 use super::{State, StateError, Store};
 use crate::audit::{self, BatchFiles, Fault, Finding, Folder, Known, Pruned, Report};
 use crate::disk::{self, DiskError};
@@ -75,5 +76,12 @@ fn verify_once(store: &Store, folder: &Folder) -> Result<(Report, Option<State>)
     // Before the first batch is sealed there is none.
     let fault = fault.filter(|fault| *fault != Fault::StateMissing || report.batches > 0);
     report.findings.extend(fault.map(|fault| Finding { file, fault }));
+    // It is evidence: of a state that somebody put there, or of an audit that is not what it was.
+    let foreign = store.aside(FOREIGN)?.into_iter();
+    report.findings.extend(foreign.map(|file| Finding { file, fault: Fault::StateForeign }));
+    let corrupt = store.aside(CORRUPT)?.into_iter();
+    report.notes.extend(corrupt.map(|file| {
+        format!("{file} was corrupt and set aside; move it away when you have seen it")
+    }));
     Ok((report, state))
 }

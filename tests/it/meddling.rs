@@ -66,6 +66,7 @@ impl Meddled {
         assert_eq!(manifest["status"], "crashed");
         assert_eq!(manifest["records"], lines);
         assert_eq!(self.gateway.newest().batches("crashed"), 1);
+        self.story.expect(0, &["audit", "verify"]);
     }
 }
 
@@ -82,6 +83,15 @@ fn a_journal_that_is_deleted_or_moved_away_ends_the_batch_and_leaves_no_phantom(
         assert_eq!(batch.gateway.newest().batches("crashed"), 0);
         let ended = batch.story.expect(0, &["push"]);
         assert!(!ended.stderr.contains("no log"), "said until there is a newer batch");
+        // It was never sealed, so nobody has changed it since; that its log is gone is said once.
+        let said = batch.story.expect(65, &["audit", "verify"]).stdout;
+        let manifest = batch.story.audit().manifest(&batch.id);
+        let told = "says that the batch is running, and its log is gone: nothing of it is counted";
+        let name = manifest.file_name().unwrap().to_str().unwrap();
+        assert!(said.starts_with(&format!("{name}: {told}")), "{said}");
+        assert!(said.ends_with("2 batches, 120 records verified: 1 finding\n"), "{said}");
+        fs::remove_file(manifest).unwrap();
+        batch.story.expect(0, &["audit", "verify"]);
     }
 }
 

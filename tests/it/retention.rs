@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -180,9 +180,15 @@ fn what_a_killed_prune_left_behind_goes_with_the_next() {
             fs::copy(copied(path), path).unwrap();
         }
         let said = story.expect(0, &["audit", "verify"]).stdout;
-        assert!(said.contains(" is pruned; the next prune removes what is left of it\n"), "{said}");
+        // A log goes before its manifest, so only a manifest alone is told from what was put there again.
+        let whole = all[gone..].len() / 2;
+        assert_eq!(said.matches(" was pruned, and is there again\n").count(), whole, "{said}");
+        let left = " is pruned; the next prune removes what is left of it\n";
+        assert_eq!(said.matches(left).count(), gone % 2, "{said}");
         let said = story.expect(0, &["audit", "prune"]).stdout;
-        assert!(said.contains("gone: left behind by a prune that was killed\n"), "{said}");
+        let left = "gone: left behind by a prune that was killed\n";
+        assert_eq!(said.matches(left).count(), gone % 2, "{said}");
+        assert_eq!(said.matches("gone: not among the newest 2\n").count(), whole, "{said}");
         assert_eq!(story.batches(), ids[2..]);
         assert_eq!(
             story.expect(0, &["audit", "verify"]).stdout,
@@ -198,6 +204,59 @@ fn what_a_killed_prune_left_behind_goes_with_the_next() {
         [&ids[3..], &[story.newest()]].concat(),
         "the end of a batch does it too"
     );
+}
+
+#[test]
+fn what_is_put_back_from_a_backup_stays_while_retention_keeps_it() {
+    let (mut story, ids) = kept(5);
+    let files = |id: &BatchId| [story.audit().compressed(id), story.audit().manifest(id)];
+    let saved = |path: PathBuf| (fs::read(&path).unwrap(), path);
+    let copied: Vec<_> = ids[..3].iter().flat_map(files).map(saved).collect();
+    retain(&mut story, "batches = 2");
+    story.expect(0, &["audit", "prune"]);
+    let pruned = story.state()["pruned"].clone();
+    retain(&mut story, "batches = 9");
+    // All three, and each with the ones around it missing.
+    for batches in [&[0, 1, 2][..], &[0], &[1], &[2], &[0, 2]] {
+        for (bytes, path) in batches.iter().flat_map(|batch| &copied[2 * batch..2 * batch + 2]) {
+            fs::write(path, bytes).unwrap();
+        }
+        let said = story.expect(0, &["audit", "prune"]).stdout;
+        assert!(said.starts_with("0 batches gone"), "{said}");
+        let said = story.expect(0, &["audit", "verify"]).stdout;
+        let notes = said.matches(" was pruned, and is there again\n").count();
+        assert_eq!(notes, batches.len(), "{said}");
+        assert!(said.ends_with(" records verified: sound\n"), "{said}");
+        retain(&mut story, "batches = 2");
+        let said = story.expect(0, &["audit", "prune"]).stdout;
+        assert_eq!(said.matches("gone: not among the newest 2\n").count(), batches.len(), "{said}");
+        assert_eq!(story.state()["pruned"], pruned, "no older batch is put on record");
+        is_sound(&story);
+        retain(&mut story, "batches = 9");
+    }
+}
+
+#[test]
+fn a_log_that_was_stolen_is_missed_after_the_batches_around_it_were_pruned() {
+    let (mut story, ids) = kept(5);
+    fs::remove_file(story.audit().compressed(&ids[1])).unwrap();
+    let missing = format!("{}.jsonl: is missing; its manifest counts 60 records\n", ids[1]);
+    let is_missed = |story: &Story| {
+        let said = story.expect(65, &["audit", "verify"]).stdout;
+        assert!(said.starts_with(&missing), "{said}");
+        assert!(said.ends_with(": 1 finding\n"), "{said}");
+    };
+    is_missed(&story);
+    for (keep, left) in [(2, 3), (1, 2), (1, 2)] {
+        retain(&mut story, &format!("batches = {keep}"));
+        let said = story.expect(0, &["audit", "prune"]).stdout;
+        let told = "not touched: a manifest without its log; see `mutation-agent audit verify`\n";
+        assert!(said.contains(told), "{said}");
+        assert_eq!(story.batches().len(), left);
+        is_missed(&story);
+    }
+    fs::remove_file(story.audit().manifest(&ids[1])).unwrap();
+    is_sound(&story);
 }
 
 #[test]
@@ -271,7 +330,8 @@ fn what_was_pruned_is_on_record_before_a_file_goes() {
     assert!(ended.stderr.contains("cannot remove "), "{}", ended.stderr);
     assert_eq!(story.state()["pruned"]["up_to"]["batch_id"], ids[1].as_str());
     let said = story.expect(0, &["audit", "verify"]).stdout;
-    assert_eq!(said.matches(" is pruned; the next prune removes what is left of it\n").count(), 2);
+    assert_eq!(said.matches(" is pruned; the next prune removes what is left of it\n").count(), 1);
+    assert_eq!(said.matches(" was pruned, and is there again\n").count(), 1);
     fs::remove_dir(obstacle).unwrap();
     story.expect(0, &["audit", "prune"]);
     assert_eq!(story.batches(), ids[2..]);

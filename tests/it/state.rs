@@ -3,8 +3,11 @@
 use crate::exposition::assert_nothing_fell_but;
 use crate::gateway::Gateway;
 use crate::story::Story;
+use mutation_agent::audit::Folder;
+use mutation_agent::units::BatchId;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 /// Two batches, then a state that is no longer what it was.
 fn with_state(text: &str) -> (Story, Gateway) {
@@ -21,11 +24,8 @@ fn assert_set_aside_and_rebuilt(text: &str) {
     let (story, gateway) = with_state(text);
     let ended = story.expect(0, &["run"]);
     assert!(ended.stderr.contains("the state was corrupt"), "{}", ended.stderr);
-    let entries = fs::read_dir(story.path("mutation-data")).unwrap();
-    let aside = entries.map(|entry| entry.unwrap().path()).find(|path| {
-        path.file_name().unwrap().to_str().unwrap().starts_with("state.json.corrupt-")
-    });
-    assert_eq!(fs::read_to_string(aside.expect("it is kept")).unwrap(), text);
+    let aside = aside_as(&story, "corrupt");
+    assert_eq!(fs::read_to_string(&aside).unwrap(), text);
     let push = gateway.newest();
     assert_eq!(push.count("exit_mutations_total"), 180);
     assert_eq!(push.count("exit_mutation_duration_seconds_count"), 180);
@@ -33,6 +33,9 @@ fn assert_set_aside_and_rebuilt(text: &str) {
     assert_eq!(story.all_lines().len(), 180);
     // Push attempts are in no audit; those since the newest manifest are lost with the state.
     assert_nothing_fell_but("mutation_push_attempts_total", &gateway.pushes());
+    let said = story.expect(0, &["audit", "verify"]).stdout;
+    let name = aside.file_name().unwrap().to_str().unwrap();
+    assert!(said.starts_with(&format!("note: {name} was corrupt and set aside")), "{said}");
 }
 
 #[test]
@@ -223,13 +226,111 @@ fn another_hosts_state_is_set_aside_and_the_totals_are_the_sum_of_the_manifests(
     }
     assert_eq!(totals["batches"], serde_json::json!({"completed": 2}));
     assert_eq!(gateway.newest().count("exit_mutations_total"), 120, "and it is pushed");
-    let entries = fs::read_dir(story.path("mutation-data")).unwrap();
-    let aside = entries.map(|entry| entry.unwrap().path()).find(|path| {
-        path.file_name().unwrap().to_str().unwrap().starts_with("state.json.foreign-")
-    });
-    assert_eq!(fs::read_to_string(aside.expect("it is kept")).unwrap(), copied);
+    let aside = aside_as(&story, "foreign");
+    assert_eq!(fs::read_to_string(aside).unwrap(), copied);
     // Once, and not at every start.
     let ended = story.expect(0, &["run"]);
     assert!(!ended.stderr.contains("does not belong"), "{}", ended.stderr);
     assert_eq!(gateway.newest().count("exit_mutations_total"), 180);
+    // And `audit verify` says it until somebody has moved it away.
+    let said = story.expect(65, &["audit", "verify"]).stdout;
+    assert!(said.starts_with("state.json.foreign-"), "{said}");
+    assert!(said.ends_with("3 batches, 180 records verified: 1 finding\n"), "{said}");
+    fs::remove_file(aside_as(&story, "foreign")).unwrap();
+    story.expect(0, &["audit", "verify"]);
+}
+
+/// The state that was set aside for this reason.
+fn aside_as(story: &Story, why: &str) -> PathBuf {
+    let entries = fs::read_dir(story.path("mutation-data")).unwrap();
+    let mut paths = entries.map(|entry| entry.unwrap().path());
+    let start = format!("state.json.{why}-");
+    let aside = paths.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&start));
+    aside.expect("it is kept")
+}
+
+/// Three batches of which the newest is meddled with: nothing that the gateway shows may fall or rise by it, and
+/// `audit verify` must go on finding it, whatever starts and batches come afterwards.
+fn meddled(meddle: impl Fn(&Folder, &BatchId), told: &str, before: &str, after: &str) {
+    let (story, gateway) = with_state("");
+    fs::remove_file(story.path("mutation-data/state.json")).unwrap();
+    story.expect(0, &["run"]);
+    let (audit, id) = (story.audit(), story.newest());
+    meddle(&audit, &id);
+    let finds = |start: &str| {
+        let said = story.expect(65, &["audit", "verify"]).stdout;
+        assert!(said.starts_with(start), "{said}");
+        assert!(said.ends_with(": 1 finding\n"), "{said}");
+    };
+    finds(before);
+    let ended = story.expect(0, &["push", "--all"]);
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 180);
+    finds(before);
+    for total in [240, 300] {
+        story.expect(0, &["run"]);
+        assert_eq!(gateway.newest().count("exit_mutations_total"), total);
+        let next = story.batches().into_iter().find(|other| *other > id).unwrap();
+        finds(&after.replace("NEXT", next.as_str()));
+    }
+    assert_nothing_fell_but("mutation_push_attempts_total", &gateway.pushes());
+}
+
+#[test]
+fn a_newest_batch_that_was_taken_away_takes_no_total_with_it_and_is_missed_for_good() {
+    let remove = |audit: &Folder, id: &BatchId| audit.remove(id).unwrap();
+    meddled(
+        remove,
+        "somebody must have taken it away; the totals go on from the state",
+        "state.json: names ",
+        "NEXT.manifest.json: a batch is missing between ",
+    );
+}
+
+#[test]
+fn a_newest_manifest_that_was_changed_changes_no_total_and_is_found_for_good() {
+    let edited = |edit: fn(&mut serde_json::Value)| {
+        move |audit: &Folder, id: &BatchId| {
+            let path = audit.manifest(id);
+            let mut value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+            edit(&mut value);
+            fs::write(path, value.to_string()).unwrap();
+        }
+    };
+    let falsified = edited(|manifest| {
+        let attempts = manifest["tally"]["attempts"].as_u64().unwrap();
+        manifest["tally"]["attempts"] = (attempts + 1_000_000).into();
+    });
+    let written_again = edited(|_| ());
+    for meddle in [falsified, written_again] {
+        meddled(meddle, "the totals go on from the state, as its log has them", "20", "20");
+    }
+}
+
+#[test]
+fn a_manifest_that_was_falsified_does_not_win_over_its_log_where_the_state_is_lost() {
+    let (story, gateway) = with_state("");
+    let path = story.audit().manifest(&story.newest());
+    let mut manifest = story.manifest(&story.newest());
+    manifest["tally"]["attempts"] = 1_000_060.into();
+    fs::write(path, manifest.to_string()).unwrap();
+    let ended = story.expect(0, &["push", "--all"]);
+    assert!(ended.stderr.contains("as the log is the truth"), "{}", ended.stderr);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 120);
+    assert_eq!(story.manifest(&story.newest())["status"], "completed");
+}
+
+#[test]
+fn another_audit_folder_goes_on_with_the_totals_though_its_first_batch_was_killed_after_its_seal() {
+    let gateway = Gateway::accepting();
+    let mut story = Story::new();
+    story.push_to(&gateway);
+    story.expect(0, &["run"]);
+    let state = story.read("mutation-data/state.json");
+    story.set("audit", "dir", "\"elsewhere\"");
+    story.expect(0, &["run"]);
+    story.write("mutation-data/state.json", &state);
+    story.expect(0, &["run"]);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 180);
+    assert_nothing_fell_but("mutation_push_attempts_total", &gateway.pushes());
 }

@@ -633,6 +633,30 @@ pub(crate) const BATCHES_AND_STATE: &[Case] = &[
         &["state.json: is missing; the next start makes it again from the manifests"],
     ),
     (
+        "another state was set aside",
+        |f| {
+            f.story.write("mutation-data/state.json.foreign-20260101T000000Z", "{}");
+            f.story.write("mutation-data/state.json.corrupt-20260101T000000Z", "{}");
+        },
+        &[
+            "state.json.foreign-20260101T000000Z: was set aside because it did not belong to this audit",
+            "note: state.json.corrupt-20260101T000000Z was corrupt and set aside",
+        ],
+    ),
+    (
+        "a manifest of a batch that was killed is left without its log",
+        |f| {
+            let mut running = f.story.manifest(&f.ids[2]);
+            let id = format!("{}-ffffff", &f.ids[1].as_str()[..16]);
+            running["batch_id"] = id.as_str().into();
+            running["status"] = "running".into();
+            running["records"] = 0.into();
+            let name = format!("mutation-data/audit/{id}.manifest.json");
+            f.story.write(&name, &running.to_string());
+        },
+        &["20"],
+    ),
+    (
         "the state is corrupt",
         |f| fs::write(f.story.path("mutation-data/state.json"), "{").unwrap(),
         &["state.json: is corrupt (EOF while parsing"],

@@ -159,7 +159,7 @@ pub(super) fn buckets_of(manifest: &Manifest) -> Buckets {
 
 /// In which figures totals are not what they should be; those that are no fold are left aside.
 pub(super) fn totals_figures(expected: &Totals, found: &Totals) -> Vec<String> {
-    if expected.is_same_fold(found) {
+    if expected.same_facts(found) {
         return Vec::new();
     }
     let differing = differences(&folded_samples(expected), &folded_samples(found));

@@ -4,6 +4,7 @@ use super::batch::{Described, buckets_of, check, name, not_ours, totals_figures}
 use super::log::read_log;
 use super::{Fault, Finding};
 use crate::audit::manifest::Heading;
+use crate::audit::retention::Anchor;
 use crate::audit::{BatchFiles, Folder, Manifest, ManifestError, Pruned};
 use crate::disk::DiskError;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally, Totals};
@@ -55,23 +56,34 @@ pub fn verify(folder: &Folder, known: &Known<'_>) -> Result<Report, DiskError> {
     let mut report = Report::default();
     let mut closed = Vec::new();
     let batches = folder.batches()?;
-    let leftovers = known.pruned.leftovers_up_to(folder, &batches);
+    let anchor = known.pruned.anchor(folder, &batches);
     for (id, files) in batches {
         if files.open {
             read_open(folder, &id, known, &mut report)?;
-        } else if leftovers.is_some_and(|last| id <= *last) {
+        } else if anchor.is_some_and(|anchor| anchor.is_left(&id, files)) {
             report.notes.push(format!("{id} is pruned; the next prune removes what is left of it"));
         } else {
+            if files.is_sealed() && anchor.is_some_and(|anchor| anchor.is_past(&id)) {
+                report.notes.push(format!("{id} was pruned, and is there again"));
+            }
             closed.push((id, files));
         }
     }
-    let mut walk = Walk { folder, known, report, cards: BTreeMap::new(), before: None };
-    for (id, _) in &closed {
-        let card = Card::read(folder, id)?;
-        walk.cards.insert(id.clone(), card);
+    let mut walk = Walk { folder, known, anchor, report, cards: BTreeMap::new(), before: None };
+    let mut links = Vec::new();
+    for (id, files) in closed {
+        let card = Card::read(folder, &id)?;
+        if matches!(card, Card::Good { running: true, .. }) && !files.is_sealed() {
+            // It was never sealed, so it is no link of the chain.
+            let file = name(&folder.manifest(&id));
+            walk.report.findings.push(Finding { file, fault: Fault::RunningLogGone });
+        } else {
+            walk.cards.insert(id.clone(), card);
+            links.push((id, files));
+        }
     }
     let changed = walk.changed();
-    for (index, (id, files)) in closed.iter().enumerate() {
+    for (index, (id, files)) in links.iter().enumerate() {
         walk.step(id, *files, index == 0, changed.get(id))?;
     }
     walk.look_for_the_newest();
@@ -121,6 +133,7 @@ enum Card {
         previous: Option<Digest>,
         /// Batches counted before it, and with it.
         counted: (u64, u64),
+        running: bool,
     },
     Bad(Fault),
 }
@@ -133,9 +146,9 @@ impl Card {
             }
             Ok((heading, digest)) => {
                 let before = heading.counted_before();
-                let own = u64::from(heading.status != Status::Running);
-                let counted = (before, before.saturating_add(own));
-                Self::Good { digest, previous: heading.previous_sha256, counted }
+                let running = heading.status == Status::Running;
+                let counted = (before, before.saturating_add(u64::from(!running)));
+                Self::Good { digest, previous: heading.previous_sha256, counted, running }
             }
             Err(error) => Self::Bad(unusable(error)?),
         })
@@ -151,11 +164,6 @@ fn unusable(error: ManifestError) -> Result<Fault, DiskError> {
         ManifestError::Disk(error) => not_ours(error)?,
     };
     Ok(Fault::ManifestUnusable { why })
-}
-
-fn counted(totals: &Totals) -> u64 {
-    let ended = Status::ENDED.iter().map(|status| totals.batches(*status));
-    ended.fold(0, u64::saturating_add)
 }
 
 /// A manifest that is not what the one who names it says.
@@ -178,6 +186,8 @@ struct Link {
 struct Walk<'a> {
     folder: &'a Folder,
     known: &'a Known<'a>,
+    /// Up to where was pruned, where the chain says so too.
+    anchor: Option<Anchor<'a>>,
     report: Report,
     cards: BTreeMap<BatchId, Card>,
     before: Option<Link>,
@@ -229,7 +239,7 @@ impl Walk<'_> {
         let file = name(&self.folder.manifest(id));
         // The whole of it only now, so that no more than one is in memory.
         let read = match card {
-            Card::Good { digest, previous, counted } => match Manifest::read(self.folder, id) {
+            Card::Good { digest, previous, counted, .. } => match Manifest::read(self.folder, id) {
                 Ok((manifest, _)) => Ok((manifest, digest, previous, counted)),
                 Err(error) => Err(unusable(error)?),
             },
@@ -250,6 +260,11 @@ impl Walk<'_> {
         };
         let mut checked = check(self.folder, id, files, described)?;
         let mut faults = Vec::new();
+        if self.is_after_pruned(id, previous.as_ref()) {
+            // The totals of what is missing stand in this manifest.
+            self.before = None;
+            self.report.totals = None;
+        }
         if manifest.summary.status == Status::Running && files.is_sealed() {
             faults.push(Fault::StillRunning);
         }
@@ -286,7 +301,7 @@ impl Walk<'_> {
         };
         let totals = manifest.totals_before.as_ref()?;
         let chained = previous == Some(&before.digest);
-        let missing = counted.saturating_sub(self::counted(&before.after));
+        let missing = counted.saturating_sub(before.after.ended());
         if !chained && missing > 0 {
             let records = totals.tally().attempts();
             let records = records.saturating_sub(before.after.tally().attempts());
@@ -304,7 +319,19 @@ impl Walk<'_> {
         (!figures.is_empty()).then(|| Fault::TotalsBefore { after: before.id.clone(), figures })
     }
 
+    /// Whether batches before this one were pruned, and others before those were not, or are there again.
+    fn is_after_pruned(&self, id: &BatchId, previous: Option<&Digest>) -> bool {
+        let (Some(before), Some(anchor)) = (&self.before, self.anchor) else { return false };
+        anchor.is_past(&before.id)
+            && previous != Some(&before.digest)
+            && (anchor.is_past(id) || previous == Some(anchor.manifest_sha256))
+    }
+
     fn beginning_fault(&mut self, manifest: &Manifest, previous: Option<&Digest>) -> Option<Fault> {
+        let id = &manifest.summary.batch_id;
+        if self.anchor.is_some_and(|anchor| anchor.is_past(id)) {
+            return None;
+        }
         let Some(previous) = previous else {
             if let Pruned::UpTo { batch_id: batch, .. } = self.known.pruned {
                 let fault = Fault::NothingPruned { batch: batch.clone() };
@@ -332,7 +359,7 @@ impl Walk<'_> {
         self.count(files, checked.records);
         self.report.findings.append(&mut checked.findings);
         if let (Some(totals), Some(tally)) = (&mut self.report.totals, checked.tally) {
-            totals.fold(&unnamed(id, tally));
+            totals.fold(&BatchSummary::new(id.clone(), tally));
         }
         Ok(())
     }
@@ -391,19 +418,4 @@ fn after(manifest: &Manifest) -> Totals {
     let mut totals = before(manifest);
     totals.fold(&manifest.summary);
     totals
-}
-
-/// A batch of which nobody says how it ended.
-fn unnamed(id: &BatchId, tally: Tally) -> BatchSummary {
-    BatchSummary {
-        batch_id: id.clone(),
-        status: Status::Running,
-        started: id.start(),
-        ended: None,
-        duration_seconds: None,
-        exit_code: None,
-        rounds_completed: 0,
-        targets: BTreeMap::new(),
-        tally,
-    }
 }

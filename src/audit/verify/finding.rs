@@ -82,6 +82,10 @@ pub enum Fault {
     OtherManifest { batch: BatchId },
     #[error("says that the batch is running, and its log is sealed")]
     StillRunning,
+    #[error(
+        "says that the batch is running, and its log is gone: nothing of it is counted; move it away when that is clear"
+    )]
+    RunningLogGone,
     #[error("was changed after it was sealed: {by} names another digest{}", listed(figures))]
     ManifestChanged { by: String, figures: Vec<String> },
     #[error("does not fit its log{}", listed(figures))]
@@ -101,6 +105,10 @@ pub enum Fault {
         "is corrupt ({why}); the next start sets it aside and makes it again from the manifests"
     )]
     StateCorrupt { why: String },
+    #[error(
+        "was set aside because it did not belong to this audit: what it counts and the audit does not is in no total; move it away when that is clear"
+    )]
+    StateForeign,
     #[error("names {batch} as the newest batch that is counted, and that batch was removed")]
     NewestMissing { batch: BatchId },
     #[error(

@@ -3,12 +3,12 @@
 use crate::audit::Report;
 use crate::gateway::{Client, Format, Shown};
 use crate::metrics::{
-    BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Status, Totals, folded_samples,
-    is_fold, same,
+    BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Totals, folded_samples, is_fold,
+    same,
 };
 use crate::state::State;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// One gateway, compared.
 #[derive(Debug, Serialize)]
@@ -62,24 +62,14 @@ impl Expected {
         let totals = report.totals.clone().unwrap_or_else(|| Totals::new(Buckets::default()));
         let mut with_open = totals.clone();
         for open in &report.open {
-            with_open.fold(&BatchSummary {
-                batch_id: open.id.clone(),
-                status: Status::Running,
-                started: open.id.start(),
-                ended: None,
-                duration_seconds: None,
-                exit_code: None,
-                rounds_completed: 0,
-                targets: BTreeMap::new(),
-                tally: open.tally.clone(),
-            });
+            with_open.fold(&BatchSummary::new(open.id.clone(), open.tally.clone()));
         }
         Self {
             sealed: folded_samples(&totals),
             with_open: (!report.open.is_empty()).then(|| folded_samples(&with_open)),
             is_empty: report.totals.is_none() && report.open.is_empty(),
             is_sound: report.findings.is_empty(),
-            ended: ended(&totals),
+            ended: totals.ended(),
         }
     }
 
@@ -94,7 +84,7 @@ impl Expected {
         let push_url = client.gateway().push_url().as_str();
         // After a kill between the seal and the state, the newest batch waits to be counted.
         let delivered = state.is_none_or(|state| {
-            state.is_delivered(&gateway, push_url) && ended(&state.totals) == self.ended
+            state.is_delivered(&gateway, push_url) && state.totals.ended() == self.ended
         });
         let of = |result, message: String| Comparison {
             gateway: gateway.clone(),
@@ -240,8 +230,4 @@ impl SeriesDifference {
 /// A difference of two sums of seconds has noise in its last digits.
 fn rounded(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
-}
-/// Batches that have ended, however they did.
-fn ended(totals: &Totals) -> u64 {
-    Status::ENDED.into_iter().fold(0, |sum, status| sum.saturating_add(totals.batches(status)))
 }

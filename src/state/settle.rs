@@ -1,0 +1,155 @@
+//! One batch of the audit made ready for the fold: sealed, with a manifest that says what its log says.
+
+use super::{Recovery, RecoveryError, State};
+use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest};
+use crate::disk;
+use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::units::{BatchId, Digest, MutationId};
+use std::fs::TryLockError;
+use std::path::PathBuf;
+
+/// Makes sure that a batch is sealed and has a manifest; gives both as the fold needs them.
+pub(super) fn settle(
+    folder: &Folder,
+    id: &BatchId,
+    files: BatchFiles,
+    buckets: &Buckets,
+    state: &State,
+    done: &mut Vec<Recovery>,
+) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
+    let known = Manifest::read_usable(folder, id)?;
+    if files.open {
+        return seal_killed(folder, id, known, buckets, state, done).map(Some);
+    }
+    if !files.is_sealed() {
+        done.extend(known.map(|_| Recovery::LogGone { id: id.clone() }));
+        return Ok(None);
+    }
+    let draft = match known {
+        Some((manifest, digest)) if manifest.summary.status != Status::Running => {
+            return hold_to_log(folder, files, manifest, digest, done).map(Some);
+        }
+        Some((first, _)) => first,
+        None => nameless(id),
+    };
+    let log = read_sealed(folder, id, files, buckets)?;
+    let manifest = crashed(draft, log, state);
+    let digest = manifest.write(folder)?;
+    done.push(Recovery::Remade { id: id.clone() });
+    Ok(Some((manifest, digest)))
+}
+
+/// The log is the truth: a manifest that says other figures of it does not win over it.
+fn hold_to_log(
+    folder: &Folder,
+    files: BatchFiles,
+    mut manifest: Manifest,
+    digest: Digest,
+    done: &mut Vec<Recovery>,
+) -> Result<(Manifest, Digest), RecoveryError> {
+    let id = manifest.summary.batch_id.clone();
+    let buckets = manifest.summary.tally.duration_histogram().buckets().clone();
+    let log = match read_sealed(folder, &id, files, &buckets) {
+        Ok(log) if log.is_described_by(&manifest) => return Ok((manifest, digest)),
+        Ok(log) => log,
+        // The manifest is the best that is left.
+        Err(error) => {
+            done.push(Recovery::LogChanged { id, why: error.to_string() });
+            return Ok((manifest, digest));
+        }
+    };
+    if log.end().sha256 != manifest.sha256 {
+        // One of the two was changed. That must still be seen tomorrow, so both stay as they are.
+        manifest.summary.tally = log.tally;
+        let why = "it has another digest".to_owned();
+        done.push(Recovery::LogChanged { id, why });
+        return Ok((manifest, digest));
+    }
+    log.describe(&mut manifest);
+    let digest = manifest.write(folder)?;
+    done.push(Recovery::Corrected { id });
+    Ok((manifest, digest))
+}
+
+/// Folds a sealed log, without its manifest.
+pub(super) fn read_sealed(
+    folder: &Folder,
+    id: &BatchId,
+    files: BatchFiles,
+    buckets: &Buckets,
+) -> Result<LogFold, RecoveryError> {
+    let path = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
+    let (mut log, mut lines, mut mixed) = (LogFold::new(buckets.clone()), 0, None);
+    audit::read_own_records(&path, |record, line| {
+        lines += 1;
+        if *record.batch_id != *id || record.mutation_id != MutationId(lines) {
+            mixed = mixed.or(Some(lines));
+        }
+        log.take(record, line);
+    })?;
+    match mixed {
+        Some(line) => Err(RecoveryError::Mixed { path, line }),
+        None => Ok(log),
+    }
+}
+
+/// Refuses a journal that another process has open.
+fn leave_if_at_work(path: PathBuf) -> Result<(), RecoveryError> {
+    match disk::open_own(&path)?.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(RecoveryError::AtWork(path)),
+        // Without locks (an odd file system) the folder's was not to be had either.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+/// Seals the journal of a batch that was killed.
+fn seal_killed(
+    folder: &Folder,
+    id: &BatchId,
+    known: Option<(Manifest, Digest)>,
+    buckets: &Buckets,
+    state: &State,
+    done: &mut Vec<Recovery>,
+) -> Result<(Manifest, Digest), RecoveryError> {
+    leave_if_at_work(folder.open_journal(id))?;
+    let found = audit::salvage(folder, id, buckets.clone())?;
+    let draft = match known {
+        // Killed between the manifest and the last rename: the batch had ended.
+        Some((manifest, digest))
+            if manifest.summary.status != Status::Running
+                && manifest.sha256 == found.log.end().sha256 =>
+        {
+            audit::finish_seal(folder, &manifest)?;
+            done.push(Recovery::Finished { id: id.clone() });
+            return Ok((manifest, digest));
+        }
+        Some((manifest, _)) => manifest,
+        None => nameless(id),
+    };
+    let manifest = crashed(draft, found.log, state);
+    let records = manifest.records;
+    let digest = audit::seal(folder, &manifest)?;
+    done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
+    Ok((manifest, digest))
+}
+
+/// Of a batch of which only the id is known.
+fn nameless(id: &BatchId) -> Manifest {
+    Manifest::new(BatchSummary::new(id.clone(), Tally::new(Buckets::default())))
+}
+
+fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
+    draft.summary.status = Status::Crashed;
+    draft.summary.ended = None;
+    draft.summary.duration_seconds = None;
+    draft.summary.exit_code = None;
+    draft.ended_by = Some("crash".to_owned());
+    draft.summary.rounds_completed = log.rounds_completed();
+    log.describe(&mut draft);
+    // A state that was lost does not know; what the batch's first manifest says stands then.
+    if let Some(last) = &state.last_batch {
+        draft.previous_sha256 = Some(last.manifest_sha256.clone());
+    }
+    draft.totals_before = Some(state.totals.clone());
+    draft
+}
