@@ -30,10 +30,12 @@ pub(super) fn belonging(
     let is_sealed = batches.values().any(|files| files.is_sealed());
     let Some(last) = &state.last_batch else {
         let totals = &state.totals;
-        let ended: u64 = Status::ENDED.into_iter().map(|status| totals.batches(status)).sum();
-        return Ok(match (ended, totals.tally().attempts()) {
-            (0, 0) => Belonging::Ours,
-            _ => Belonging::Foreign("it has totals and names no batch".to_owned()),
+        let ended = Status::ENDED.map(|status| totals.batches(status));
+        let is_empty = ended.iter().all(|count| *count == 0) && totals.tally().attempts() == 0;
+        return Ok(if is_empty {
+            Belonging::Ours
+        } else {
+            Belonging::Foreign("it has totals and names no batch".to_owned())
         });
     };
     let id = &last.batch_id;
