@@ -42,7 +42,7 @@ def shim():
     """The shim, built."""
     library = temporary_folder() / "shim.so"
     subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation",
+        ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation",
          "-o", library, Path(__file__).with_name("shim.c")],
         check=True,
     )
