@@ -16,6 +16,8 @@ use std::path::Path;
 mod audit_line;
 #[path = "../fuzz/fuzz_targets/config.rs"]
 mod config;
+#[path = "../fuzz/fuzz_targets/exposition.rs"]
+mod exposition;
 #[path = "../fuzz/fuzz_targets/gateway_answer.rs"]
 mod gateway_answer;
 #[path = "../fuzz/fuzz_targets/manifest.rs"]
@@ -80,4 +82,9 @@ fn retry_afters_of_the_corpus() {
 #[test]
 fn gateway_answers_of_the_corpus() {
     replay("gateway_answer", gateway_answer::check);
+}
+
+#[test]
+fn expositions_of_the_corpus() {
+    replay("exposition", exposition::check);
 }

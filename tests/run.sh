@@ -141,25 +141,16 @@ deny() {
     cargo deny --all-features check bans licenses sources
 }
 
-install_cargo_fuzz() {
-    local tools=$cargo_home/mutation-agent-tests
-    export PATH=$PATH:$tools/bin
-    command -v cargo-fuzz >/dev/null ||
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-            CARGO_TARGET_DIR=$work/cargo-fuzz cargo install cargo-fuzz@0.13.2 --locked --root "$tools"
-}
-
 # Every target for some seconds, two at a time; fuzz/Cargo.toml says why it is built so. What is found is left in
 # target/fuzz/found, and belongs into fuzz/corpus once it is mended.
 fuzz() {
-    export PATH=$PATH:$cargo_home/mutation-agent-tests/bin
     cargo +nightly fuzz build --dev --sanitizer none --target-dir "$target/fuzz"
     mkdir -p "$target/fuzz/found"
     export fuzzers=$target/fuzz/$(rustc -vV | sed -n 's/^host: //p')/debug found=$target/fuzz/found grown=$work/grown
     find fuzz/fuzz_targets -name '*.rs' -printf '%f\n' | sort | sed 's/\.rs$//' | xargs -P 2 -I TARGET bash -c '
         mkdir -p "$grown/TARGET"
         case TARGET in
-        strategy | config) words=TARGET ;;
+        strategy | config | exposition) words=TARGET ;;
         gateway_answer | retry_after) words=http ;;
         selector) words=strategy ;;
         *) words=json ;;
@@ -199,7 +190,7 @@ else
     check 'cargo deny' deny
     check 'cargo test' cargo test --all-features
     if cargo +nightly --version >/dev/null 2>&1; then
-        check 'cargo-fuzz' install_cargo_fuzz
+        check 'cargo-fuzz' install_cargo_tool cargo-fuzz 0.13.2
         check 'fuzz' fuzz
     else
         echo 'note          -    fuzz: not run, for there is no nightly compiler; cargo test has replayed its corpus'

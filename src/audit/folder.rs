@@ -109,7 +109,8 @@ impl Folder {
                 "manifest.json" => files.manifest = true,
                 _ => continue,
             }
-            files.bytes += entry.metadata().map_or(0, |metadata| metadata.len());
+            let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+            files.bytes = files.bytes.saturating_add(bytes);
             batches.insert(id, files);
         }
         Ok(batches)

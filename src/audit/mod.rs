@@ -23,7 +23,7 @@ pub use journal::{Journal, JournalEnd};
 pub use manifest::{Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
 pub use reader::{ReadError, Tail, read_own_records, read_records};
 pub use retention::{Anchor, PruneReason, Pruned, Retention, RetentionError, SealedBatch};
-pub use salvage::{LogFold, Salvaged, read_open, salvage};
+pub use salvage::{LogFold, Salvaged, look_at_open, read_open, salvage};
 pub(crate) use seal::finish as finish_seal;
 pub use seal::seal;
 pub use verify::{Fault, Finding, Known, OpenLog, Report, verify};

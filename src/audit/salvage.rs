@@ -1,7 +1,7 @@
 //! What a killed batch left behind: cut to its whole lines, the rest kept beside it.
 
 use super::journal::JournalEnd;
-use super::{Folder, Manifest, ReadError, Tail, read_own_records};
+use super::{Folder, Manifest, ReadError, Tail, read_own_records, read_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
@@ -80,8 +80,28 @@ pub fn read_open(
     id: &BatchId,
     buckets: Buckets,
 ) -> Result<(LogFold, bool), DiskError> {
+    fold_open(id, buckets, |visit| read_own_records(&folder.open_journal(id), visit))
+}
+
+/// The same for a look that acts upon nothing: the file may be anybody's.
+pub fn look_at_open(
+    folder: &Folder,
+    id: &BatchId,
+    buckets: Buckets,
+) -> Result<(LogFold, bool), DiskError> {
+    fold_open(id, buckets, |visit| read_records(&folder.open_journal(id), visit))
+}
+
+/// What takes the lines of a journal, one after the other.
+type Visit<'a> = &'a mut dyn FnMut(&Record<'_>, &[u8]);
+
+fn fold_open(
+    id: &BatchId,
+    buckets: Buckets,
+    read: impl FnOnce(Visit<'_>) -> Result<Tail, ReadError>,
+) -> Result<(LogFold, bool), DiskError> {
     let (mut log, mut whole) = (LogFold::new(buckets), true);
-    let read = read_own_records(&folder.open_journal(id), |record, line| {
+    let read = read(&mut |record, line| {
         // Somebody may have put another batch's log in its place, or a line in twice.
         let next = MutationId(log.tally.attempts() + 1);
         whole &= *record.batch_id == *id && record.mutation_id == next;

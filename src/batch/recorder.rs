@@ -2,12 +2,13 @@
 
 use super::attempt::{Attempted, number};
 use super::{BatchPlan, Candidates, Clock};
-use crate::audit::{Folder, Journal, JournalEnd, read_open, read_own_records};
-use crate::disk::DiskError;
+use crate::audit::{Folder, Journal, JournalEnd, read_open};
+use crate::disk::{self, DiskError};
 use crate::metrics::{Buckets, Tally};
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, MutationId};
 use std::borrow::Cow;
+use std::io;
 use std::time::{Duration, Instant};
 
 /// The open batch: its journal, and the fold over what stands in it.
@@ -140,13 +141,17 @@ impl<'a> Recorder<'a> {
     /// next start.
     pub(super) fn cut_back(&mut self, folder: &Folder) -> Result<(), DiskError> {
         self.journal.cut_back()?;
-        let mut tally = Tally::new(self.tally.duration_histogram().buckets().clone());
-        let path = folder.open_journal(self.batch_id);
-        read_own_records(&path, |record, _| tally.add(record))
-            .map_err(|error| DiskError::new("read back", &path)(std::io::Error::other(error)))?;
-        self.recorded = tally.attempts();
+        let buckets = self.tally.duration_histogram().buckets().clone();
+        let (log, whole) = read_open(folder, self.batch_id, buckets)?;
+        if !whole {
+            // Sealed, it would be a log that its own manifest does not fit.
+            let told = "its lines were changed while the batch ran, and not by this program";
+            let path = folder.open_journal(self.batch_id);
+            return Err(DiskError::new(disk::GO_ON, &path)(io::Error::other(told)));
+        }
+        self.recorded = log.tally.attempts();
         self.candidates.retain_up_to(MutationId(self.recorded));
-        self.tally = tally;
+        self.tally = log.tally;
         self.durable.clone_from(&self.tally);
         Ok(())
     }

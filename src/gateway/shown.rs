@@ -3,13 +3,16 @@
 use super::client::Client;
 use super::grouping::GroupingKey;
 use super::outcome::Reason;
-use super::text::{self, Sample};
+use super::text::{self, Label, Sample, TextError};
 use crate::metrics::{Samples, Series};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// A gateway of a thousand groups shows some ten megabytes.
 const MOST: usize = 64 << 20;
+
+/// A group of ours has some hundreds, and a gateway some thousand groups.
+const MOST_SERIES: usize = 100_000;
 
 /// Every group has one: with it, groups are told apart whose labels contain each other's.
 const PUSH_TIME: &str = "push_time_seconds";
@@ -38,53 +41,111 @@ impl Client {
             }
             Err(reason) => return Shown::Unreachable(reason),
         };
-        match text::parse(&bytes) {
-            Ok(samples) => group(self.gateway().grouping(), samples),
-            Err(error) => Shown::NotAPushgateway(Reason::Garbage { detail: error.to_string() }),
-        }
+        Shown::read(self.gateway().grouping(), &bytes)
     }
 }
 
 /// A label without value is none.
 type Labels = BTreeMap<String, String>;
 
-fn labels(pairs: impl IntoIterator<Item = (String, String)>) -> Labels {
-    pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+fn labels(pairs: Vec<Label<'_>>) -> Labels {
+    let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+    pairs.map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
 }
 
-/// Picks the samples of the group that `key` names.
-fn group(key: &GroupingKey, samples: Vec<Sample>) -> Shown {
-    let job = ("job".to_owned(), key.job().to_owned());
-    let ours = labels(std::iter::once(job).chain(key.labels().iter().cloned()));
-    let is_gateway = |name: &str| name == PUSH_TIME || name == "pushgateway_build_info";
-    let known = samples.iter().any(|sample| is_gateway(&sample.name));
-    let groups: Vec<Labels> = samples
-        .iter()
-        .filter(|sample| sample.name == PUSH_TIME)
-        .map(|sample| labels(sample.labels.iter().cloned()))
-        .collect();
-    // A group with more labels than ours has its samples to itself.
-    let narrower: Vec<&Labels> =
-        groups.iter().filter(|group| group.len() > ours.len() && contains(group, &ours)).collect();
-    let mut found = groups.contains(&ours);
-    let mut shown = Samples::new();
-    for Sample { name, labels: pairs, value } in samples {
-        let all = labels(pairs);
-        if !contains(&all, &ours) || narrower.iter().any(|group| contains(&all, group)) {
-            continue;
-        }
-        if name != PUSH_TIME && name != PUSH_FAILURE_TIME {
-            found = true;
-            let own = all.into_iter().filter(|(name, _)| !ours.contains_key(name));
-            shown.insert(Series::new(&name, own), value);
+impl Shown {
+    /// What `/metrics` says of the group that `key` names. Of other groups' samples none is kept, however many.
+    pub fn read(key: &GroupingKey, text: &[u8]) -> Self {
+        match Group::of(key, text) {
+            Ok(group) => group.shown(),
+            Err(error) => Self::NotAPushgateway(Reason::Garbage { detail: error.to_string() }),
         }
     }
-    match (found, known) {
-        (true, _) => Shown::Group(shown),
-        (false, true) => Shown::NoGroup,
-        (false, false) => Shown::NotAPushgateway(Reason::Garbage {
-            detail: "its /metrics are not those of a Pushgateway".to_owned(),
-        }),
+}
+
+/// A group, as it is found in a text.
+struct Group {
+    /// The labels that name it.
+    ours: Labels,
+    /// Groups with more labels than ours; they have their samples to themselves.
+    narrower: BTreeSet<Labels>,
+    /// Whether this is a Pushgateway, and whether it has the group.
+    known: bool,
+    found: bool,
+    samples: Samples,
+    too_many: bool,
+}
+
+impl Group {
+    fn of(key: &GroupingKey, text: &[u8]) -> Result<Self, TextError> {
+        let job = std::iter::once(("job", key.job().into()));
+        let others = key.labels().iter().map(|(name, value)| (name.as_str(), value.into()));
+        let mut group = Self {
+            ours: labels(job.chain(others).collect()),
+            narrower: BTreeSet::new(),
+            known: false,
+            found: false,
+            samples: Samples::new(),
+            too_many: false,
+        };
+        // The gateway's own samples stand after those that they are needed for.
+        text::parse(text, "push", |sample| group.take_own(sample))?;
+        text::parse(text, "", |sample| group.take(sample))?;
+        Ok(group)
+    }
+
+    fn take_own(&mut self, sample: Sample<'_>) {
+        self.known |= sample.name == PUSH_TIME || sample.name == "pushgateway_build_info";
+        if sample.name == PUSH_TIME && self.names(&sample) {
+            let group = labels(sample.labels);
+            self.found |= group == self.ours;
+            if group.len() > self.ours.len() {
+                self.too_many |= self.narrower.len() == MOST_SERIES;
+                if !self.too_many {
+                    self.narrower.insert(group);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, sample: Sample<'_>) {
+        if sample.name == PUSH_TIME || sample.name == PUSH_FAILURE_TIME || !self.names(&sample) {
+            return;
+        }
+        let all = labels(sample.labels);
+        if self.narrower.iter().any(|group| contains(&all, group)) {
+            return;
+        }
+        self.found = true;
+        self.too_many |= self.samples.len() == MOST_SERIES;
+        if !self.too_many {
+            let own = all.into_iter().filter(|(name, _)| !self.ours.contains_key(name));
+            self.samples.insert(Series::new(sample.name, own), sample.value);
+        }
+    }
+
+    /// Whether a sample has the labels that name our group.
+    fn names(&self, sample: &Sample<'_>) -> bool {
+        let has = |name: &str, value: &str| {
+            sample.labels.iter().any(|(known, is)| *known == name && is == value)
+        };
+        self.ours.iter().all(|(name, value)| has(name, value))
+    }
+
+    fn shown(self) -> Shown {
+        let garbage = |detail| Reason::Garbage { detail };
+        if self.too_many {
+            return Shown::Unreachable(garbage(format!(
+                "more than {MOST_SERIES} series of a group"
+            )));
+        }
+        match (self.found, self.known) {
+            (true, _) => Shown::Group(self.samples),
+            (false, true) => Shown::NoGroup,
+            (false, false) => Shown::NotAPushgateway(garbage(
+                "its /metrics are not those of a Pushgateway".to_owned(),
+            )),
+        }
     }
 }
 
@@ -112,7 +173,7 @@ h_bucket{instance=\"a\",job=\"j\",le=\"1e-06\"} 5
         let labels: Vec<_> =
             labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let key = GroupingKey::new(job, &labels, &[]).unwrap();
-        group(&key, text::parse(text.as_bytes()).unwrap())
+        Shown::read(&key, text.as_bytes())
     }
 
     fn samples(shown: Shown) -> Vec<(String, f64)> {
@@ -142,5 +203,17 @@ h_bucket{instance=\"a\",job=\"j\",le=\"1e-06\"} 5
         // A group that was emptied is there.
         let emptied = "push_time_seconds{instance=\"\",job=\"j\"} 1\n";
         assert!(samples(of("j", &[], emptied)).is_empty());
+    }
+
+    #[test]
+    fn a_group_without_end_is_not_kept() {
+        let line = |number: usize| format!("x{{job=\"j\",l=\"{number}\"}} 1\n");
+        let mut text: String = (0..MOST_SERIES).map(line).collect();
+        assert_eq!(samples(of("j", &[], &text)).len(), MOST_SERIES);
+        text += &line(MOST_SERIES);
+        assert!(matches!(of("j", &[], &text), Shown::Unreachable(_)));
+        let groups = text.replace("x{", "push_time_seconds{");
+        assert!(matches!(of("j", &[], &groups), Shown::Unreachable(_)));
+        assert!(matches!(of("other", &[], &groups), Shown::NoGroup));
     }
 }

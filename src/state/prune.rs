@@ -102,7 +102,7 @@ impl PrunePlan {
 
     /// Bytes that go.
     pub fn bytes(&self) -> u64 {
-        self.going.iter().map(|one| one.bytes).sum()
+        self.going.iter().map(|one| one.bytes).fold(0, u64::saturating_add)
     }
 
     /// Carries it out, under the lock: first the state says up to where, then the files go. A kill in between leaves

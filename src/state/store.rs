@@ -163,6 +163,12 @@ impl Store {
         Ok(Some(state))
     }
 
+    /// Tells whether it has changed since; `None` where there is none, or none that could be loaded.
+    pub fn digest(&self) -> Option<Digest> {
+        let bytes = disk::read(&self.path, LONGEST).ok().flatten()?;
+        Some(Digest::of(&bytes))
+    }
+
     /// Sets a state aside that is of no use, under a name that says why, and gives that name.
     pub fn set_aside(&self, why: &str, now: Timestamp) -> Result<PathBuf, DiskError> {
         let name = format!("state.json.{why}-{}", now.to_compact());

@@ -3,7 +3,7 @@
 use super::store::{CORRUPT, FOREIGN};
 use super::{State, StateError, Store};
 use crate::audit::{self, BatchFiles, Fault, Finding, Folder, Known, Pruned, Report};
-use crate::disk::{self, DiskError};
+use crate::disk::DiskError;
 use crate::units::{BatchId, Digest};
 use std::collections::BTreeMap;
 
@@ -54,16 +54,20 @@ fn shape(store: &Store, folder: &Folder) -> Result<Shape, VerifyError> {
     for files in batches.values_mut() {
         files.bytes = 0;
     }
-    let state = disk::read(store.path(), u64::MAX - 1).ok().flatten();
-    Ok((batches, state.map(|bytes| Digest::of(&bytes))))
+    Ok((batches, store.digest()))
 }
 
 fn verify_once(store: &Store, folder: &Folder) -> Result<(Report, Option<State>), VerifyError> {
     let file = store.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let (state, fault) = match store.look()? {
-        Some(Ok(state)) => (Some(state), None),
-        Some(Err(error)) => (None, Some(Fault::StateCorrupt { why: error.to_string() })),
-        None => (None, Some(Fault::StateMissing)),
+    let (state, fault) = match store.look() {
+        Ok(Some(Ok(state))) => (Some(state), None),
+        Ok(Some(Err(error))) => (None, Some(Fault::StateCorrupt { why: error.to_string() })),
+        Ok(None) => (None, Some(Fault::StateMissing)),
+        // Too long, or somebody else's: what is refused has no number of the system's.
+        Err(StateError::Disk(error)) if error.source.raw_os_error().is_none() => {
+            (None, Some(Fault::NotAFile { why: error.source.to_string() }))
+        }
+        Err(error) => return Err(error.into()),
     };
     let last = state.as_ref().and_then(|state| state.last_batch.as_ref());
     let known = Known {

@@ -186,23 +186,31 @@ def end(process):
             stream.close()
 
 
+def shim():
+    """The library that strikes at a call of the agent, built: tests/faults/shim.c."""
+    library = temporary_folder() / "shim.so"
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation",
+         "-o", library, ROOT / "tests/faults/shim.c"],
+        check=True,
+    )
+    return library
+
+
 class Held:
-    """The environment in which one call of the agent is held: tests/e2e/hold.c."""
+    """The environment in which one call of the agent is held."""
 
     def __init__(self):
-        self.folder = temporary_folder()
-        self.library = self.folder / "hold.so"
-        source = ROOT / "tests/e2e/hold.c"
-        subprocess.run(["cc", "-Wall", "-Werror", "-shared", "-fPIC", "-o", self.library, source], check=True)
-        self.count = 0
+        self.library, self.folder, self.count = shim(), temporary_folder(), 0
 
     def at(self, call, when=1, path="", seconds=20):
         """The variables; a mark that appears when the call is held, and one that lets it go."""
         self.count += 1
         mark, until = (self.folder / f"{name}-{self.count}" for name in ("held", "until"))
         return {
-            "LD_PRELOAD": str(self.library), "HOLD_CALL": call, "HOLD_WHEN": str(when), "HOLD_PATH": path,
-            "HOLD_SECONDS": str(seconds), "HOLD_MARK": str(mark), "HOLD_UNTIL": str(until),
+            "LD_PRELOAD": str(self.library), "FAULT": "hold", "FAULT_CLASS": "open" if call == "openat" else "disk",
+            "FAULT_CALL": call, "FAULT_PATH": path, "FAULT_AT": str(when), "FAULT_SECONDS": str(seconds),
+            "FAULT_MARK": str(mark), "FAULT_UNTIL": str(until),
         }, mark, until
 
 

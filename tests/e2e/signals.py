@@ -37,17 +37,17 @@ class Phase:
 
 
 # Of a folder with a sealed batch and, for the recovery, an open one. A batch without candidates renames its first
-# manifest, its last, the journal, latest.jsonl and the state, in this order.
+# manifest, its last, the journal, latest.jsonl and the state, in this order. A rename goes by its new name.
 PHASES = [
-    Phase("strategies", "open", 1, -1, [], path="examples/strategies/momentum.py"),
-    Phase("recovery", "rename", 1, None, ["crashed"], path=".jsonl.partial"),
+    Phase("strategies", "openat", 1, -1, [], path="examples/strategies/momentum.py"),
+    Phase("recovery", "rename", 1, None, ["crashed"], path=".jsonl"),
     Phase("first manifest", "rename", 1, None, ["interrupted"]),
     Phase("candidates", "mkdir", 3, 0, ["completed"], path="evolved/."),
     Phase("last manifest", "rename", 2, 0, ["completed"]),
-    Phase("seal", "rename", 1, 0, ["completed"], path=".jsonl.partial"),
+    Phase("seal", "rename", 1, 0, ["completed"], path=".jsonl"),
     Phase("latest", "rename", 1, 0, ["completed"], path="latest.jsonl"),
     Phase("state", "rename", 1, 0, ["completed"], path="state.json"),
-    Phase("tidy", "rename", 1, 0, ["completed"], path=".zst.tmp"),
+    Phase("tidy", "rename", 1, 0, ["completed"], path=".jsonl.zst"),
 ]
 
 gateway = Pushgateway()

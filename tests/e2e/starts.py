@@ -63,7 +63,7 @@ for turn in range(TIMES):
             shutil.rmtree(agent.folder.parent)
         agent = Agent(config(gateway.url, rounds=2, mutations=10, instance="starts"))
     runs = len(agent.batches())
-    environment, mark, until = holder.at("rename", path=".jsonl.partial", seconds=60)
+    environment, mark, until = holder.at("rename", path=".jsonl", seconds=60)
     traces = [agent.folder.parent / f"trace-{number}" for number in (1, 2)]
     before = ((), ())
     if turn % 5 == 0:
@@ -100,7 +100,7 @@ for turn in range(20):
     holds_to(gateway.exposition(), agent.records(), instance="starts")
 
 # A lock file that a dead process has left is no obstacle, whatever stands in it.
-environment, mark, _ = holder.at("rename", path=".jsonl.partial")
+environment, mark, _ = holder.at("rename", path=".jsonl")
 process = agent.start("run", environment=environment)
 wait_for("the seal", mark.exists)
 process.send_signal(signal.SIGKILL)
@@ -110,7 +110,7 @@ agent("run")
 holds_to(gateway.exposition(), agent.records(), instance="starts")
 
 # Beside a batch at work, those who only look are let in, and see whole lines.
-environment, mark, until = holder.at("rename", path=".jsonl.partial")
+environment, mark, until = holder.at("rename", path=".jsonl")
 process = agent.start("run", environment=environment)
 wait_for("the seal", mark.exists)
 agent("check")

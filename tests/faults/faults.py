@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from lib import (  # noqa: E402
-    ENVIRONMENT, ROOT, Agent, Exposition, Pushgateway, config, equal, get, holds_to, read_log, temporary_folder,
+    ENVIRONMENT, ROOT, Agent, Exposition, Pushgateway, config, equal, get, holds_to, read_log, shim, temporary_folder,
 )
 
 BATCH = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
@@ -36,17 +36,6 @@ SETTINGS = """
     [metrics]
     textfile = "agent.prom"
 """
-
-
-def shim():
-    """The shim, built."""
-    library = temporary_folder() / "shim.so"
-    subprocess.run(
-        ["gcc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-format-truncation",
-         "-o", library, Path(__file__).with_name("shim.c")],
-        check=True,
-    )
-    return library
 
 
 SHIM = shim()
@@ -150,7 +139,7 @@ class House:
 
     def struck(self):
         """The call at which the fault was, if it came to that."""
-        return [call for kind in ("disk", "net") for call in calls(self.log, kind) if call.struck]
+        return [call for kind in ("disk", "net", "open") for call in calls(self.log, kind) if call.struck]
 
     def attempts(self):
         """What the gateway shows of them; 0 before the first push."""

@@ -1,13 +1,16 @@
 /*
  * Faults at an exact call, for a program that knows nothing of it: LD_PRELOAD this.
  *
- * Every call that changes the disk (class `disk`: regular files, folders, names) or sends to a server (class `net`:
- * TCP sockets) is counted, in all threads with one counter a class, and logged. At the chosen number something happens.
+ * Every call that changes the disk (class `disk`: regular files, folders, names), sends to a server (class `net`: TCP
+ * sockets) or takes a descriptor (class `open`: any file, any socket, also what `disk` counts as well) is counted, in all
+ * threads with one counter a class, and logged. At the chosen number something happens.
  * Standard input, output and error are left alone. `coverage.py` holds the log against what strace sees.
  *
  *   FAULT_LOG    file that gets a line per call: class, number, thread, call, path, and FAULT where it struck
- *   FAULT_CLASS  disk or net
+ *   FAULT_CLASS  disk, net or open
  *   FAULT_AT     the number, from 1; `7+` from the seventh on; of those that can be done by halves for `tear` and `short`
+ *   FAULT_CALL   only calls of this name count for FAULT_AT,
+ *   FAULT_PATH   and only those whose path has this in it
  *   FAULT        what happens there:
  *     kill       SIGKILL before the call
  *     after      SIGKILL after the call
@@ -16,6 +19,7 @@
  *     names      a power cut: as `data`, and names made, moved or removed since the last fsync of their folder are as before
  *     short      half of a write is done and reported
  *     lie        nothing of a write is done, and one byte is reported
+ *     hold       it waits until the file FAULT_UNTIL is there, but FAULT_SECONDS at the most; FAULT_MARK appears before
  *     a number   the call fails with this errno and does nothing
  *
  *   FAULT_SLOW   microseconds that every fdatasync takes longer, as on a slow disk
@@ -39,17 +43,19 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum class { NONE, DISK, NET };
-enum action { NOTHING, KILL, AFTER, TEAR, DATA, NAMES, SHORT, LIE, FAIL };
+enum class { NONE, DISK, NET, OPEN };
+enum action { NOTHING, KILL, AFTER, TEAR, DATA, NAMES, SHORT, LIE, HOLD, FAIL };
+static const char *const classes[] = {"", "disk", "net", "open"};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static long counted[3], halvable[3];
+static long counted[4], eligible;
 static int log_fd = -1;
 static enum class fault_class;
 static enum action fault_action;
 static long fault_at;
 static bool fault_on;
 static int fault_errno, slow;
+static const char *only_call, *only_path;
 
 /* Files that were written, and how much of each is lasting. */
 static struct unsynced {
@@ -82,11 +88,13 @@ __attribute__((constructor)) static void begin(void) {
     char *rest;
     fault_at = strtol(at, &rest, 10);
     fault_on = *rest == '+';
-    fault_class = strcmp(of, "net") ? DISK : NET;
+    fault_class = !strcmp(of, "net") ? NET : !strcmp(of, "open") ? OPEN : DISK;
+    only_call = getenv("FAULT_CALL");
+    only_path = getenv("FAULT_PATH");
     fault_errno = atoi(what);
     fault_action = !strcmp(what, "kill") ? KILL : !strcmp(what, "after") ? AFTER : !strcmp(what, "tear") ? TEAR
         : !strcmp(what, "data") ? DATA : !strcmp(what, "names") ? NAMES : !strcmp(what, "short") ? SHORT
-        : !strcmp(what, "lie") ? LIE : fault_errno ? FAIL : NOTHING;
+        : !strcmp(what, "lie") ? LIE : !strcmp(what, "hold") ? HOLD : fault_errno ? FAIL : NOTHING;
 }
 
 static void die(void) {
@@ -181,6 +189,12 @@ static void lasting(const struct stat *folder) {
     name_count = left;
 }
 
+static void hold(void) {
+    close(creat(getenv("FAULT_MARK"), 0600));
+    const char *until = getenv("FAULT_UNTIL");
+    for (double left = atof(getenv("FAULT_SECONDS")); left > 0 && access(until, F_OK); left -= 0.005) usleep(5000);
+}
+
 /* Counts a call and says what shall become of it; the lock keeps count, log and fate together. */
 static enum action count(enum class class, const char *call, int fd, const char *path, bool halves) {
     if (class == NONE) return NOTHING;
@@ -193,10 +207,12 @@ static enum action count(enum class class, const char *call, int fd, const char 
         name[length < 0 ? 0 : length] = 0;
         path = name;
     }
-    long turn = number;
-    if (fault_action == TEAR || fault_action == SHORT || fault_action == LIE) turn = halves ? ++halvable[class] : 0;
-    bool strikes = class == fault_class && (turn == fault_at || (fault_on && turn > fault_at));
-    int length = snprintf(line, sizeof line, "%s %ld %ld %s %s%s\n", class == NET ? "net" : "disk", number,
+    bool by_halves = fault_action == TEAR || fault_action == SHORT || fault_action == LIE;
+    bool counts = class == fault_class && (halves || !by_halves) && (!only_call || !strcmp(call, only_call))
+        && (!only_path || strstr(path, only_path));
+    long turn = counts ? ++eligible : 0;
+    bool strikes = counts && (turn == fault_at || (fault_on && turn > fault_at));
+    int length = snprintf(line, sizeof line, "%s %ld %ld %s %s%s\n", classes[class], number,
         (long)syscall(SYS_gettid), call, path, strikes ? " FAULT" : "");
     if (log_fd >= 0) syscall(SYS_write, log_fd, line, length);
     off_t size;
@@ -207,6 +223,7 @@ static enum action count(enum class class, const char *call, int fd, const char 
     if (action == NAMES) lose_names();
     if (action == DATA || action == NAMES) die();
     pthread_mutex_unlock(&lock);
+    if (action == HOLD) hold();
     if (action == FAIL) errno = fault_errno;
     return action;
 }
@@ -317,7 +334,7 @@ int rmdir(const char *path) { NAMED(rmdir, path, NULL, "rmdir", path); }
 int mkdir(const char *path, mode_t mode) { NAMED(mkdir, path, NULL, "mkdir", path, mode); }
 int mkdirat(int folder, const char *path, mode_t mode) { NAMED(mkdirat, path, NULL, "mkdirat", folder, path, mode); }
 
-/* Only those that create: opening to read changes nothing. */
+/* A change of the disk is only what creates; any may find that there are too many open files. */
 #define OPEN(name, ...)                                               \
     mode_t mode = 0;                                                  \
     if (flags & (O_CREAT | __O_TMPFILE)) {                            \
@@ -327,6 +344,7 @@ int mkdirat(int folder, const char *path, mode_t mode) { NAMED(mkdirat, path, NU
         va_end(rest);                                                 \
     }                                                                 \
     NEXT(name);                                                       \
+    if (count(OPEN, "openat", -1, path, false) == FAIL) return -1;    \
     bool creates = flags & (O_CREAT | O_TRUNC);                       \
     enum action action = count(creates ? DISK : NONE, "openat", -1, path, false); \
     if (action == FAIL) return -1;                                    \
@@ -341,3 +359,4 @@ int open64(const char *path, int flags, ...) { OPEN(open64, path, flags); }
 int open(const char *path, int flags, ...) { OPEN(open, path, flags); }
 int openat64(int folder, const char *path, int flags, ...) { OPEN(openat64, folder, path, flags); }
 int openat(int folder, const char *path, int flags, ...) { OPEN(openat, folder, path, flags); }
+int socket(int domain, int type, int protocol) { WHOLE(socket, OPEN, -1, "socket", "socket", domain, type, protocol); }

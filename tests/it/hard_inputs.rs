@@ -242,6 +242,27 @@ fn a_hard_state_is_set_aside_and_rebuilt() {
     let ended = run(&story, &["run"]);
     assert_eq!(ended.code, 73, "{}", ended.stderr);
     assert!(ended.stderr.contains("state.json: it is longer than"), "{}", ended.stderr);
+    let ended = run(&story, &["audit", "verify"]);
+    assert_eq!(ended.code, 65, "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("state.json: is not a file of ours: it is longer than"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn a_state_with_absurd_numbers_and_no_batch_is_no_panic() {
+    let story = story();
+    assert_eq!(run(&story, &["run"]).code, 0);
+    let mut state = story.state();
+    state["last_batch"] = Value::Null;
+    state["totals"]["batches"] = serde_json::json!({"completed": u64::MAX, "failed": 1});
+    story.write("mutation-data/state.json", &state.to_string());
+    let ended = run(&story, &["run"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert!(ended.stderr.contains("it has totals and names no batch"), "{}", ended.stderr);
+    assert_eq!(story.state()["totals"]["tally"]["attempts"], 10);
 }
 
 #[test]
@@ -354,4 +375,19 @@ fn a_gateway_that_answers_without_end_or_sense_is_undelivered() {
         assert!(error.contains(told), "{told:?} is not in {error}");
         assert!(error.len() < 20_000, "{} bytes", error.len());
     }
+}
+
+#[test]
+fn a_gateway_that_shows_16_megabytes_of_others_is_read_in_little_memory() {
+    let mut story = story();
+    let line = "a 1\n";
+    let text = line.repeat(16_000_000 / line.len()) + "push_time_seconds{job=\"other\"} 1\n";
+    let gateway = Gateway::scripted(vec![Step::status(200, &[], &text)]);
+    story.push_to(&gateway);
+    story.write("agent.toml", &story.config());
+    story.expect(0, &["run"]);
+    // Kept, each sample of four bytes would take thirty times as much.
+    let ended = story.start_with_memory(400_000, &["audit", "verify", "--gateway"]).end();
+    assert_eq!(ended.code, 75, "{}", ended.stderr);
+    assert!(ended.stdout.contains("shows nothing of"), "{}{}", ended.stdout, ended.stderr);
 }

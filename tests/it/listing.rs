@@ -88,3 +88,41 @@ fn without_a_state_nobody_knows_what_is_counted() {
     assert!(ended.stdout.contains("\"counted\":null"), "{}", ended.stdout);
     assert!(ended.stderr.contains("state.json is corrupt"), "{}", ended.stderr);
 }
+
+#[test]
+fn absurd_numbers_in_a_manifest_are_a_row_and_a_sum() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let id = story.newest();
+    let good = fs::read_to_string(story.audit().manifest(&id)).unwrap();
+    let absurd = good.replace("\"attempts\":60,", &format!("\"attempts\":{},", u64::MAX));
+    let absurd = absurd.replace("\"success\":60", &format!("\"success\":{}", u64::MAX));
+    assert_ne!(absurd, good);
+    fs::write(story.audit().manifest(&id), absurd).unwrap();
+    let other = "20200101T000000Z-000000".parse().unwrap();
+    fs::copy(story.audit().manifest(&id), story.audit().manifest(&other)).unwrap();
+    let ended = story.expect(0, &["audit", "list"]);
+    assert!(ended.stdout.contains(&format!("2 batches, {} records", u64::MAX)), "{}", ended.stdout);
+}
+
+#[test]
+fn of_an_open_journal_what_the_next_start_counts_is_listed() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let first = fs::read(story.audit().sealed(&story.newest())).unwrap();
+    let state = story.read("mutation-data/state.json");
+    story.expect(0, &["run"]);
+    story.write("mutation-data/state.json", &state);
+    let (id, audit) = (story.newest(), story.audit());
+    let second = fs::read(audit.sealed(&id)).unwrap();
+    fs::remove_file(audit.sealed(&id)).unwrap();
+    fs::remove_file(audit.manifest(&id)).unwrap();
+    // After a line of its own, another batch's, and the first one once more.
+    let line = second.split_inclusive(|byte| *byte == b'\n').next().unwrap();
+    for theirs in [&first[..], line] {
+        fs::write(audit.open_journal(&id), [line, theirs].concat()).unwrap();
+        assert_eq!(rows(&story)[1]["records"], 1);
+    }
+    story.expect(0, &["run"]);
+    assert_eq!(story.lines(&id).len(), 1);
+}

@@ -8,6 +8,7 @@ use mutation_agent::units::BatchId;
 use rustix::process::Signal;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 struct Meddled {
@@ -132,6 +133,33 @@ fn a_journal_that_grows_by_somebody_elses_hand_ends_the_batch_and_their_lines_do
         let broken = fs::read(batch.story.audit().broken(&batch.id)).unwrap();
         assert_eq!(broken, &open[whole..]);
     }
+}
+
+#[test]
+fn a_line_that_was_changed_before_the_disk_is_full_is_not_sealed_and_what_is_before_it_counts() {
+    let gateway = Gateway::accepting();
+    let mut story = Story::long();
+    story.push_to(&gateway);
+    let running = story.start_on_a_full_disk(20_000, &["run"]);
+    story.wait_for_journal();
+    running.stop();
+    let id = story.newest();
+    let path = story.audit().open_journal(&id);
+    let before = String::from_utf8(fs::read(&path).unwrap()).unwrap();
+    let at = before.find("exit_mut_000010").unwrap();
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(b"exit_mut_000009", at as u64).unwrap();
+    running.signal(Signal::CONT);
+    let ended = running.end();
+    assert_eq!(ended.code, 74, "{}", ended.stderr);
+    for told in ["File too large", "its lines were changed while the batch ran"] {
+        assert!(ended.stderr.contains(told), "{told:?} is not in\n{}", ended.stderr);
+    }
+    assert!(!story.audit().sealed(&id).exists(), "nothing is sealed");
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 9);
+    story.expect(0, &["push"]);
+    assert_eq!(story.lines(&id).len(), 9);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 9);
 }
 
 #[test]

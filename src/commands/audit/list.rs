@@ -1,7 +1,7 @@
 //! `audit list`: a row per batch, oldest first.
 
 use super::look::{batches, bytes, load, state_of, unreadable};
-use crate::audit::{BatchFiles, Folder, Manifest, read_records};
+use crate::audit::{BatchFiles, Folder, Manifest, look_at_open};
 use crate::commands::Failure;
 use crate::config::Secrets;
 use crate::exit::Exit;
@@ -100,14 +100,15 @@ fn row(folder: &Folder, id: BatchId, files: BatchFiles, state: Option<&State>) -
     }
 }
 
-/// What stands in an open journal; what cannot be read is for `audit verify` to say.
+/// What the next start would count of an open journal; what it would cut off is for `audit verify` to say.
 fn whole_lines(folder: &Folder, id: &BatchId) -> Tally {
-    let mut tally = Tally::new(Buckets::default());
-    let read = read_records(&folder.open_journal(id), |record, _| tally.add(record));
-    if let Err(error) = read {
-        tracing::debug!(%error, "the open journal is not read to its end");
+    match look_at_open(folder, id, Buckets::default()) {
+        Ok((log, _)) => log.tally,
+        Err(error) => {
+            tracing::debug!(%error, "the open journal is not read");
+            Tally::new(Buckets::default())
+        }
     }
-    tally
 }
 
 fn heading() -> String {
@@ -152,8 +153,8 @@ struct Sums {
 impl Sums {
     fn add(&mut self, row: &Row) {
         self.batches += 1;
-        self.records += row.records;
-        self.bytes += row.bytes;
+        self.records = self.records.saturating_add(row.records);
+        self.bytes = self.bytes.saturating_add(row.bytes);
         self.open += u64::from(row.form == "open");
         self.uncounted += u64::from(row.form != "open" && row.counted == Some(false));
         self.problems += u64::from(row.problem.is_some() || row.form == "missing");

@@ -59,7 +59,7 @@ fn say(plan: &PrunePlan, config: &Config, only: bool, out: &mut dyn Write) -> Re
     for (id, why) in &plan.untouched {
         writeln!(out, "{id}  not touched: {}", why.as_str())?;
     }
-    let kept: u64 = plan.kept.iter().map(|(_, files)| files.bytes).sum();
+    let kept = plan.kept.iter().map(|(_, files)| files.bytes).fold(0, u64::saturating_add);
     writeln!(
         out,
         "{} {verb} ({}), {} kept ({})",
