@@ -1,7 +1,7 @@
 //! What a gateway shows beside what the audit has, series by series.
 
 use crate::audit::Report;
-use crate::gateway::{Client, Format, Shown};
+use crate::gateway::{Client, Format, Reason, Shown};
 use crate::metrics::{
     BatchSummary, Buckets, FAMILIES, FamilyKind, Samples, Series, Totals, folded_samples, is_fold,
     same,
@@ -98,21 +98,8 @@ impl Expected {
                 let advice = reason.advice().map_or(String::new(), |advice| format!("; {advice}"));
                 return of(Verdict::Unreachable, format!("cannot be asked: {reason}{advice}"));
             }
-            Shown::NotAPushgateway(reason) if client.gateway().format() == Format::Protobuf => {
-                let message = format!(
-                    "cannot be asked: only a Pushgateway takes protobuf, and it does not answer as one: {reason}"
-                );
-                return of(Verdict::Unreachable, message);
-            }
             Shown::NotAPushgateway(reason) => {
-                let mut message = format!(
-                    "not compared: it does not show groups as a Pushgateway does: {reason}"
-                );
-                if !delivered {
-                    message +=
-                        "; it has not taken the newest totals yet: `mutation-agent push` delivers";
-                }
-                let verdict = if delivered { Verdict::NotAPushgateway } else { Verdict::Differs };
+                let (verdict, message) = elsewhere(client, &reason, delivered);
                 return of(verdict, message);
             }
             Shown::NoGroup if self.is_empty => {
@@ -230,4 +217,20 @@ impl SeriesDifference {
 /// A difference of two sums of seconds has noise in its last digits.
 fn rounded(value: f64) -> f64 {
     (value * 1e9).round() / 1e9
+}
+
+/// What there is to say of an address at which no Pushgateway answers.
+fn elsewhere(client: &Client, reason: &Reason, delivered: bool) -> (Verdict, String) {
+    if client.gateway().format() == Format::Protobuf {
+        let message = format!(
+            "cannot be asked: only a Pushgateway takes protobuf, and it does not answer as one: {reason}"
+        );
+        return (Verdict::Unreachable, message);
+    }
+    let message = format!("not compared: it does not show groups as a Pushgateway does: {reason}");
+    if delivered {
+        return (Verdict::NotAPushgateway, message);
+    }
+    let later = "it has not taken the newest totals yet: `mutation-agent push` delivers";
+    (Verdict::Differs, format!("{message}; {later}"))
 }
