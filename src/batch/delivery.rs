@@ -1,7 +1,7 @@
 //! The last push of a batch, and `push`: the newest totals, and who has seen them.
 
 use super::open_batch::OpenBatch;
-use super::publisher;
+use super::publisher::{self, Background};
 use super::{BatchPlan, PushLog, Shutdown, Threads};
 use crate::config::Config;
 use crate::disk::{self, Mode};
@@ -27,13 +27,13 @@ pub struct Delivered {
 }
 
 impl OpenBatch<'_> {
-    /// After the seal: the totals to the gateways, and what they made of them to the state. How the
-    /// process ends is `exit`, unless that went wrong.
+    /// After the seal: the totals to the gateways, and what they made of them to the state, with the
+    /// pushes during the batch that ended `late`. How the process ends is `exit`, unless that went wrong.
     pub(super) fn hand_over(
         &self,
         data: &mut DataDir,
         exit: Exit,
-        unanswered: &BTreeMap<String, Instant>,
+        late: &Background,
         threads: &Threads,
         shutdown: &Shutdown,
         hurry: Duration,
@@ -44,9 +44,11 @@ impl OpenBatch<'_> {
         }
         let mut delivered = self.deliver(data, threads, shutdown, hurry);
         if shutdown.asked().is_none() {
-            let again = self.outlast(unanswered, &delivered, data, threads, shutdown);
+            let again = self.outlast(&late.unanswered, &delivered, data, threads, shutdown);
             replace(&mut delivered, again);
         }
+        // Like the attempts of the delivery itself: shown by the next push, when they are saved.
+        publisher::add_to(&mut data.state.totals, &late.log);
         let all = delivered.iter().all(|one| one.result.is_ok());
         let exit = if exit == Exit::Done && !all { Exit::TryLater } else { exit };
         let kept = self.remember(data, exit);
@@ -138,7 +140,7 @@ impl OpenBatch<'_> {
         data.state.last_batch.as_ref().is_some_and(|last| last.batch_id == self.id)
     }
 
-    pub(super) fn save(&self, data: &DataDir) -> bool {
+    fn save(&self, data: &DataDir) -> bool {
         if !self.is_folded(data) {
             return true;
         }

@@ -99,15 +99,6 @@ impl OpenBatch<'_> {
         }
     }
 
-    /// Counts pushes that ended after the seal. They are shown by the next push, so they are saved
-    /// before it; of a batch that is not sealed nothing is.
-    pub(super) fn count_late(&self, data: &mut DataDir, late: &PushLog) {
-        publisher::add_to(&mut data.state.totals, late);
-        if !late.is_empty() {
-            self.save(data);
-        }
-    }
-
     /// Fills in what is known at the end.
     fn complete(
         &self,

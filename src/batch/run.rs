@@ -87,10 +87,10 @@ pub fn run(
     // With a signal there is little time, and one bounded push is still to come.
     let hurry = config.batch.shutdown_timeout / 3;
     let patience = config.push.attempt_timeout + Duration::from_secs(1);
-    let pushes = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
-    batch.count_late(&mut data, &publisher::since(&so_far, pushes.log));
+    let mut late = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
+    late.log = publisher::since(&so_far, late.log);
     (end.delivered, end.exit) =
-        batch.hand_over(&mut data, end.exit, &pushes.unanswered, &runtime, &shutdown, hurry);
+        batch.hand_over(&mut data, end.exit, &late, &runtime, &shutdown, hurry);
     // What is not sealed stands in the totals in memory, and they must not be saved with what was pruned.
     if end.audit.is_some() {
         tidy(config, &mut data, &shutdown);

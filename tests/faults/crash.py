@@ -115,7 +115,7 @@ busy = Sweep(gateway, "busy night", nights=1, rounds=12, interval="100ms", slow=
 points, again = 0, 0
 for houses, faults, second in [
     (fourth, everything, ("kill", "tear", "names")),
-    (Sweep(gateway, "first night", nights=0), everything, ("kill", "tear", "names")),
+    (Sweep(gateway, "first night", nights=0), everything, ("kill", "tear")),
     (busy, [("disk", "data"), ("net", "after")], ()),
 ]:
     shapes = {}
