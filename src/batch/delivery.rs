@@ -43,12 +43,12 @@ impl OpenBatch<'_> {
             self.notifier.status(&format!("sealed; pushing to {} gateways", self.clients.len()));
         }
         let mut delivered = self.deliver(data, threads, shutdown, hurry);
+        // Like the attempts of the delivery itself: shown by the next push, when they are saved.
+        publisher::add_to(&mut data.state.totals, &late.log);
         if shutdown.asked().is_none() {
             let again = self.outlast(&late.unanswered, &delivered, data, threads, shutdown);
             replace(&mut delivered, again);
         }
-        // Like the attempts of the delivery itself: shown by the next push, when they are saved.
-        publisher::add_to(&mut data.state.totals, &late.log);
         let all = delivered.iter().all(|one| one.result.is_ok());
         let exit = if exit == Exit::Done && !all { Exit::TryLater } else { exit };
         let kept = self.remember(data, exit);
