@@ -8,6 +8,7 @@
 
 mod compress;
 mod folder;
+mod ids;
 mod journal;
 mod line;
 mod manifest;
@@ -19,6 +20,8 @@ mod verify;
 
 pub use compress::{CompressError, compress};
 pub use folder::{BatchFiles, Folder};
+pub(crate) use ids::Ids;
+pub use ids::Order;
 pub use journal::{Journal, JournalEnd};
 pub use manifest::{Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
 pub use reader::{ReadError, Tail, read_own_records, read_records};

@@ -1,11 +1,12 @@
 //! What a killed batch left behind: cut to its whole lines, the rest kept beside it.
 
+use super::ids::Ids;
 use super::journal::JournalEnd;
-use super::{Folder, Manifest, ReadError, Tail, read_own_records, read_records};
+use super::{Folder, Manifest, Order, ReadError, Tail, read_own_records, read_records};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
-use crate::units::{BatchId, Hasher, MutationId};
+use crate::units::{BatchId, Hasher};
 use std::fs::OpenOptions;
 use std::io::{self, Seek as _, SeekFrom};
 
@@ -74,13 +75,14 @@ pub struct Salvaged {
 }
 
 /// Folds what stands in the open journal of `id`: its records up to the first line that is none, or
-/// that is not the next one of this batch. True where that is all of it.
+/// that cannot be the next one of this batch. True where that is all of it.
 pub fn read_open(
     folder: &Folder,
     id: &BatchId,
     buckets: Buckets,
+    order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
-    fold_open(id, buckets, |visit| read_own_records(&folder.open_journal(id), visit))
+    fold_open(id, buckets, order, |visit| read_own_records(&folder.open_journal(id), visit))
 }
 
 /// The same for a look that acts upon nothing: the file may be anybody's.
@@ -88,8 +90,9 @@ pub fn look_at_open(
     folder: &Folder,
     id: &BatchId,
     buckets: Buckets,
+    order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
-    fold_open(id, buckets, |visit| read_records(&folder.open_journal(id), visit))
+    fold_open(id, buckets, order, |visit| read_records(&folder.open_journal(id), visit))
 }
 
 /// What takes the lines of a journal, one after the other.
@@ -98,13 +101,13 @@ type Visit<'a> = &'a mut dyn FnMut(&Record<'_>, &[u8]);
 fn fold_open(
     id: &BatchId,
     buckets: Buckets,
+    order: Order,
     read: impl FnOnce(Visit<'_>) -> Result<Tail, ReadError>,
 ) -> Result<(LogFold, bool), DiskError> {
-    let (mut log, mut whole) = (LogFold::new(buckets), true);
+    let (mut log, mut ids, mut whole) = (LogFold::new(buckets), Ids::new(order), true);
     let read = read(&mut |record, line| {
         // Somebody may have put another batch's log in its place, or a line in twice.
-        let next = MutationId(log.tally.attempts() + 1);
-        whole &= *record.batch_id == *id && record.mutation_id == next;
+        whole = whole && *record.batch_id == *id && ids.take(record.mutation_id);
         if whole {
             log.take(record, line);
         }
@@ -122,8 +125,13 @@ fn fold_open(
 ///
 /// What follows the last newline, or the first line that is no record of this batch (a power cut can
 /// leave zeros), is kept in `<id>.jsonl.broken`.
-pub fn salvage(folder: &Folder, id: &BatchId, buckets: Buckets) -> Result<Salvaged, DiskError> {
-    let (log, whole) = read_open(folder, id, buckets)?;
+pub fn salvage(
+    folder: &Folder,
+    id: &BatchId,
+    buckets: Buckets,
+    order: Order,
+) -> Result<Salvaged, DiskError> {
+    let (log, whole) = read_open(folder, id, buckets, order)?;
     let cut = if whole { 0 } else { cut_off(folder, id, log.bytes)? };
     Ok(Salvaged { log, cut })
 }

@@ -5,7 +5,7 @@
 
 use super::settle::read_sealed;
 use super::{FoldedBatch, Recovery, State};
-use crate::audit::{BatchFiles, Folder, Manifest, ManifestError};
+use crate::audit::{BatchFiles, Folder, Manifest, ManifestError, Order};
 use crate::metrics::{Status, Totals};
 use crate::units::{BatchId, Digest};
 use std::collections::BTreeMap;
@@ -75,7 +75,8 @@ impl Held<'_> {
         let id = self.last.batch_id.clone();
         let buckets = summary.tally.duration_histogram().buckets();
         // Where the manifest does not describe its log, the log was counted.
-        if let Ok(log) = read_sealed(self.folder, &id, self.files(), buckets) {
+        let order = Order::of(Some(manifest));
+        if let Ok(log) = read_sealed(self.folder, &id, self.files(), buckets, order) {
             summary.tally = log.tally;
             if agrees(&summary) {
                 let why = "it was counted as it is".to_owned();
@@ -90,7 +91,8 @@ impl Held<'_> {
         let (id, totals) = (&self.last.batch_id, &self.state.totals);
         let buckets = totals.tally().duration_histogram().buckets();
         let unchecked = |why| Ok(Belonging::Kept(Recovery::Unchecked { why }));
-        let log = match read_sealed(self.folder, id, self.files(), buckets) {
+        let order = Order::of(changed.as_ref());
+        let log = match read_sealed(self.folder, id, self.files(), buckets, order) {
             Ok(log) => log,
             Err(error) => {
                 return unchecked(format!("the manifest of {id} was changed, and {error}"));

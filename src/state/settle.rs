@@ -1,10 +1,10 @@
 //! One batch of the audit made ready for the fold: sealed, with a manifest that says what its log says.
 
 use super::{Recovery, RecoveryError, State};
-use crate::audit::{self, BatchFiles, Folder, LogFold, Manifest};
+use crate::audit::{self, BatchFiles, Folder, Ids, LogFold, Manifest, Order};
 use crate::disk;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
-use crate::units::{BatchId, Digest, MutationId};
+use crate::units::{BatchId, Digest};
 use std::fs::TryLockError;
 use std::path::PathBuf;
 
@@ -25,6 +25,7 @@ pub(super) fn settle(
         done.extend(known.map(|_| Recovery::LogGone { id: id.clone() }));
         return Ok(None);
     }
+    let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
     let draft = match known {
         Some((manifest, digest)) if manifest.summary.status != Status::Running => {
             return hold_to_log(folder, files, manifest, digest, done).map(Some);
@@ -32,7 +33,7 @@ pub(super) fn settle(
         Some((first, _)) => first,
         None => nameless(id),
     };
-    let log = read_sealed(folder, id, files, buckets)?;
+    let log = read_sealed(folder, id, files, buckets, order)?;
     let manifest = crashed(draft, log, state);
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
@@ -49,7 +50,8 @@ fn hold_to_log(
 ) -> Result<(Manifest, Digest), RecoveryError> {
     let id = manifest.summary.batch_id.clone();
     let buckets = manifest.summary.tally.duration_histogram().buckets().clone();
-    let log = match read_sealed(folder, &id, files, &buckets) {
+    let order = Order::of(Some(&manifest));
+    let log = match read_sealed(folder, &id, files, &buckets, order) {
         Ok(log) if log.is_described_by(&manifest) => return Ok((manifest, digest)),
         Ok(log) => log,
         // The manifest is the best that is left.
@@ -77,12 +79,14 @@ pub(super) fn read_sealed(
     id: &BatchId,
     files: BatchFiles,
     buckets: &Buckets,
+    order: Order,
 ) -> Result<LogFold, RecoveryError> {
     let path = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
-    let (mut log, mut lines, mut mixed) = (LogFold::new(buckets.clone()), 0, None);
+    let (mut log, mut ids) = (LogFold::new(buckets.clone()), Ids::new(order));
+    let (mut lines, mut mixed) = (0, None);
     audit::read_own_records(&path, |record, line| {
         lines += 1;
-        if *record.batch_id != *id || record.mutation_id != MutationId(lines) {
+        if *record.batch_id != *id || !ids.take(record.mutation_id) {
             mixed = mixed.or(Some(lines));
         }
         log.take(record, line);
@@ -112,7 +116,8 @@ fn seal_killed(
     done: &mut Vec<Recovery>,
 ) -> Result<(Manifest, Digest), RecoveryError> {
     leave_if_at_work(folder.open_journal(id))?;
-    let found = audit::salvage(folder, id, buckets.clone())?;
+    let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
+    let found = audit::salvage(folder, id, buckets.clone(), order)?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
         Some((manifest, digest))

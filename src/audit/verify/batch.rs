@@ -2,7 +2,7 @@
 
 use super::log::{LogReading, read_log};
 use super::{Fault, Finding};
-use crate::audit::{BatchFiles, Folder, Manifest};
+use crate::audit::{BatchFiles, Folder, Manifest, Order};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Difference, Tally, Totals, differences, folded_samples};
 use crate::units::BatchId;
@@ -41,7 +41,7 @@ pub(super) fn check(
     let mut logs = Vec::new();
     for path in [(files.plain, folder.sealed(id)), (files.compressed, folder.compressed(id))] {
         let (true, path) = path else { continue };
-        match read_log(&path, id, buckets.clone()) {
+        match read_log(&path, id, buckets.clone(), Order::of(described.manifest)) {
             Ok(reading) => logs.push((name(&path), reading)),
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {

@@ -5,7 +5,7 @@ use super::log::read_log;
 use super::{Fault, Finding};
 use crate::audit::manifest::Heading;
 use crate::audit::retention::Anchor;
-use crate::audit::{BatchFiles, Folder, Manifest, ManifestError, Pruned};
+use crate::audit::{BatchFiles, Folder, Manifest, ManifestError, Order, Pruned};
 use crate::disk::DiskError;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally, Totals};
 use crate::units::{BatchId, Digest};
@@ -98,12 +98,11 @@ fn read_open(
     report: &mut Report,
 ) -> Result<(), DiskError> {
     let path = folder.open_journal(id);
-    let buckets = match Manifest::read(folder, id) {
-        Ok((manifest, _)) => buckets_of(&manifest),
-        Err(_) => Buckets::default(),
-    };
+    let manifest = Manifest::read(folder, id).ok().map(|(manifest, _)| manifest);
+    let buckets = manifest.as_ref().map_or_else(Buckets::default, buckets_of);
+    let order = Order::of(manifest.as_ref());
     let file = name(&path);
-    let reading = match read_log(&path, id, buckets) {
+    let reading = match read_log(&path, id, buckets, order) {
         Ok(reading) => reading,
         // Sealed while we looked; the caller sees that the folder changed.
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -2,6 +2,7 @@
 
 use super::Fault;
 use super::sequence::Sequence;
+use crate::audit::ids::{Ids, Order};
 use crate::audit::reader::{ReadError, read_lines};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Tally};
@@ -59,6 +60,9 @@ struct Reading<'a> {
     torn: u64,
     round: u32,
     sequence: Sequence,
+    /// Where records come in the order in which evaluations end: only that no id comes twice is to be held.
+    ids: Option<Ids>,
+    twice: Option<Seen<MutationId>>,
     unreadable: Option<Seen<String>>,
     foreign: Option<Seen<BatchId>>,
     contradicting: Option<Seen<()>>,
@@ -70,6 +74,7 @@ pub(super) fn read_log(
     path: &Path,
     id: &BatchId,
     buckets: Buckets,
+    order: Order,
 ) -> Result<LogReading, DiskError> {
     let mut reading = Reading {
         id,
@@ -80,6 +85,8 @@ pub(super) fn read_log(
         torn: 0,
         round: 0,
         sequence: Sequence::new(),
+        ids: (order == Order::Any).then(|| Ids::new(order)),
+        twice: None,
         unreadable: None,
         foreign: None,
         contradicting: None,
@@ -132,7 +139,7 @@ impl Reading<'_> {
     fn take_record(&mut self, line: u64, record: &Record<'_>) {
         self.tally.add(record);
         if *record.batch_id == *self.id {
-            self.sequence.next(line, record.mutation_id);
+            self.take_id(line, record.mutation_id);
         } else {
             let batch = || (*record.batch_id).clone();
             Seen::note(&mut self.foreign, line, batch);
@@ -150,8 +157,23 @@ impl Reading<'_> {
         self.round = record.round;
     }
 
+    fn take_id(&mut self, line: u64, found: MutationId) {
+        match &mut self.ids {
+            None => self.sequence.next(line, found),
+            Some(ids) => {
+                if !ids.take(found) {
+                    Seen::note(&mut self.twice, line, || found);
+                }
+                self.sequence.next(line, self.sequence.awaited());
+            }
+        }
+    }
+
     fn end(self, broken: Option<Fault>) -> LogReading {
         let (last, mut faults) = self.sequence.end();
+        if let Some(Seen { line, more, what: found }) = self.twice {
+            faults.push(Fault::Twice { line, more, found });
+        }
         if let Some(Seen { line, more, what: why }) = self.unreadable {
             faults.push(Fault::NotARecord { line, more, why });
         }

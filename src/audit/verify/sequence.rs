@@ -32,6 +32,11 @@ impl Sequence {
         Self { expected: 1, odd: None, early: None, blind: None, faults: Vec::new(), more: 0 }
     }
 
+    /// The id that the next line should have.
+    pub(super) const fn awaited(&self) -> MutationId {
+        MutationId(self.expected)
+    }
+
     /// The id of the next line.
     pub(super) fn next(&mut self, line: u64, id: MutationId) {
         let MutationId(found) = id;
