@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors that see no clock, RNG of their own, file, socket or environment.
-const PURE: [&str; 6] = ["exit", "units", "strategy", "mutation", "record", "metrics"];
+const PURE: [&str; 7] = ["exit", "units", "strategy", "mutation", "record", "metrics", "evolution"];
 
 /// What a pure floor must not name, as paths.
 const IMPURE: [&str; 8] = [

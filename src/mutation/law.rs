@@ -52,8 +52,9 @@ impl Law {
     /// deviation σ. Then the mean move is x·(E[e^L] − 1) = x·b/(1−b) outwards and
     /// x·(1 − E[e^−L]) = x·b/(1+b) inwards, and up to σ³ nothing drifts. Equal means for both would
     /// let ln|x| sink by σ²/2 a step, which is the very drift that `lognormal` is there to avoid.
+    /// E[e^L] has no bound as b nears 1, so a σ above the limit, which only a search adapts to, acts as the limit.
     fn lognormal_whole(sigma: f64) -> Self {
-        let b = sigma * FRAC_1_SQRT_2;
+        let b = sigma.min(Operator::SIGMA_LIMIT) * FRAC_1_SQRT_2;
         Self::LognormalWhole { outward: b / (1.0 - b), inward: b / (1.0 + b) }
     }
 

@@ -122,11 +122,24 @@ impl Mutator {
     /// the grid's nearest to `current`, and `changed` is false. A `current` outside of the bounds,
     /// which the caller should not have, is taken as the nearest bound.
     pub fn propose(&self, current: f64, rng: &mut impl Rng) -> Proposal {
+        self.by(&self.law, current, rng)
+    }
+
+    /// The same with another σ than the one in force; operators that have none do not read it.
+    ///
+    /// `sigma` is above 0 and may go beyond [`Operator::SIGMA_LIMIT`]. With the one in force the
+    /// draws are those of [`Self::propose`].
+    pub fn propose_with(&self, sigma: f64, current: f64, rng: &mut impl Rng) -> Proposal {
+        let law = Law::new(self.operator, sigma, &self.domain, &self.span);
+        self.by(&law, current, rng)
+    }
+
+    fn by(&self, law: &Law, current: f64, rng: &mut impl Rng) -> Proposal {
         let x = self.span.between_mirrors(self.domain.grid().place(current));
         let mut clamped = false;
         for _ in 0..=REDRAWS {
             let index;
-            (index, clamped) = self.draw(x, rng);
+            (index, clamped) = self.draw(law, x, rng);
             let value = self.domain.value(index);
             if !same(value.to_f64(), current) {
                 return Proposal { value, clamped, changed: true };
@@ -137,29 +150,29 @@ impl Mutator {
     }
 
     /// An index of the domain, and whether it took the bound rule to get there.
-    fn draw(&self, x: f64, rng: &mut impl Rng) -> (i64, bool) {
-        let place = self.law.draw(x, &self.span, rng);
+    fn draw(&self, law: &Law, x: f64, rng: &mut impl Rng) -> (i64, bool) {
+        let place = law.draw(x, &self.span, rng);
         match self.span.cell(place) {
             Some(cell) => (index(cell), false),
-            None => (self.brought_back(place, x, rng), true),
+            None => (self.brought_back(law, place, x, rng), true),
         }
     }
 
     /// An index of the domain for a `place` that is outside.
     #[cold]
-    fn brought_back(&self, mut place: f64, x: f64, rng: &mut impl Rng) -> i64 {
+    fn brought_back(&self, law: &Law, mut place: f64, x: f64, rng: &mut impl Rng) -> i64 {
         if self.rule == BoundRule::Clamp {
             return index(self.span.clamp(place).round_ties_even());
         }
         if self.rule == BoundRule::Resample {
             for _ in 0..RESAMPLES {
-                place = self.law.draw(x, &self.span, rng);
+                place = law.draw(x, &self.span, rng);
                 if let Some(cell) = self.span.cell(place) {
                     return index(cell);
                 }
             }
         }
-        index(self.law.mirror(place, &self.span).round_ties_even())
+        index(law.mirror(place, &self.span).round_ties_even())
     }
 }
 

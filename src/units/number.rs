@@ -1,5 +1,6 @@
 //! A parameter's value as programs read it: an integer stays one.
 
+use super::Decimal;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -23,6 +24,12 @@ pub enum Number {
 }
 
 impl Number {
+    /// A decimal as a value of this kind. One with decimals, which an int parameter does not have, stays a double.
+    pub fn of(value: Decimal, kind: Kind) -> Self {
+        let whole = if kind == Kind::Int { value.to_int() } else { None };
+        whole.map_or_else(|| Self::Float(value.to_f64()), Self::Int)
+    }
+
     /// The value as a double.
     pub const fn to_f64(self) -> f64 {
         match self {

@@ -1,0 +1,225 @@
+//! The search in one strategy.
+
+use super::{Fingerprint, Individual, Memory, Origin, Settings, Trial, Values};
+use crate::units::{BatchId, Digest};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::mem;
+
+/// All that the search in a strategy knows: who survives, how far to step, what was tried.
+///
+/// It goes on from records alone: [`Self::take`] each of a round, in any order, then
+/// [`Self::end_round`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    pub(super) name: String,
+    pub(super) source: Digest,
+    pub(super) baseline: f64,
+    pub(super) batch: BatchId,
+    pub(super) seed: u64,
+    pub(super) idle_rounds: u32,
+    pub(super) steps: BTreeMap<String, StepSize>,
+    #[serde(deserialize_with = "at_least_one")]
+    pub(super) population: Vec<Individual>,
+    /// Their fitness is that of other data or of another evaluator.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) stale: Vec<Individual>,
+    /// Of the round that has not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) pending: Vec<Trial>,
+    pub(super) memory: Memory,
+}
+
+/// How far a parameter steps: σ as the config has it, and as the 1/5 success rule has made it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepSize {
+    /// Where it began; another one in the config begins anew.
+    pub configured: f64,
+    /// Now.
+    pub adapted: f64,
+}
+
+/// A strategy as a batch finds it.
+pub struct Start<'a> {
+    /// Its name in records.
+    pub name: &'a str,
+    /// Digest of its bytes.
+    pub source: &'a Digest,
+    /// The fitness of the source itself, of this very batch.
+    pub baseline: f64,
+    /// The values in the source, of its usable parameters.
+    pub values: &'a Values,
+    /// The configured σ of the parameters whose operator has one.
+    pub sigmas: &'a BTreeMap<String, f64>,
+    /// Whether values are within tonight's bounds and constraints.
+    pub fits: &'a dyn Fn(&Values) -> bool,
+}
+
+impl Search {
+    /// A search that knows the source alone.
+    pub fn new(batch: &BatchId, seed: u64, start: &Start<'_>) -> Self {
+        let source = Individual::source(start.values.clone(), start.baseline);
+        let steps = start.sigmas.iter();
+        Self {
+            name: start.name.to_owned(),
+            source: start.source.clone(),
+            baseline: start.baseline,
+            batch: batch.clone(),
+            seed,
+            idle_rounds: 0,
+            steps: steps.map(|(name, sigma)| (name.clone(), StepSize::new(*sigma))).collect(),
+            memory: Memory::from_iter([Fingerprint::of(start.values)]),
+            population: vec![source],
+            stale: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Goes on in a later batch, with what of it still fits.
+    ///
+    /// Survivors outside of tonight's bounds and constraints go. A parameter that is new to them
+    /// has the source's value; one that is no longer mutated may have had another than the source
+    /// has, so their fitness is stale. A `baseline` other than the remembered one means that the
+    /// data or the evaluator are others: then all is stale, and nothing counts as tried.
+    pub fn resume(&mut self, settings: &Settings, batch: &BatchId, seed: u64, start: &Start<'_>) {
+        self.end_round(settings);
+        let other = self.baseline.to_bits() != start.baseline.to_bits();
+        let known = mem::take(&mut self.population).into_iter().map(|one| (one, other));
+        let stale = mem::take(&mut self.stale).into_iter().map(|one| (one, true));
+        let survivors: Vec<_> = known.chain(stale).collect();
+        self.population.push(Individual::source(start.values.clone(), start.baseline));
+        for (survivor, stale) in survivors {
+            if let Some((survivor, changed)) = fitted(survivor, start) {
+                let list = if stale || changed { &mut self.stale } else { &mut self.population };
+                list.push(survivor);
+            }
+        }
+        if other {
+            self.memory.clear();
+        }
+        self.memory.insert(Fingerprint::of(start.values), limit(settings));
+        self.steps = start.sigmas.iter().map(|(name, sigma)| self.step(name, *sigma)).collect();
+        self.name.clear();
+        self.name.push_str(start.name);
+        (self.baseline, self.seed, self.idle_rounds) = (start.baseline, seed, 0);
+        self.batch = batch.clone();
+        self.select(settings);
+    }
+
+    /// The survivors whose fitness is not known of tonight's data: the batch evaluates each and
+    /// says so to [`Self::reassess`] before its first round.
+    pub fn stale(&self) -> &[Individual] {
+        &self.stale
+    }
+
+    /// Gives the first of the stale survivors its fitness, or, if it has none any more, lets it go.
+    pub fn reassess(&mut self, settings: &Settings, fitness: Option<f64>) {
+        if self.stale.is_empty() {
+            return;
+        }
+        let mut survivor = self.stale.remove(0);
+        self.memory.insert(Fingerprint::of(&survivor.values), limit(settings));
+        if let Some(fitness) = fitness.filter(|fitness| fitness.is_finite()) {
+            survivor.fitness = fitness;
+            self.population.push(survivor);
+            self.select(settings);
+        }
+    }
+
+    /// A record of the strategy. One of another round than the last one ends that round first.
+    pub fn take(&mut self, settings: &Settings, trial: Trial) {
+        if self.pending.last().is_some_and(|last| last.round != trial.round) {
+            self.end_round(settings);
+        }
+        self.pending.push(trial);
+    }
+
+    /// The strategy's name in records.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The digest of the strategy's bytes.
+    pub const fn source(&self) -> &Digest {
+        &self.source
+    }
+
+    /// The fitness of the source.
+    pub const fn baseline(&self) -> f64 {
+        self.baseline
+    }
+
+    /// The last batch that used it.
+    pub const fn last_batch(&self) -> &BatchId {
+        &self.batch
+    }
+
+    /// The survivors, the best first; at least one.
+    pub fn population(&self) -> &[Individual] {
+        &self.population
+    }
+
+    /// The survivor that a mutation gave, `None` standing for the source.
+    pub fn find(&self, born: Option<&Origin>) -> Option<&Individual> {
+        self.population.iter().find(|one| one.born() == born)
+    }
+
+    /// The step sizes by parameter.
+    pub const fn steps(&self) -> &BTreeMap<String, StepSize> {
+        &self.steps
+    }
+
+    /// Whether these values were evaluated already, as far as it is remembered.
+    pub fn remembers(&self, values: Fingerprint) -> bool {
+        self.memory.contains(values)
+            || self.population.iter().any(|one| Fingerprint::of(&one.values) == values)
+    }
+
+    /// How many value sets are remembered.
+    pub fn remembered(&self) -> usize {
+        self.memory.len()
+    }
+
+    /// The last rounds of this batch, of those in which a candidate was evaluated, that gave no better one.
+    pub const fn idle_rounds(&self) -> u32 {
+        self.idle_rounds
+    }
+
+    /// A parameter's step size: the remembered one if it began from the same σ.
+    fn step(&self, name: &str, sigma: f64) -> (String, StepSize) {
+        let known = self.steps.get(name).copied();
+        let same = known.filter(|step| step.configured.to_bits() == sigma.to_bits());
+        (name.to_owned(), same.unwrap_or_else(|| StepSize::new(sigma)))
+    }
+}
+
+/// What was read may be anybody's, and a search without individuals could propose nothing.
+fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Individual>, D::Error> {
+    let population = Vec::deserialize(deserializer)?;
+    if population.is_empty() {
+        return Err(serde::de::Error::custom("a population needs at least one individual"));
+    }
+    Ok(population)
+}
+
+/// How many value sets are remembered.
+pub(super) const fn limit(settings: &Settings) -> usize {
+    settings.memory as usize
+}
+
+/// The survivor with tonight's parameters, and whether that may be another candidate than was evaluated.
+fn fitted(mut survivor: Individual, start: &Start<'_>) -> Option<(Individual, bool)> {
+    let before = survivor.values.len();
+    survivor.values.retain(|name, _| start.values.contains_key(name));
+    let changed = survivor.values.len() < before;
+    for (name, value) in start.values {
+        let own = survivor.values.entry(name.clone()).or_insert(*value);
+        // An int that became a float is written otherwise.
+        if mem::discriminant(own) != mem::discriminant(value) {
+            return None;
+        }
+    }
+    (start.fits)(&survivor.values).then_some((survivor, changed))
+}

@@ -1,0 +1,123 @@
+//! The searches of all strategies, from night to night.
+
+use super::{Search, Settings, Start, Trial};
+use crate::record::Record;
+use crate::units::{BatchId, Digest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The searches of an agent, each for one strategy. In JSON they are a list.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "Vec<Search>")]
+pub struct Searches {
+    /// By name and digest of the source.
+    all: BTreeMap<(String, String), Search>,
+}
+
+impl Searches {
+    /// So many are kept; beyond, those are forgotten that were not used for the longest time.
+    pub const LIMIT: usize = 1000;
+
+    /// Begins a batch: each strategy goes on with the search of its name and digest, or else with
+    /// a copy of the last one that has its digest, or from its source.
+    pub fn begin(&mut self, settings: &Settings, batch: &BatchId, seed: u64, starts: &[Start<'_>]) {
+        for start in starts {
+            let key = (start.name.to_owned(), start.source.as_str().to_owned());
+            let known = self.all.remove(&key).or_else(|| self.latest(start.source).cloned());
+            let mut search = known.unwrap_or_else(|| Search::new(batch, seed, start));
+            search.resume(settings, batch, seed, start);
+            self.all.insert(key, search);
+        }
+        self.forget();
+    }
+
+    /// Folds a record of the batch that was begun; those of a round in any order. One that is of
+    /// no strategy that was begun changes nothing.
+    pub fn take(&mut self, settings: &Settings, record: &Record<'_>) {
+        let search = self.all.values_mut().find(|search| {
+            search.name() == record.strategy && *search.last_batch() == *record.batch_id
+        });
+        if let (Some(search), Some(trial)) = (search, Trial::of(record)) {
+            search.take(settings, trial);
+        }
+    }
+
+    /// Ends the round whose records were taken.
+    pub fn end_round(&mut self, settings: &Settings) {
+        self.all.values_mut().for_each(|search| search.end_round(settings));
+    }
+
+    /// Whether every strategy of the batch has gone without a better individual for as many rounds
+    /// as patience allows.
+    pub fn exhausted(&self, settings: &Settings, batch: &BatchId) -> bool {
+        settings
+            .patience
+            .is_some_and(|rounds| self.of(batch).all(|search| search.idle_rounds() >= rounds))
+    }
+
+    /// Those that the batch goes on with, by name.
+    pub fn of<'a>(&'a self, batch: &'a BatchId) -> impl Iterator<Item = &'a Search> {
+        self.all.values().filter(move |search| search.last_batch() == batch)
+    }
+
+    /// The same, to be reassessed.
+    pub fn of_mut<'a>(&'a mut self, batch: &'a BatchId) -> impl Iterator<Item = &'a mut Search> {
+        self.all.values_mut().filter(move |search| search.last_batch() == batch)
+    }
+
+    /// The search of a strategy that the batch goes on with.
+    pub fn get<'a>(&'a self, batch: &'a BatchId, name: &str) -> Option<&'a Search> {
+        self.of(batch).find(|search| search.name() == name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Search> {
+        self.all.values()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Takes over searches as they became elsewhere, such as those of a batch that a start found unfolded.
+    pub fn adopt(&mut self, others: impl IntoIterator<Item = Search>) {
+        self.all.extend(others.into_iter().map(keyed));
+        self.forget();
+    }
+
+    /// The one with this digest that was used last.
+    fn latest(&self, source: &Digest) -> Option<&Search> {
+        let same = self.all.values().filter(|search| search.source() == source);
+        same.max_by_key(|search| search.last_batch())
+    }
+
+    fn forget(&mut self) {
+        while self.all.len() > Self::LIMIT {
+            let oldest = self.all.iter().min_by_key(|(_, search)| search.last_batch());
+            let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
+            self.all.remove(&key);
+        }
+    }
+}
+
+fn keyed(search: Search) -> ((String, String), Search) {
+    ((search.name().to_owned(), search.source().as_str().to_owned()), search)
+}
+
+impl From<Vec<Search>> for Searches {
+    fn from(all: Vec<Search>) -> Self {
+        Self { all: all.into_iter().map(keyed).collect() }
+    }
+}
+
+impl Serialize for Searches {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.all.values())
+    }
+}

@@ -1,0 +1,176 @@
+//! From night to night.
+
+use super::{batch, search, settings, sigmas, source, start, trial};
+use crate::evolution::{Search, Searches, Settings, Start, Values};
+use crate::record::Record;
+use crate::units::{Digest, MutationId, Number};
+use std::collections::BTreeMap;
+
+/// The first night: two offspring beside the source, and a step that was adapted.
+fn first_night() -> Search {
+    let mut search = search();
+    search.take(&settings(4), trial(1, None, "a", 0.2, 3.0));
+    search.take(&settings(4), trial(2, None, "b", 0.6, 2.0));
+    search.end_round(&settings(4));
+    search
+}
+
+fn fitnesses(search: &Search) -> Vec<f64> {
+    search.population().iter().map(|one| one.fitness).collect()
+}
+
+#[test]
+fn survivors_steps_and_memory_go_on_in_the_next_night() {
+    let (before, mut after) = (first_night(), first_night());
+    start(1.0, &source(), |start| after.resume(&settings(4), &batch(2), 43, start));
+    assert_eq!(after.population(), before.population());
+    assert_eq!(after.steps(), before.steps());
+    assert_eq!(after.remembered(), 3);
+    assert_eq!((after.idle_rounds(), after.last_batch()), (0, &batch(2)));
+    assert!(after.stale().is_empty());
+}
+
+#[test]
+fn another_baseline_makes_survivors_stale_and_memory_empty() {
+    let mut search = first_night();
+    start(1.5, &source(), |start| search.resume(&settings(4), &batch(2), 43, start));
+    assert_eq!(fitnesses(&search), [1.5]);
+    assert_eq!((search.stale().len(), search.remembered()), (3, 1));
+    let values = search.stale()[1].values.clone();
+    for fitness in [None, Some(4.0), Some(1.0)] {
+        search.reassess(&settings(4), fitness);
+    }
+    search.reassess(&settings(4), Some(9.0));
+    assert_eq!(fitnesses(&search), [4.0, 1.5]);
+    assert_eq!(search.population()[0].values, values);
+    assert_eq!(search.population()[0].lineage.len(), 1);
+}
+
+#[test]
+fn survivors_outside_of_tonights_bounds_go_and_the_source_comes_back() {
+    let mut search = first_night();
+    search.select(&settings(2));
+    let (digest, sigmas, values) = (Digest::of(b"source"), sigmas(), source());
+    let fits = |values: &Values| values["a"].to_f64() < 0.15;
+    let start = Start {
+        name: "s.py",
+        source: &digest,
+        baseline: 1.0,
+        values: &values,
+        sigmas: &sigmas,
+        fits: &fits,
+    };
+    search.resume(&settings(4), &batch(2), 43, &start);
+    assert_eq!(fitnesses(&search), [2.0, 1.0]);
+}
+
+#[test]
+fn a_new_parameter_has_the_sources_value_and_one_that_went_makes_stale() {
+    let mut search = first_night();
+    let mut values = source();
+    values.insert("m".into(), Number::Int(3));
+    start(1.0, &values, |start| search.resume(&settings(4), &batch(2), 43, start));
+    assert_eq!(search.population().len(), 3);
+    assert!(search.population().iter().all(|one| one.values["m"] == Number::Int(3)));
+    values.remove("b");
+    start(1.0, &values, |start| search.resume(&settings(4), &batch(3), 44, start));
+    assert_eq!((search.population().len(), search.stale().len()), (1, 3));
+    values.insert("n".into(), Number::Float(20.0));
+    start(1.0, &values, |start| search.resume(&settings(4), &batch(4), 45, start));
+    assert!(search.stale().is_empty(), "an int is written otherwise than a float");
+}
+
+#[test]
+fn a_step_begins_anew_where_the_config_has_another_sigma() {
+    let mut search = first_night();
+    let adapted = search.steps()["b"].adapted;
+    let (digest, values, mut sigmas) = (Digest::of(b"source"), source(), sigmas());
+    sigmas.insert("a".into(), 0.3);
+    sigmas.remove("n");
+    let start = Start {
+        name: "s.py",
+        source: &digest,
+        baseline: 1.0,
+        values: &values,
+        sigmas: &sigmas,
+        fits: &|_| true,
+    };
+    search.resume(&settings(4), &batch(2), 43, &start);
+    let steps: BTreeMap<&str, f64> =
+        search.steps().iter().map(|(name, step)| (&**name, step.adapted)).collect();
+    assert_eq!(steps, BTreeMap::from([("a", 0.3), ("b", adapted)]));
+}
+
+fn begin(searches: &mut Searches, night: u8, name: &str, text: &str) {
+    let (digest, sigmas, values) = (Digest::of(text.as_bytes()), sigmas(), source());
+    let start = Start {
+        name,
+        source: &digest,
+        baseline: 1.0,
+        values: &values,
+        sigmas: &sigmas,
+        fits: &|_| true,
+    };
+    searches.begin(&Settings::default(), &batch(night), 42, &[start]);
+}
+
+fn record(night: u8, name: &'static str) -> Record<'static> {
+    let batch = std::borrow::Cow::Owned(batch(night));
+    let mut record = crate::record::tests::sample(batch);
+    (record.strategy, record.parameter) = (name.into(), "a".into());
+    (record.mutation_id, record.fitness) = (MutationId(7), Some(2.0));
+    record
+}
+
+#[test]
+fn a_strategy_that_was_renamed_goes_on_and_one_that_was_rewritten_begins_anew() {
+    let mut searches = Searches::default();
+    begin(&mut searches, 1, "old.py", "text");
+    searches.take(&Settings::default(), &record(1, "old.py"));
+    searches.take(&Settings::default(), &record(2, "old.py"));
+    searches.take(&Settings::default(), &record(1, "nobody.py"));
+    searches.end_round(&Settings::default());
+    begin(&mut searches, 2, "new.py", "text");
+    begin(&mut searches, 2, "old.py", "another text");
+    let survivors = |name| searches.get(&batch(2), name).unwrap().population().len();
+    assert_eq!((survivors("new.py"), survivors("old.py")), (2, 1));
+    assert_eq!((searches.len(), searches.of(&batch(2)).count()), (3, 2));
+    let json = serde_json::to_string(&searches).unwrap();
+    assert_eq!(serde_json::from_str::<Searches>(&json).unwrap(), searches);
+}
+
+#[test]
+fn the_longest_unused_are_forgotten() {
+    let mut searches = Searches::default();
+    begin(&mut searches, 2, "0.py", "0");
+    begin(&mut searches, 1, "z.py", "z");
+    for number in 1..Searches::LIMIT {
+        begin(&mut searches, 3, &format!("{number}.py"), &number.to_string());
+    }
+    assert_eq!(searches.len(), Searches::LIMIT);
+    assert!(searches.get(&batch(2), "0.py").is_some() && searches.get(&batch(1), "z.py").is_none());
+}
+
+#[test]
+fn patience_ends_when_every_strategy_has_lost_it() {
+    let patient = Settings { patience: Some(1), ..Settings::default() };
+    let mut searches = Searches::default();
+    begin(&mut searches, 1, "a.py", "a");
+    begin(&mut searches, 1, "b.py", "b");
+    let mut exhausted = Vec::new();
+    for name in ["a.py", "b.py"] {
+        searches.take(&patient, &Record { fitness: Some(0.5), ..record(1, name) });
+        searches.end_round(&patient);
+        exhausted.push(searches.exhausted(&patient, &batch(1)));
+    }
+    assert_eq!(exhausted, [false, true]);
+    assert!(!searches.exhausted(&Settings::default(), &batch(1)));
+}
+
+#[test]
+fn a_search_without_individuals_is_refused() {
+    let mut json = serde_json::to_value(search()).unwrap();
+    json["population"] = serde_json::json!([]);
+    let error = serde_json::from_value::<Search>(json).unwrap_err();
+    assert_eq!(error.to_string(), "a population needs at least one individual");
+}

@@ -1,0 +1,187 @@
+//! What the end of a round makes of the round's records.
+
+use super::{NAMES, nearness, played, search, settings, trial};
+use crate::evolution::{Search, Settings, Trial};
+use crate::record::Outcome;
+use proptest::prelude::*;
+
+fn folded(trials: impl IntoIterator<Item = Trial>, settings: &Settings) -> Search {
+    let mut search = search();
+    trials.into_iter().for_each(|trial| search.take(settings, trial));
+    search.end_round(settings);
+    search
+}
+
+fn fitnesses(search: &Search) -> Vec<f64> {
+    search.population().iter().map(|one| one.fitness).collect()
+}
+
+#[test]
+fn the_best_of_parents_and_offspring_survive_and_the_source_is_one_of_them() {
+    let trials = [
+        trial(1, None, "a", 0.2, 3.0),
+        trial(2, None, "a", 0.05, 0.5),
+        trial(3, None, "b", 0.6, 2.0),
+    ];
+    let search = folded(trials, &settings(3));
+    assert_eq!(fitnesses(&search), [3.0, 2.0, 1.0]);
+    assert_eq!(search.population()[2].born(), None);
+    assert_eq!(search.population()[0].values["a"].to_f64().to_bits(), 0.2_f64.to_bits());
+    assert_eq!(search.population()[0].lineage[0].changes[0].parameter, "a");
+}
+
+#[test]
+fn equal_values_survive_once_and_of_equal_fitness_the_older_one() {
+    let trials = [
+        trial(3, None, "a", 0.2, 2.0),
+        trial(1, None, "b", 0.3, 1.0),
+        trial(2, None, "a", 0.2, 2.0),
+    ];
+    let search = folded(trials, &settings(4));
+    assert_eq!(fitnesses(&search), [2.0, 1.0, 1.0]);
+    let born = search.population().iter().map(|one| one.born().map(|origin| origin.mutation.0));
+    assert_eq!(born.collect::<Vec<_>>(), [Some(2), None, Some(1)]);
+}
+
+#[test]
+fn smaller_is_better_where_the_config_says_so() {
+    let settings = Settings { direction: crate::evolution::Direction::Minimize, ..settings(1) };
+    let trials = [trial(1, None, "a", 0.2, 3.0), trial(2, None, "a", 0.3, -1.0)];
+    assert_eq!(fitnesses(&folded(trials, &settings)), [-1.0]);
+}
+
+#[test]
+fn what_the_evaluator_failed_on_is_remembered_and_survives_nowhere() {
+    let mut failed = trial(1, None, "a", 0.2, 0.0);
+    (failed.outcome, failed.fitness) = (Outcome::EvaluatorFailed, None);
+    let mut violated = trial(2, None, "a", 0.3, 0.0);
+    (violated.outcome, violated.fitness) = (Outcome::ConstraintViolated, None);
+    let search = folded([failed, violated], &settings(4));
+    assert_eq!((search.remembered(), search.population().len()), (2, 1));
+    assert_eq!(search.idle_rounds(), 0, "nothing was evaluated to its end");
+    assert_eq!(search.steps(), super::search().steps());
+}
+
+#[test]
+fn a_record_of_an_unknown_parent_changes_nothing() {
+    assert_eq!(folded([trial(2, Some(1), "a", 0.2, 9.0)], &settings(4)), search());
+}
+
+#[test]
+fn one_success_in_five_leaves_the_step_as_it_is() {
+    let attempts = |better: u64| {
+        let trials = (0..5).map(|id| {
+            let fitness = if id < better { 2.0 } else { 0.0 };
+            trial(id, None, "a", 0.101 + id as f64 / 1e3, fitness)
+        });
+        folded(trials, &settings(4)).steps()["a"].adapted / 0.15
+    };
+    let close = |left: f64, right: f64| (left - right).abs() < 1e-12;
+    assert!(close(attempts(1), 1.0));
+    assert!(close(attempts(0), 1.5_f64.powf(-0.25)));
+    assert!(close(attempts(5), 1.5));
+}
+
+#[test]
+fn steps_stay_within_their_range() {
+    for (fitness, end) in [(0.0, 0.01), (2.0, 1.5)] {
+        let mut search = search();
+        for round in 1..=100 {
+            let mut trial =
+                trial(u64::from(round), None, "a", 0.2, fitness + f64::from(round) / 1e3);
+            (trial.round, trial.fitness) = (round, Some(fitness));
+            // The source stays the parent: with so many survivors nobody has to go.
+            search.take(&settings(1000), trial);
+        }
+        search.end_round(&settings(1000));
+        assert!((search.steps()["a"].adapted - end).abs() < 1e-12, "{:?}", search.steps());
+    }
+}
+
+#[test]
+fn rounds_without_a_better_one_are_counted_until_there_is_one() {
+    let mut search = search();
+    let mut idle = Vec::new();
+    for (round, fitness) in (1_u32..).zip([0.5, 1.0, 2.0, 2.0]) {
+        let mut trial = trial(round.into(), None, "a", 0.2 + f64::from(round) / 100.0, fitness);
+        trial.round = round;
+        search.take(&settings(4), trial);
+        search.end_round(&settings(4));
+        search.end_round(&settings(4));
+        idle.push(search.idle_rounds());
+    }
+    assert_eq!(idle, [1, 2, 0, 1]);
+}
+
+#[test]
+fn a_search_finds_the_best_values() {
+    let (mut search, settings) = (search(), settings(4));
+    for round in 1..=60 {
+        for trial in played(&search, round, 8, 1, nearness) {
+            search.take(&settings, trial);
+        }
+        search.end_round(&settings);
+    }
+    assert!(search.population()[0].fitness > -0.01, "{:?}", search.population()[0]);
+    let best = &search.population()[0];
+    let fresh = search_values_by(&best.lineage);
+    assert_eq!(fresh, best.values, "its lineage leads to it");
+}
+
+fn search_values_by(lineage: &[crate::evolution::Step]) -> crate::evolution::Values {
+    let mut values = super::source();
+    for change in lineage.iter().flat_map(|step| &step.changes) {
+        assert_eq!(values.insert(change.parameter.clone(), change.new), Some(change.old));
+    }
+    values
+}
+
+/// Rounds as the agent would make them, whatever their order is later.
+fn history(attempts: u64, most: usize, settings: &Settings) -> Vec<Vec<Trial>> {
+    let mut search = search();
+    let rounds = (1..=6).map(|round| {
+        let trials = played(&search, round, attempts, most, nearness);
+        for trial in &trials {
+            search.take(settings, trial.clone());
+        }
+        search.end_round(settings);
+        trials
+    });
+    rounds.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_order_of_a_rounds_records_does_not_matter(
+        attempts in 1_u64..12, most in 1..=NAMES.len(), survivors in 1_u32..6,
+        cut in 0_usize..72, keys in prop::collection::vec(any::<u64>(), 72), saved in 0_usize..72,
+    ) {
+        let settings = settings(survivors);
+        let mut rounds = history(attempts, most, &settings);
+        // A batch that was killed has records missing at its end.
+        let mut left = cut;
+        for round in &mut rounds {
+            round.truncate(left);
+            left -= round.len();
+        }
+        let straight = folded(rounds.iter().flatten().cloned(), &settings);
+        let mut shuffled = search();
+        let mut taken = 0;
+        for round in &mut rounds {
+            let mut order: Vec<_> = round.drain(..).zip(&keys[taken..]).collect();
+            order.sort_by_key(|(_, key)| **key);
+            for (trial, _) in order {
+                shuffled.take(&settings, trial);
+                taken += 1;
+                if taken == saved {
+                    let json = serde_json::to_string(&shuffled).unwrap();
+                    shuffled = serde_json::from_str(&json).unwrap();
+                }
+            }
+        }
+        shuffled.end_round(&settings);
+        prop_assert_eq!(shuffled, straight);
+    }
+}

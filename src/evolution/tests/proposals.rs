@@ -1,0 +1,113 @@
+//! What an attempt proposes.
+
+use super::{NAMES, mutators, nearness, played, search, settings, source};
+use crate::evolution::{Fate, Fingerprint, Gene, Memory, Proposing};
+use crate::mutation::{BoundRule, Domain, Mutator, Streams};
+use crate::units::Kind;
+use std::collections::HashSet;
+
+#[test]
+fn nothing_is_proposed_twice_as_long_as_it_is_remembered() {
+    let (mut search, settings) = (search(), settings(4));
+    let mut seen = HashSet::from([Fingerprint::of(&source())]);
+    for round in 1..=20 {
+        let trials = played(&search, round, 16, 2, nearness);
+        for trial in trials {
+            let parent = search.find(trial.parent.as_ref()).unwrap();
+            let mut values = parent.values.clone();
+            for change in &trial.changes {
+                values.insert(change.parameter.clone(), change.new);
+            }
+            assert!(trial.fitness.is_none() || seen.insert(Fingerprint::of(&values)));
+            search.take(&settings, trial);
+        }
+        search.end_round(&settings);
+    }
+    assert!(search.remembered() > 300 && search.remembered() == seen.len());
+}
+
+#[test]
+fn where_all_is_tried_it_is_a_duplicate() {
+    let domain =
+        Domain::new(Kind::Int, "19".parse().unwrap(), "21".parse().unwrap(), "1".parse().unwrap());
+    let mutator = Mutator::new(domain.unwrap(), None, None, BoundRule::Reflect).unwrap();
+    let genes = [Gene { name: "n", mutator: &mutator, weight: 1.0 }];
+    let search = search();
+    let mut proposing = Proposing::new(&search);
+    let fates: Vec<Fate> = (0..4)
+        .map(|attempt| {
+            let mut rng = Streams::new(1, 1, "s.py").attempt(attempt);
+            proposing.propose(&genes, 1, &mut rng).fate
+        })
+        .collect();
+    assert_eq!(fates, [Fate::New, Fate::New, Fate::Duplicate, Fate::Duplicate]);
+}
+
+#[test]
+fn as_many_parameters_change_as_are_asked_for_each_once() {
+    let search = search();
+    for most in 1..=5 {
+        for trial in played(&search, 1, 8, most, nearness) {
+            let names: HashSet<_> = trial.changes.iter().map(|one| &one.parameter).collect();
+            assert_eq!(names.len(), trial.changes.len());
+            assert!(names.len() <= most.min(NAMES.len()));
+        }
+    }
+}
+
+#[test]
+fn the_adapted_step_is_what_values_are_drawn_with() {
+    let spread = |adapted: f64| {
+        let mut search = search();
+        search.steps.get_mut("a").unwrap().adapted = adapted;
+        let trials = played(&search, 1, 64, 3, nearness);
+        let changes = trials.iter().flat_map(|trial| &trial.changes);
+        let moves = changes.filter(|change| change.parameter == "a");
+        let sizes = moves.map(|change| (change.new.to_f64() / change.old.to_f64()).ln().abs());
+        sizes.sum::<f64>() / 64.0
+    };
+    assert!(spread(0.05) < 0.08 && spread(0.5) > 0.2, "{} {}", spread(0.05), spread(0.5));
+}
+
+#[test]
+fn a_variants_own_sigma_is_scaled_by_what_was_learned() {
+    let step = crate::evolution::StepSize { configured: 0.1, adapted: 0.2 };
+    assert!((step.of(0.1) - 0.2).abs() < 1e-12);
+    assert!((step.of(0.3) - 0.6).abs() < 1e-12);
+    assert!((step.of(1.0) - 1.5).abs() < 1e-12, "within the range");
+}
+
+#[test]
+fn a_sigma_above_the_limit_moves_whole_numbers_within_their_bounds() {
+    let [_, _, whole] = mutators();
+    let mut rng = Streams::new(1, 1, "s.py").attempt(0);
+    let values: Vec<f64> =
+        (0..1000).map(|_| whole.propose_with(1.5, 20.0, &mut rng).value.to_f64()).collect();
+    assert!(values.iter().all(|value| (1.0..=60.0).contains(value)));
+    assert!(values.iter().filter(|value| **value > 20.0).count().abs_diff(500) < 200);
+}
+
+#[test]
+fn a_memory_keeps_the_last_and_reads_back() {
+    let prints: Vec<Fingerprint> = (1..=5).map(Fingerprint).collect();
+    let mut memory: Memory = prints.iter().copied().collect();
+    memory.insert(prints[0], 3);
+    assert!(!memory.contains(prints[1]) && memory.contains(prints[2]) && memory.len() == 3);
+    let json = serde_json::to_string(&memory).unwrap();
+    assert_eq!(json, "\"AAAAAAAAAAMAAAAAAAAABAAAAAAAAAAF\"");
+    assert_eq!(serde_json::from_str::<Memory>(&json).unwrap(), memory);
+    assert!(serde_json::from_str::<Memory>("\"AAAA\"").is_err());
+    memory.insert(prints[0], 0);
+    assert!(memory.is_empty() && !memory.contains(prints[0]));
+}
+
+/// Pinned: a memory must know tomorrow, on another machine, what it knew today.
+#[test]
+fn the_fingerprint_of_the_source_is_this() {
+    assert_eq!(Fingerprint::of(&source()), Fingerprint(8_555_617_086_694_753_264));
+    let mut negative = source();
+    negative.insert("b".into(), crate::units::Number::Float(-0.0));
+    let mut positive = source();
+    positive.insert("b".into(), crate::units::Number::Float(0.0));
+    assert_eq!(Fingerprint::of(&negative), Fingerprint::of(&positive));
+}
