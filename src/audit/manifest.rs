@@ -2,6 +2,7 @@
 
 use super::Folder;
 use crate::disk::{self, DiskError, Mode};
+use crate::evolution::{Searches, Settings};
 use crate::metrics::{BatchSummary, PushResult, Status, Totals};
 use crate::units::{BatchId, Digest, Number};
 use serde::de::DeserializeOwned;
@@ -52,6 +53,22 @@ pub struct Manifest {
     /// The totals before this batch, so that a lost state is rebuilt from the newest manifest
     /// even where older ones were pruned. `None` only where a killed batch had no time to say.
     pub totals_before: Option<Totals>,
+    /// Where the search began; `None` where candidates are not evaluated, and until the sources are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evolution: Option<Evolution>,
+}
+
+/// The search as it was when a batch began, with the fitness of that night's sources: with the log's
+/// records it gives the search as it was when the batch ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evolution {
+    /// What the config said of it.
+    pub settings: Settings,
+    /// Evaluations at once; as many records can be missing of a batch that was killed.
+    pub workers: usize,
+    /// All that there were, those of other strategies among them.
+    pub searches: Searches,
 }
 
 /// A strategy in a manifest.
@@ -145,12 +162,13 @@ impl Manifest {
             pushes: BTreeMap::new(),
             previous_sha256: None,
             totals_before: None,
+            evolution: None,
         }
     }
 
     /// Whether its candidates were evaluated.
     pub const fn is_evaluated(&self) -> bool {
-        false
+        self.evolution.is_some()
     }
 
     /// Reads a batch's manifest, and its digest; the file may be anybody's.

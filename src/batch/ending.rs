@@ -85,6 +85,14 @@ impl OpenBatch<'_> {
         if state::fold(&mut data.state, &manifest, digest) {
             tracing::warn!("{}", Recovery::NewBuckets { id: self.id.clone() });
         }
+        match state::searches_after(&data.folder, &manifest) {
+            Ok(Some(searches)) => data.state.searches = searches,
+            Ok(None) => {}
+            Err(error) => {
+                let (id, why) = (self.id.clone(), error.to_string());
+                tracing::warn!("{}", Recovery::SearchLost { id, why });
+            }
+        }
         if let Err(error) = data.save() {
             // The audit has it: the next start folds it in.
             tracing::error!(%error, "the state is left to the next start");

@@ -156,7 +156,8 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
             | Recovery::Finished { .. }
             | Recovery::Remade { .. }
             | Recovery::LogGone { .. }
-            | Recovery::NewBuckets { .. } => tracing::warn!("{repair}"),
+            | Recovery::NewBuckets { .. }
+            | Recovery::SearchLost { .. } => tracing::warn!("{repair}"),
         }
     }
     Ok(data)

@@ -18,7 +18,7 @@ mod verify;
 pub use data_dir::{DataDir, OpenError};
 pub use lock::{Lock, LockError};
 pub use prune::{PruneError, PrunePlan, Pruning, Untouched};
-pub(crate) use recovery::fold;
+pub(crate) use recovery::{fold, searches_after};
 pub use recovery::{Recovered, recover};
 pub use repair::{Recovery, RecoveryError};
 pub use store::{FoldedBatch, GatewayMark, State, StateError, Store};

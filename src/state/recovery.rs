@@ -4,7 +4,8 @@ use super::belonging::{Belonging, belonging};
 use super::settle::settle;
 use super::store::{CORRUPT, FOREIGN};
 use super::{FoldedBatch, Recovery, RecoveryError, State, Store};
-use crate::audit::{BatchFiles, Folder, Manifest, ManifestError, Pruned};
+use crate::audit::{self, BatchFiles, Folder, Manifest, ManifestError, Pruned, ReadError};
+use crate::evolution::Searches;
 use crate::metrics::Buckets;
 use crate::units::{BatchId, Digest, Timestamp};
 use std::collections::BTreeMap;
@@ -47,6 +48,12 @@ pub fn recover(
                 done.push(Recovery::NewBuckets { id: id.clone() });
             }
             done.push(Recovery::Folded { id: id.clone() });
+            match searches_after(folder, &manifest) {
+                Ok(searches) => state.searches = searches.unwrap_or(state.searches),
+                Err(error) => {
+                    done.push(Recovery::SearchLost { id: id.clone(), why: error.to_string() });
+                }
+            }
             for (gateway, pushes) in &manifest.pushes {
                 state.totals.count_pushes(gateway, &pushes.attempts);
             }
@@ -102,6 +109,22 @@ pub(crate) fn fold(state: &mut State, manifest: &Manifest, manifest_sha256: Dige
     had_some && !same_buckets
 }
 
+/// The search after a sealed batch: as it was when the batch began, and the records since. `None` where
+/// nothing was evaluated.
+pub(crate) fn searches_after(
+    folder: &Folder,
+    manifest: &Manifest,
+) -> Result<Option<Searches>, ReadError> {
+    let Some(evolution) = &manifest.evolution else { return Ok(None) };
+    let id = &manifest.summary.batch_id;
+    let plain = folder.sealed(id);
+    let path = if plain.exists() { plain } else { folder.compressed(id) };
+    let mut searches = evolution.searches.clone();
+    audit::read_own_records(&path, |record, _| searches.take(&evolution.settings, record))?;
+    searches.end_round(&evolution.settings);
+    Ok(Some(searches))
+}
+
 /// For a lost state: takes the totals from the newest manifest that has them; folding starts there.
 fn rebuild(
     folder: &Folder,
@@ -113,10 +136,11 @@ fn rebuild(
         if !files.is_sealed() || !files.manifest {
             continue;
         }
-        if let Some((Manifest { totals_before: Some(before), .. }, _)) =
+        if let Some((Manifest { totals_before: Some(before), evolution, .. }, _)) =
             Manifest::read_usable(folder, id)?
         {
             state.totals = before;
+            state.searches = evolution.map(|before| before.searches).unwrap_or_default();
             done.push(Recovery::Rebuilt { from: id.clone() });
             return Ok(Some(id.clone()));
         }

@@ -90,6 +90,13 @@ pub enum Recovery {
         /// With which batch.
         id: BatchId,
     },
+    /// A batch is counted, and what its records say to the search cannot be read.
+    SearchLost {
+        /// Which.
+        id: BatchId,
+        /// Why not.
+        why: String,
+    },
 }
 
 impl Recovery {
@@ -102,6 +109,7 @@ impl Recovery {
                 | Self::LastRemoved { .. }
                 | Self::LogChanged { .. }
                 | Self::LogGone { .. }
+                | Self::SearchLost { .. }
         )
     }
 }
@@ -161,6 +169,10 @@ impl fmt::Display for Recovery {
                  it is not counted"
             ),
             Self::Folded { id } => write!(f, "batch {id} folded into the totals"),
+            Self::SearchLost { id, why } => write!(
+                f,
+                "what batch {id} found cannot be read again ({why}); the search goes on as it was before it"
+            ),
             Self::NewBuckets { id } => {
                 write!(f, "other buckets since batch {id}: the duration histogram starts anew")
             }

@@ -2,6 +2,7 @@
 
 use crate::audit::Pruned;
 use crate::disk::{self, DiskError, Mode};
+use crate::evolution::Searches;
 use crate::metrics::{Buckets, Totals};
 use crate::units::{BatchId, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,9 @@ pub struct State {
     /// Up to where batches were pruned.
     #[serde(default)]
     pub pruned: Pruned,
+    /// Who survived in which strategy, how far they step, and what was tried: the fold over the evaluated batches.
+    #[serde(default, skip_serializing_if = "Searches::is_empty")]
+    pub searches: Searches,
 }
 
 /// A batch that is in the totals.
@@ -67,6 +71,7 @@ impl State {
             last_batch: None,
             gateways: BTreeMap::new(),
             pruned: Pruned::Nothing,
+            searches: Searches::default(),
         }
     }
 
