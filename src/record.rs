@@ -14,6 +14,8 @@ pub enum Outcome {
     Success,
     /// Ten redraws gave the text that was there before.
     NoChange,
+    /// Ten redraws gave values that were evaluated before; they are not evaluated again.
+    Duplicate,
     /// A `[[constraint]]` did not hold.
     ConstraintViolated,
     /// The rendered candidate is no valid source with the logged value.
@@ -28,9 +30,10 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Success,
         Self::NoChange,
+        Self::Duplicate,
         Self::ConstraintViolated,
         Self::InvalidSource,
         Self::EvaluatorFailed,
@@ -43,6 +46,7 @@ impl Outcome {
         match self {
             Self::Success => "success",
             Self::NoChange => "no_change",
+            Self::Duplicate => "duplicate",
             Self::ConstraintViolated => "constraint_violated",
             Self::InvalidSource => "invalid_source",
             Self::EvaluatorFailed => "evaluator_failed",
@@ -60,6 +64,7 @@ impl Outcome {
     pub const fn is_valid(self) -> bool {
         match self {
             Self::Success
+            | Self::Duplicate
             | Self::EvaluatorFailed
             | Self::EvaluatorTimeout
             | Self::EvaluatorOutputInvalid => true,
@@ -118,6 +123,27 @@ pub struct Record<'a> {
     /// The evaluation's time.
     #[serde(rename = "evaluation_ms")]
     pub evaluation: Option<Millis>,
+    /// What it changed besides the record's own parameter; not written where that is nothing.
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Also<'a>>,
+}
+
+/// A further parameter that a mutation changed. The order of the fields is the order in the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Also<'a> {
+    /// The parameter's name.
+    #[serde(borrow)]
+    pub parameter: Cow<'a, str>,
+    /// The literal's line in the strategy, from 1.
+    pub line: u32,
+    /// How the value was proposed.
+    pub operator: Operator,
+    /// The value before.
+    pub old_value: Number,
+    /// The value proposed.
+    pub new_value: Number,
+    /// The proposal had left its bounds and was brought back, by whichever rule.
+    pub clamped: bool,
 }
 
 /// A duration that stands in JSON as milliseconds with up to six decimals, and so to the nanosecond.
@@ -197,6 +223,7 @@ pub(crate) mod tests {
             fitness: None,
             duration: Millis::from_nanos(1500),
             evaluation: None,
+            also: Vec::new(),
         }
     }
 
@@ -215,6 +242,15 @@ pub(crate) mod tests {
         let line = LINE.replace("\"old_value\":0.1", "\"old_value\":5");
         let record: Record<'_> = serde_json::from_str(&line).unwrap();
         assert_eq!(record.old_value, Number::Int(5));
+        assert_eq!(serde_json::to_string(&record).unwrap(), line);
+    }
+
+    #[test]
+    fn further_changes_are_the_last_field() {
+        let also = r#","also":[{"parameter":"period","line":14,"operator":"gaussian","old_value":5,"new_value":7,"clamped":true}]}"#;
+        let line = format!("{}{also}", &LINE[..LINE.len() - 1]);
+        let record: Record<'_> = serde_json::from_str(&line).unwrap();
+        assert_eq!(record.also.len(), 1);
         assert_eq!(serde_json::to_string(&record).unwrap(), line);
     }
 

@@ -3,7 +3,7 @@
 //! It is what serde would write (a test holds it), and takes a third of the time: the date is
 //! formatted once a second, and what the lines of one target have in common once a round.
 
-use crate::record::{Millis, Record};
+use crate::record::{Also, Millis, Record};
 use crate::units::{MutationId, Number, Timestamp};
 
 /// Writes records as lines.
@@ -73,6 +73,7 @@ impl LineWriter {
             Some(evaluation) => write_millis(evaluation, line),
             None => line.extend_from_slice(b"null"),
         }
+        write_also(&record.also, line);
         line.extend_from_slice(b"}\n");
     }
 
@@ -131,6 +132,31 @@ impl Template {
             write_json(&value, &mut self.old_text);
         }
         line.extend_from_slice(&self.old_text);
+    }
+}
+
+/// Nothing where the record's own parameter is all that changed.
+fn write_also(also: &[Also<'_>], line: &mut Vec<u8>) {
+    let mut opening: &[u8] = b",\"also\":[";
+    for one in also {
+        line.extend_from_slice(opening);
+        line.extend_from_slice(b"{\"parameter\":");
+        write_text(&one.parameter, line);
+        line.extend_from_slice(b",\"line\":");
+        write_int(one.line.into(), line);
+        line.extend_from_slice(b",\"operator\":\"");
+        line.extend_from_slice(one.operator.as_str().as_bytes());
+        line.extend_from_slice(b"\",\"old_value\":");
+        write_json(&one.old_value, line);
+        line.extend_from_slice(b",\"new_value\":");
+        write_json(&one.new_value, line);
+        line.extend_from_slice(b",\"clamped\":");
+        line.extend_from_slice(bool_text(one.clamped));
+        line.push(b'}');
+        opening = b",";
+    }
+    if !also.is_empty() {
+        line.push(b']');
     }
 }
 
@@ -201,13 +227,23 @@ fn write_json<T: serde::Serialize + ?Sized>(value: &T, line: &mut Vec<u8>) {
 mod tests {
     use super::*;
     use crate::mutation::Operator;
-    use crate::record::{Millis, Outcome};
+    use crate::record::{Also, Millis, Outcome};
     use crate::units::Number;
     use proptest::prelude::*;
     use std::borrow::Cow;
 
     fn numbers() -> impl Strategy<Value = Number> {
         prop_oneof![any::<i64>().prop_map(Number::Int), any::<f64>().prop_map(Number::Float)]
+    }
+
+    prop_compose! {
+        fn also()(
+            (parameter, line, clamped) in (".*", any::<u32>(), any::<bool>()),
+            (old_value, new_value, operator) in (numbers(), numbers(), 0..Operator::ALL.len()),
+        ) -> Also<'static> {
+            let operator = Operator::ALL[operator];
+            Also { parameter: parameter.into(), line, operator, old_value, new_value, clamped }
+        }
     }
 
     prop_compose! {
@@ -218,6 +254,7 @@ mod tests {
             (old_value, new_value, fitness) in (numbers(), numbers(), proptest::option::of(any::<f64>())),
             (nanos, evaluation, clamped) in (any::<u64>(), proptest::option::of(any::<u64>()), any::<bool>()),
             (outcome, operator) in (0..Outcome::ALL.len(), 0..Operator::ALL.len()),
+            also in prop::collection::vec(also(), 0..3),
         ) -> Record<'static> {
             let outcome = Outcome::ALL[outcome];
             Record {
@@ -230,7 +267,7 @@ mod tests {
                 old_value, new_value, clamped, outcome,
                 success: outcome.is_success(), validation_passed: outcome.is_valid(),
                 error: error.map(Cow::Owned), fitness,
-                duration: Millis::from_nanos(nanos), evaluation: evaluation.map(Millis::from_nanos),
+                duration: Millis::from_nanos(nanos), evaluation: evaluation.map(Millis::from_nanos), also,
             }
         }
     }
@@ -258,6 +295,8 @@ mod tests {
     fn plain(line: &str) -> String {
         let (start, rest) = line.rsplit_once("\"duration_ms\":").unwrap();
         let (_, end) = rest.split_once(",\"evaluation_ms\":").unwrap();
-        format!("{start}{}", if end == "null}\n" { "null" } else { "number" })
+        let rest = end.find([',', '}']).unwrap();
+        let evaluation = if &end[..rest] == "null" { "null" } else { "number" };
+        format!("{start}{evaluation}{}", &end[rest..])
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
 use crate::config::{Config, ConfigError, Parameter};
-use crate::mutation::{Mutator, Operator, Weights};
+use crate::metrics::OutcomeSeries;
+use crate::mutation::{Mutator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
 use crate::units::{Digest, Number};
 use std::collections::BTreeMap;
@@ -132,8 +133,12 @@ impl BatchPlan {
     }
 
     /// The series that this batch can count in.
-    pub fn series(config: &Config) -> impl Iterator<Item = (String, Operator)> + '_ {
-        config.parameters.iter().map(|one| (one.name.clone(), one.mutator.operator()))
+    pub fn series(config: &Config) -> impl Iterator<Item = OutcomeSeries> + '_ {
+        config.parameters.iter().map(|one| OutcomeSeries {
+            parameter: one.name.clone(),
+            operator: one.mutator.operator(),
+            variant: None,
+        })
     }
 }
 

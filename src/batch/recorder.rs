@@ -90,6 +90,7 @@ impl<'a> Recorder<'a> {
             fitness: None,
             duration: attempted.duration,
             evaluation: None,
+            also: Vec::new(),
         };
         self.journal.append(&record, target.number)?;
         self.tally.add(&record);
@@ -181,6 +182,7 @@ impl<'a> Recorder<'a> {
 const fn error_of(outcome: Outcome) -> Option<&'static str> {
     match outcome {
         Outcome::NoChange => Some("ten redraws gave the value that was there before"),
+        Outcome::Duplicate => Some("ten redraws gave values that were evaluated before"),
         Outcome::InvalidSource => Some("the rendered literal does not read as the value"),
         Outcome::Success
         | Outcome::ConstraintViolated

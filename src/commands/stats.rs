@@ -115,11 +115,15 @@ pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Fail
     ] {
         writeln!(out, "  {name:<17}{:>12}", human(seconds))?;
     }
+    write_parameters(tally, out)?;
+    write_variants(&statistics, out)
+}
+
+fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
     if tally.parameters().is_empty() {
         return Ok(());
     }
-    let widest =
-        tally.parameters().keys().map(|name| name.chars().count()).max().unwrap_or(0).max(9);
+    let widest = widest(tally.parameters().keys());
     writeln!(out)?;
     writeln!(
         out,
@@ -127,7 +131,7 @@ pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Fail
         "parameter", "operator", "attempts", "successes", "no change", "clamped"
     )?;
     for (name, parameter) in tally.parameters() {
-        let clamped = parameter.clamped as f64 / parameter.attempts() as f64 * 100.0;
+        let clamped = parameter.clamped as f64 / parameter.draws() as f64 * 100.0;
         for (operator, counts) in parameter.operators() {
             writeln!(
                 out,
@@ -141,6 +145,37 @@ pub(super) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Fail
         }
     }
     Ok(())
+}
+
+/// Nothing where there are none.
+fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Failure> {
+    if statistics.variants.is_empty() {
+        return Ok(());
+    }
+    let widest = widest(statistics.variants.keys());
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10}",
+        "variant", "", "attempts", "successes", "failures"
+    )?;
+    for (name, one) in &statistics.variants {
+        writeln!(
+            out,
+            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10}   {:.1} %",
+            "",
+            one.total,
+            one.successes,
+            one.failures,
+            one.success_rate * 100.0,
+        )?;
+    }
+    Ok(())
+}
+
+/// Characters of the longest name, or of the heading.
+fn widest<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).max("parameter".len())
 }
 
 fn human(seconds: Option<f64>) -> String {

@@ -4,6 +4,7 @@ use super::{Change, Origin};
 use crate::record::{Outcome, Record};
 use crate::units::MutationId;
 use serde::{Deserialize, Serialize};
+use std::iter;
 
 /// An attempt as a search sees it: from which parent, what it changed, what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,16 +32,16 @@ impl Trial {
             Some(text) => Some(Origin::read(text, &record.batch_id).ok()?),
             None => None,
         };
-        let change = Change {
-            parameter: record.parameter.clone().into_owned(),
-            old: record.old_value,
-            new: record.new_value,
-        };
+        let change =
+            |parameter: &str, old, new| Change { parameter: parameter.to_owned(), old, new };
+        let own = change(&record.parameter, record.old_value, record.new_value);
+        let also = record.also.iter();
+        let also = also.map(|one| change(&one.parameter, one.old_value, one.new_value));
         Some(Self {
             round: record.round,
             mutation: record.mutation_id,
             parent,
-            changes: vec![change],
+            changes: iter::once(own).chain(also).collect(),
             outcome: record.outcome,
             fitness: record.fitness.filter(|fitness| fitness.is_finite()),
         })
@@ -53,7 +54,41 @@ impl Trial {
             | Outcome::EvaluatorFailed
             | Outcome::EvaluatorTimeout
             | Outcome::EvaluatorOutputInvalid => true,
-            Outcome::NoChange | Outcome::ConstraintViolated | Outcome::InvalidSource => false,
+            Outcome::NoChange
+            | Outcome::Duplicate
+            | Outcome::ConstraintViolated
+            | Outcome::InvalidSource => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mutation::Operator;
+    use crate::record::{Also, tests::sample};
+    use crate::units::Number;
+    use std::borrow::Cow;
+
+    #[test]
+    fn a_record_of_several_parameters_says_all_its_changes_and_a_duplicate_no_fitness() {
+        let also = Also {
+            parameter: "period".into(),
+            line: 2,
+            operator: Operator::Gaussian,
+            old_value: Number::Int(5),
+            new_value: Number::Int(7),
+            clamped: false,
+        };
+        let record = Record {
+            outcome: Outcome::Duplicate,
+            also: vec![also],
+            ..sample(Cow::Owned("20261123T020000Z-7f3a9c".parse().unwrap()))
+        };
+        let trial = Trial::of(&record).unwrap();
+        let names: Vec<_> = trial.changes.iter().map(|one| one.parameter.as_str()).collect();
+        assert_eq!(names, ["stop_loss_pct", "period"]);
+        assert_eq!((trial.changes[1].old, trial.changes[1].new), (Number::Int(5), Number::Int(7)));
+        assert!(!trial.was_evaluated());
     }
 }

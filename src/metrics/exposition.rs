@@ -30,6 +30,17 @@ impl BuildInfo {
     };
 }
 
+/// What outcomes are counted by. The order is that of the exposition.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OutcomeSeries {
+    /// The parameter's name.
+    pub parameter: String,
+    /// How its values are proposed.
+    pub operator: Operator,
+    /// The variant's name; without one there is no such label.
+    pub variant: Option<String>,
+}
+
 /// A view of totals as metric families, without timestamps.
 ///
 /// Series that the config makes possible are there with 0 before they happen: `increase()` over a
@@ -37,7 +48,7 @@ impl BuildInfo {
 #[derive(Clone, Debug)]
 pub struct Exposition {
     totals: Totals,
-    series: BTreeSet<(String, Operator)>,
+    series: BTreeSet<OutcomeSeries>,
     gateways: BTreeSet<String>,
     descriptions: Vec<Desc>,
 }
@@ -49,11 +60,11 @@ impl Exposition {
         Self { totals, series: BTreeSet::new(), gateways: BTreeSet::new(), descriptions }
     }
 
-    /// Also shows the configured parameters with their operators, and gateways, of which nothing is known yet.
+    /// Also shows the configured parameters with their operators and variants, and gateways, of which nothing is known yet.
     #[must_use]
     pub fn with_configured(
         mut self,
-        series: impl IntoIterator<Item = (String, Operator)>,
+        series: impl IntoIterator<Item = OutcomeSeries>,
         gateways: impl IntoIterator<Item = String>,
     ) -> Self {
         self.series.extend(series);
@@ -73,15 +84,20 @@ impl Exposition {
         let parameters = self.totals.tally().parameters();
         let mut series = self.series.clone();
         series.extend(parameters.iter().flat_map(|(name, tally)| {
-            tally.operators().map(|(operator, _)| (name.clone(), operator))
+            tally.series().map(|(variant, operator, _)| OutcomeSeries {
+                parameter: name.clone(),
+                operator,
+                variant: variant.map(str::to_owned),
+            })
         }));
-        let count = |name: &str, operator, outcome| {
-            parameters.get(name).map_or(0, |tally| tally.count(operator, outcome))
-        };
-        let rows = series.iter().flat_map(|(name, operator)| {
+        let rows = series.iter().flat_map(|OutcomeSeries { parameter, operator, variant }| {
+            let variant = variant.as_deref();
+            let tally = parameters.get(parameter);
             Outcome::ALL.map(|outcome| {
-                let labels = [name, operator.as_str(), outcome.as_str()];
-                counter(&f::OUTCOMES, &labels, count(name, *operator, outcome))
+                let mut labels = vec![parameter, operator.as_str(), outcome.as_str()];
+                labels.extend(variant);
+                let count = tally.map_or(0, |tally| tally.count(variant, *operator, outcome));
+                counter(&f::OUTCOMES, &labels, count)
             })
         });
         rows.collect()
@@ -90,7 +106,7 @@ impl Exposition {
     fn clamped(&self) -> Vec<Metric> {
         let parameters = self.totals.tally().parameters();
         let names: BTreeSet<&String> =
-            self.series.iter().map(|(name, _)| name).chain(parameters.keys()).collect();
+            self.series.iter().map(|one| &one.parameter).chain(parameters.keys()).collect();
         let clamped = |name| parameters.get(name).map_or(0, |tally| tally.clamped);
         names.into_iter().map(|name| counter(&f::CLAMPED, &[name], clamped(name))).collect()
     }
@@ -205,6 +221,7 @@ fn family(of: &Family, metrics: Vec<Metric>) -> MetricFamily {
     family
 }
 
+/// The values in the order of the family's labels; those that are left out at the end have no label.
 fn labelled(of: &Family, values: &[&str]) -> Metric {
     let pairs = of.labels.iter().zip(values).map(|(name, value)| {
         let mut pair = LabelPair::default();
@@ -271,6 +288,11 @@ mod tests {
         }
     }
 
+    fn series(parameter: &str, variant: Option<&str>) -> OutcomeSeries {
+        let variant = variant.map(str::to_owned);
+        OutcomeSeries { parameter: parameter.to_owned(), operator: Operator::Uniform, variant }
+    }
+
     fn text(totals: &Totals) -> String {
         String::from_utf8(encode_text(&Exposition::new(totals.clone()).gather()).unwrap()).unwrap()
     }
@@ -325,11 +347,13 @@ mod tests {
     fn nothing_has_happened_yet_is_shown_as_zeros_and_nan() {
         let totals = Totals::new(Buckets::default());
         let shown = Exposition::new(totals)
-            .with_configured([("a".to_owned(), Operator::Uniform)], ["g".to_owned()]);
+            .with_configured([series("a", None), series("a", Some("wide"))], ["g".to_owned()]);
         let text = String::from_utf8(encode_text(&shown.gather()).unwrap()).unwrap();
         assert!(text.contains("exit_mutation_success_rate NaN\n"), "{text}");
         assert!(text.contains("exit_mutations_total 0\n"), "{text}");
-        assert_eq!(text.matches("exit_mutation_outcomes_total{").count(), Outcome::ALL.len());
+        assert_eq!(text.matches("exit_mutation_outcomes_total{").count(), 2 * Outcome::ALL.len());
+        assert_eq!(text.matches("variant=\"wide\"} 0\n").count(), Outcome::ALL.len(), "{text}");
+        assert!(!text.contains("variant=\"\""), "{text}");
         assert!(text.contains("exit_mutations_clamped_total{parameter=\"a\"} 0\n"), "{text}");
         assert_eq!(text.matches("mutation_push_attempts_total{").count(), 3);
         assert!(!text.contains("last_success"), "{text}");

@@ -70,10 +70,10 @@ families! {
         "Successes per attempt (0 to 1) of the batch now running or just run; NaN before its first attempt.";
     DURATION = Histogram "exit_mutation_duration_seconds" []
         "Time of one mutation from proposal to validation, without evaluation, over all batches.";
-    OUTCOMES = Counter "exit_mutation_outcomes_total" ["parameter", "operator", "outcome"]
-        "Mutation attempts by parameter, operator and outcome, over all batches.";
+    OUTCOMES = Counter "exit_mutation_outcomes_total" ["parameter", "operator", "outcome", "variant"]
+        "Mutation attempts by parameter, operator, outcome and variant (where there are any), over all batches.";
     CLAMPED = Counter "exit_mutations_clamped_total" ["parameter"]
-        "Mutation attempts whose proposal left its bounds and was brought back, over all batches.";
+        "Proposed values that left their bounds and were brought back, over all batches.";
     EVALUATION = Histogram "exit_mutation_evaluation_duration_seconds" []
         "Time of one evaluation of a candidate, over all batches.";
     BEST_FITNESS = Gauge "exit_mutation_best_fitness" ["strategy"]
@@ -112,8 +112,7 @@ mod tests {
     #[test]
     fn every_label_is_reserved() {
         let used: BTreeSet<_> = FAMILIES.iter().flat_map(|family| family.labels).collect();
-        // `variant` is kept for the A/B variants of a later version.
-        let reserved: BTreeSet<_> = LABELS.iter().filter(|label| **label != "variant").collect();
+        let reserved: BTreeSet<_> = LABELS.iter().collect();
         assert_eq!(used, reserved);
     }
 

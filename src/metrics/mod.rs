@@ -17,12 +17,12 @@ mod totals;
 
 pub use collector::MetricsCollector;
 pub use durations::Durations;
-pub use exposition::{BuildInfo, Exposition, encode_text};
+pub use exposition::{BuildInfo, Exposition, OutcomeSeries, encode_text};
 pub use families::{FAMILIES, Family, FamilyKind, LABELS};
 pub use histogram::{Buckets, BucketsError, Histogram};
 pub use series::{
     Difference, Samples, Series, differences, folded_samples, is_fold, same, samples,
 };
-pub use statistics::{DurationStatistics, Statistics};
+pub use statistics::{DurationStatistics, Statistics, VariantStatistics};
 pub use tally::{OutcomeCounts, ParameterTally, Tally};
 pub use totals::{BatchSummary, PushResult, Status, Totals};

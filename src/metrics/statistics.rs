@@ -1,7 +1,9 @@
 //! The figures of `stats`, under the names that the Python system gave them.
 
-use super::Tally;
+use super::{OutcomeCounts, Tally};
+use crate::record::Outcome;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Figures over a set of attempts; durations in seconds, `None` (JSON `null`) where there is nothing to take them from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,6 +26,22 @@ pub struct Statistics {
     pub duration_statistics: DurationStatistics,
     /// How many attempts had a duration.
     pub total_duration_samples: u64,
+    /// By variant, where there are any.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub variants: BTreeMap<String, VariantStatistics>,
+}
+
+/// Figures over one variant's attempts.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct VariantStatistics {
+    /// Attempts.
+    pub total: u64,
+    /// Attempts that gave a candidate.
+    pub successes: u64,
+    /// Attempts that did not.
+    pub failures: u64,
+    /// `successes / total`, 0..=1.
+    pub success_rate: f64,
 }
 
 /// Seconds; `min` and `max` are exact, percentiles over all samples right to three digits.
@@ -39,6 +57,14 @@ pub struct DurationStatistics {
     pub p95: Option<f64>,
     /// 99th percentile.
     pub p99: Option<f64>,
+}
+
+impl VariantStatistics {
+    fn of(counts: &OutcomeCounts) -> Self {
+        let (total, successes) = (counts.total(), counts.get(Outcome::Success));
+        let failures = total.saturating_sub(successes);
+        Self { total, successes, failures, success_rate: successes as f64 / total as f64 }
+    }
 }
 
 impl Statistics {
@@ -64,6 +90,11 @@ impl Statistics {
                 p99: durations.quantile(0.99),
             },
             total_duration_samples: samples,
+            variants: tally
+                .variants()
+                .into_iter()
+                .map(|(name, counts)| (name.to_owned(), VariantStatistics::of(&counts)))
+                .collect(),
         }
     }
 }

@@ -26,6 +26,12 @@ impl OutcomeCounts {
     fn add(&mut self, outcome: Outcome, count: u64) {
         raise(&mut self.0[outcome as usize], count);
     }
+
+    fn merge(&mut self, later: &Self) {
+        for (sum, count) in self.0.iter_mut().zip(&later.0) {
+            raise(sum, *count);
+        }
+    }
 }
 
 impl From<BTreeMap<Outcome, u64>> for OutcomeCounts {
@@ -49,33 +55,93 @@ impl From<OutcomeCounts> for BTreeMap<Outcome, u64> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterTally {
-    /// Attempts whose proposal had left its bounds.
+    /// Changes whose proposal had left its bounds.
     pub clamped: u64,
+    /// Changes beside another parameter's, whose attempts count there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    also: u64,
+    /// Of the attempts that had no variant.
     operators: Operators,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    variants: BTreeMap<String, Operators>,
 }
 
 impl ParameterTally {
-    /// Outcomes by operator, for the operators that were used.
-    pub fn operators(&self) -> impl Iterator<Item = (Operator, &OutcomeCounts)> {
-        let all = Operator::ALL.into_iter().zip(&self.operators.0);
-        all.filter(|(_, counts)| counts.total() > 0)
+    /// Outcomes by operator, for the operators that were used, over all variants.
+    pub fn operators(&self) -> impl Iterator<Item = (Operator, OutcomeCounts)> {
+        let mut all = self.operators.clone();
+        self.variants.values().for_each(|one| all.merge(one));
+        let pairs = Operator::ALL.into_iter().zip(all.0);
+        pairs.filter(|(_, counts)| counts.total() > 0)
     }
 
-    /// How many of one operator's attempts ended so.
-    pub const fn count(&self, operator: Operator, outcome: Outcome) -> u64 {
-        self.operators.0[operator as usize].get(outcome)
+    /// Variants and operators that were used, with their outcomes; `None` is no variant.
+    pub fn series(&self) -> impl Iterator<Item = (Option<&str>, Operator, &OutcomeCounts)> {
+        let named = self.variants.iter().map(|(name, table)| (Some(name.as_str()), table));
+        let tables = std::iter::once((None, &self.operators)).chain(named);
+        let all = tables.flat_map(|(variant, table)| {
+            Operator::ALL.into_iter().zip(&table.0).map(move |(one, counts)| (variant, one, counts))
+        });
+        all.filter(|(.., counts)| counts.total() > 0)
     }
 
-    /// All attempts.
+    /// How many attempts of one variant and operator ended so.
+    pub fn count(&self, variant: Option<&str>, operator: Operator, outcome: Outcome) -> u64 {
+        let table = match variant {
+            None => Some(&self.operators),
+            Some(name) => self.variants.get(name),
+        };
+        table.map_or(0, |table| table.0[operator as usize].get(outcome))
+    }
+
+    /// All attempts, counted where the parameter is the record's own.
     pub fn attempts(&self) -> u64 {
-        sum(self.operators.0.iter().map(OutcomeCounts::total))
+        sum(self.series().map(|(.., counts)| counts.total()))
     }
+
+    /// How often the parameter was drawn, as the record's own or beside another.
+    pub fn draws(&self) -> u64 {
+        self.attempts().saturating_add(self.also)
+    }
+
+    fn merge(&mut self, later: &Self) {
+        raise(&mut self.clamped, later.clamped);
+        raise(&mut self.also, later.also);
+        self.operators.merge(&later.operators);
+        for (name, theirs) in &later.variants {
+            change(&mut self.variants, name, |ours| ours.merge(theirs));
+        }
+    }
+
+    fn count_own(&mut self, record: &Record<'_>) {
+        raise(&mut self.clamped, u64::from(record.clamped));
+        let add = |table: &mut Operators| {
+            table.0[record.operator as usize].add(record.outcome, 1);
+        };
+        match &record.variant {
+            None => add(&mut self.operators),
+            Some(name) => change(&mut self.variants, name, add),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A table and not a map: it is counted in once for each mutation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<Operator, OutcomeCounts>", into = "BTreeMap<Operator, OutcomeCounts>")]
 struct Operators([OutcomeCounts; Operator::ALL.len()]);
+
+impl Operators {
+    fn merge(&mut self, later: &Self) {
+        for (sums, counts) in self.0.iter_mut().zip(&later.0) {
+            sums.merge(counts);
+        }
+    }
+}
 
 impl From<BTreeMap<Operator, OutcomeCounts>> for Operators {
     fn from(map: BTreeMap<Operator, OutcomeCounts>) -> Self {
@@ -129,10 +195,13 @@ impl Tally {
     /// Takes in one record.
     pub fn add(&mut self, record: &Record<'_>) {
         self.observe(record.outcome.is_success(), Some(record.duration));
-        change(&mut self.parameters, &record.parameter, |parameter| {
-            raise(&mut parameter.clamped, u64::from(record.clamped));
-            parameter.operators.0[record.operator as usize].add(record.outcome, 1);
-        });
+        change(&mut self.parameters, &record.parameter, |parameter| parameter.count_own(record));
+        for one in &record.also {
+            change(&mut self.parameters, &one.parameter, |parameter| {
+                raise(&mut parameter.also, 1);
+                raise(&mut parameter.clamped, u64::from(one.clamped));
+            });
+        }
         if let Some(evaluation) = record.evaluation {
             self.evaluation_histogram.observe(evaluation);
         }
@@ -157,14 +226,7 @@ impl Tally {
         raise(&mut self.attempts, later.attempts);
         raise(&mut self.successes, later.successes);
         for (name, theirs) in &later.parameters {
-            change(&mut self.parameters, name, |ours| {
-                raise(&mut ours.clamped, theirs.clamped);
-                for (sums, counts) in ours.operators.0.iter_mut().zip(&theirs.operators.0) {
-                    for outcome in Outcome::ALL {
-                        sums.add(outcome, counts.get(outcome));
-                    }
-                }
-            });
+            change(&mut self.parameters, name, |ours| ours.merge(theirs));
         }
         self.durations.merge(&later.durations);
         self.evaluation_histogram.merge(&later.evaluation_histogram);
@@ -192,6 +254,19 @@ impl Tally {
     /// By parameter.
     pub const fn parameters(&self) -> &BTreeMap<String, ParameterTally> {
         &self.parameters
+    }
+
+    /// Outcomes by variant, for the variants that were used, over all parameters.
+    pub fn variants(&self) -> BTreeMap<&str, OutcomeCounts> {
+        let mut all: BTreeMap<&str, OutcomeCounts> = BTreeMap::new();
+        for parameter in self.parameters.values() {
+            for (variant, _, counts) in parameter.series() {
+                if let Some(name) = variant {
+                    all.entry(name).or_default().merge(counts);
+                }
+            }
+        }
+        all
     }
 
     /// The mutations' own times.
@@ -233,7 +308,9 @@ fn keep_best(best: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::record::Also;
     use crate::record::tests::sample;
+    use crate::units::Number;
     use proptest::prelude::*;
     use std::borrow::Cow;
 
@@ -250,11 +327,25 @@ pub(super) mod tests {
         }
     }
 
+    fn also() -> impl Strategy<Value = Also<'static>> {
+        ("[a-d]", any::<bool>()).prop_map(|(parameter, clamped)| Also {
+            parameter: parameter.into(),
+            line: 2,
+            operator: Operator::Uniform,
+            old_value: Number::Int(1),
+            new_value: Number::Int(2),
+            clamped,
+        })
+    }
+
     fn records() -> impl Strategy<Value = Vec<Record<'static>>> {
         let one = (0..Outcome::ALL.len(), 0_u64..1 << 40, "[a-c]", 0..Operator::ALL.len());
-        let one = one.prop_map(|(outcome, nanos, parameter, operator)| Record {
+        let one = (one, proptest::option::of("[v-x]"), prop::collection::vec(also(), 0..3));
+        let one = one.prop_map(|((outcome, nanos, parameter, operator), variant, also)| Record {
             parameter: parameter.into(),
             operator: Operator::ALL[operator],
+            variant: variant.map(Cow::Owned),
+            also,
             ..record(Outcome::ALL[outcome], nanos)
         });
         prop::collection::vec(one, 0..30)
@@ -295,6 +386,40 @@ pub(super) mod tests {
             let read: Vec<Record<'_>> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
             prop_assert_eq!(fold(&read), fold(&records));
         }
+    }
+
+    #[test]
+    fn an_outcome_counts_once_and_a_clamped_value_where_it_was_proposed() {
+        let clamped = |parameter: &str, clamped| Also {
+            parameter: parameter.to_owned().into(),
+            line: 2,
+            operator: Operator::Uniform,
+            old_value: Number::Int(1),
+            new_value: Number::Int(2),
+            clamped,
+        };
+        let also = vec![clamped("a", true), clamped("b", false)];
+        let variant = Some(Cow::Borrowed("wide"));
+        let tally = fold(&[Record { variant, also, ..record(Outcome::Success, 1) }]);
+        let figures: Vec<_> = tally.parameters().iter().collect();
+        let figures = figures
+            .iter()
+            .map(|(name, one)| (name.as_str(), one.attempts(), one.draws(), one.clamped));
+        let expected = [("a", 0, 1, 1), ("b", 0, 1, 0), ("stop_loss_pct", 1, 1, 0)];
+        assert_eq!(figures.collect::<Vec<_>>(), expected);
+        let own = &tally.parameters()["stop_loss_pct"];
+        assert_eq!(own.count(Some("wide"), Operator::Lognormal, Outcome::Success), 1);
+        assert_eq!(own.count(None, Operator::Lognormal, Outcome::Success), 0);
+        assert_eq!(tally.variants()["wide"].total(), 1);
+    }
+
+    #[test]
+    fn without_variants_a_parameter_is_written_as_before_there_were_any() {
+        let text = r#"{"clamped":1,"operators":{"lognormal":{"success":1}}}"#;
+        let tally = fold(&[record(Outcome::Success, 2)]);
+        let parameter = &tally.parameters()["stop_loss_pct"];
+        assert_eq!(serde_json::to_string(parameter).unwrap(), text);
+        assert_eq!(&serde_json::from_str::<ParameterTally>(text).unwrap(), parameter);
     }
 
     #[test]
