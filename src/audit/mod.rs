@@ -23,7 +23,9 @@ pub use folder::{BatchFiles, Folder};
 pub(crate) use ids::Ids;
 pub use ids::Order;
 pub use journal::{Journal, JournalEnd};
-pub use manifest::{Evolution, Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry};
+pub use manifest::{
+    Evolution, Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry,
+};
 pub use reader::{ReadError, Tail, read_own_records, read_records};
 pub use retention::{Anchor, PruneReason, Pruned, Retention, RetentionError, SealedBatch};
 pub use salvage::{LogFold, Salvaged, look_at_open, read_open, salvage};
