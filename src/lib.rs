@@ -19,6 +19,8 @@ pub mod disk;
 
 pub mod notify;
 
+pub mod evaluator;
+
 pub mod gateway;
 
 pub mod audit;
