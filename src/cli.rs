@@ -75,6 +75,9 @@ enum Command {
     },
     /// Print the manual page, for `man -l -`
     Man,
+    /// Own the evaluators of one worker; started by `run`, which tells it what to do
+    #[command(hide = true)]
+    EvaluatorHost,
 }
 
 #[derive(Debug, Subcommand)]
@@ -133,6 +136,7 @@ impl Cli {
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),
+            Command::EvaluatorHost => commands::evaluator_host::run(&mut out),
             Command::Completions { shell } => {
                 // It panics where a write fails, and memory does not.
                 let mut script = Vec::new();

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod check;
 pub mod demo;
+pub mod evaluator_host;
 pub mod push;
 pub mod run;
 pub mod stats;

@@ -1,6 +1,6 @@
 //! The config in force, written as TOML: every key, secrets only by the names of their files.
 
-use super::model::{Config, Parameter};
+use super::model::{Config, Evaluator, Mode, Parameter, Variant};
 use super::quantity::{duration_text, size_text};
 use crate::units::{Digest, Kind};
 use std::fmt::{self, Write as _};
@@ -19,6 +19,7 @@ impl Config {
         for parameter in &self.parameters {
             write_parameter(&mut text, parameter);
         }
+        self.write_evolution(&mut text);
         text.table("[output]");
         text.key("dir", self.file(&self.output.dir));
         text.key("keep", self.output.keep);
@@ -58,6 +59,31 @@ impl Config {
         text.key("include", quoted_list(&self.strategies.include));
         text.key("exclude", quoted_list(&self.strategies.exclude));
         text.key("python", quoted(&self.strategies.python.to_string()));
+    }
+
+    fn write_evolution(&self, text: &mut Text) {
+        for constraint in &self.constraints {
+            text.table("[[constraint]]");
+            text.key("rule", quoted(&constraint.to_string()));
+        }
+        self.variants.iter().for_each(|variant| write_variant(text, variant));
+        if let Some(evaluator) = &self.evaluator {
+            write_evaluator(text, evaluator);
+            text.key("direction", quoted(self.evolution.settings.direction.as_str()));
+        }
+        let settings = &self.evolution.settings;
+        text.table("[evolution]");
+        text.key("survivors", settings.survivors);
+        text.key("parameters_per_mutation", self.evolution.parameters_per_mutation);
+        if let Some(patience) = settings.patience {
+            text.key("patience", patience);
+        }
+        text.key("memory", settings.memory);
+        text.table("[promote]");
+        if !self.promote.command.is_empty() {
+            text.key("command", quoted_list(&self.promote.command));
+        }
+        text.key("min_improvement", format_args!("{:?}", self.promote.min_improvement));
     }
 
     fn write_gateways(&self, text: &mut Text) {
@@ -144,6 +170,44 @@ fn write_parameter(text: &mut Text, parameter: &Parameter) {
     text.key("weight", format_args!("{:?}", parameter.weight));
     if let Some(occurrence) = parameter.occurrence {
         text.key("occurrence", occurrence);
+    }
+}
+
+fn write_variant(text: &mut Text, variant: &Variant) {
+    text.table("[[variant]]");
+    text.key("name", quoted(&variant.name));
+    text.key("weight", format_args!("{:?}", variant.weight));
+    if let Some(operator) = variant.operator {
+        text.key("operator", quoted(operator.as_str()));
+    }
+    if let Some(sigma) = variant.sigma {
+        text.key("sigma", format_args!("{sigma:?}"));
+    }
+    if let Some(bounds) = variant.bounds {
+        text.key("bounds", quoted(bounds.as_str()));
+    }
+    if let Some(count) = variant.parameters_per_mutation {
+        text.key("parameters_per_mutation", count);
+    }
+}
+
+fn write_evaluator(text: &mut Text, evaluator: &Evaluator) {
+    text.table("[evaluator]");
+    text.key("command", quoted_list(&evaluator.command));
+    text.key(
+        "mode",
+        match evaluator.mode {
+            Mode::Process => "\"process\"",
+            Mode::Stream => "\"stream\"",
+        },
+    );
+    text.key("timeout", quoted(&duration_text(evaluator.timeout)));
+    text.key("workers", evaluator.workers);
+    if let Some(memory) = evaluator.memory {
+        text.key("memory", quoted(&size_text(memory)));
+    }
+    if let Some(cpu) = evaluator.cpu {
+        text.key("cpu", quoted(&duration_text(cpu)));
     }
 }
 

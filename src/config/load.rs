@@ -3,7 +3,7 @@
 use super::checks::Reader;
 use super::source::Source;
 use super::{Config, ConfigError, Environment, Secrets};
-use super::{diagnosis, gateways, parameters, sections, strategies};
+use super::{diagnosis, evolution, gateways, parameters, sections, strategies};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -55,6 +55,12 @@ impl Config {
         let batch = sections::batch(&reader, &raw.batch)?;
         let strategies = strategies::strategies(&reader, &raw.strategies)?;
         let parameters = parameters::parameters(&reader, &raw.parameter)?;
+        let constraints = evolution::constraints(&reader, &raw.constraint, &parameters)?;
+        let variants = evolution::variants(&reader, &raw.variant, &parameters)?;
+        let direction = evolution::direction(&reader, raw.evaluator.as_ref())?;
+        let evaluator = evolution::evaluator(&reader, raw.evaluator.as_ref())?;
+        let evolution = evolution::evolution(&reader, &raw.evolution, direction)?;
+        let promote = evolution::promote(&reader, &raw.promote)?;
         let output = sections::output(&reader, &raw.output)?;
         let metrics = sections::metrics(&reader, &raw.metrics)?;
         let job = (batch.job.as_str(), raw.batch.job.as_ref().map(toml::Spanned::span));
@@ -73,6 +79,11 @@ impl Config {
             batch,
             strategies,
             parameters,
+            constraints,
+            variants,
+            evaluator,
+            evolution,
+            promote,
             output,
             metrics,
             gateways,

@@ -24,6 +24,8 @@ mod strategies;
 
 mod parameters;
 
+mod evolution;
+
 mod credentials;
 mod gateways;
 
@@ -34,4 +36,7 @@ mod tests;
 
 pub use environment::{Environment, Secrets};
 pub use error::{ConfigError, KnownNames, Location};
-pub use model::{Audit, Batch, Config, Metrics, Output, Parameter, Push, Strategies, StrategyFile};
+pub use model::{
+    Audit, Batch, Config, Evaluator, Evolution, Metrics, Mode, Output, Parameter, Promote, Push,
+    Strategies, StrategyFile, Variant,
+};

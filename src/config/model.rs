@@ -2,9 +2,10 @@
 
 use super::gateways::Typed;
 use crate::audit::Retention;
+use crate::evolution::{Constraint, Settings};
 use crate::gateway::{Gateway, RetryPolicy, Schedule};
 use crate::metrics::Buckets;
-use crate::mutation::Mutator;
+use crate::mutation::{BoundRule, Mutator, Operator};
 use crate::strategy::{PythonVersion, Selector};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,6 +28,16 @@ pub struct Config {
     pub strategies: Strategies,
     /// Which numbers in it; at least one, names unique.
     pub parameters: Vec<Parameter>,
+    /// What must hold between them.
+    pub constraints: Vec<Constraint>,
+    /// Ways of mutating that are compared; names unique.
+    pub variants: Vec<Variant>,
+    /// Who says how good a candidate is; nobody if `None`, and then there is no search.
+    pub evaluator: Option<Evaluator>,
+    /// How candidates come from those before them.
+    pub evolution: Evolution,
+    /// What a candidate needs to take the place of its source.
+    pub promote: Promote,
     /// What is written of what was found.
     pub output: Output,
     /// What is measured.
@@ -95,6 +106,67 @@ pub struct Parameter {
     pub weight: f64,
     /// Which of several matches in one file is meant, from 1.
     pub occurrence: Option<usize>,
+}
+
+/// `[[variant]]`: a way of mutating, for some of the attempts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variant {
+    /// Its name in labels and records.
+    pub name: String,
+    /// Its share of the attempts, relative to the other variants; finite, more than 0.
+    pub weight: f64,
+    /// How it proposes new values; parallel to [`Config::parameters`].
+    pub mutators: Vec<Mutator>,
+    /// How many parameters an attempt changes, if not as many as elsewhere.
+    pub parameters_per_mutation: Option<u32>,
+    /// The operator that it sets, for [`Config::to_toml`]; so too the σ and the rule.
+    pub(super) operator: Option<Operator>,
+    pub(super) sigma: Option<f64>,
+    pub(super) bounds: Option<BoundRule>,
+}
+
+/// `[evaluator]`: a program that says how good a candidate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluator {
+    /// The program and its arguments; at least one word.
+    pub command: Vec<String>,
+    /// How it is spoken to.
+    pub mode: Mode,
+    /// How long one evaluation may take.
+    pub timeout: Duration,
+    /// Evaluations at once; 0 is one per core.
+    pub workers: usize,
+    /// Bytes of address space that each of its processes may have.
+    pub memory: Option<u64>,
+    /// Processor time that each of its processes may use for an evaluation.
+    pub cpu: Option<Duration>,
+}
+
+/// How an evaluator is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Started for each candidate.
+    Process,
+    /// Started once for each worker, and asked line by line.
+    Stream,
+}
+
+/// `[evolution]`: how candidates come from those before them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evolution {
+    /// What the search is told; without an evaluator nobody asks.
+    pub settings: Settings,
+    /// How many parameters an attempt changes; all of a strategy that has fewer.
+    pub parameters_per_mutation: u32,
+}
+
+/// `[promote]`: what a candidate needs to take the place of its source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Promote {
+    /// A program that has the last word; empty if there is none.
+    pub command: Vec<String>,
+    /// By how much its fitness must be better than the source's; finite, 0 or more.
+    pub min_improvement: f64,
 }
 
 /// `[output]`: where evolved strategies are written.

@@ -176,7 +176,10 @@ fn mutator(
         .map_err(|error| reader.invalid(&sigma.span(), error))
 }
 
-fn weight(reader: &Reader<'_>, typed: Option<&Spanned<f64>>) -> Result<f64, ConfigError> {
+pub(super) fn weight(
+    reader: &Reader<'_>,
+    typed: Option<&Spanned<f64>>,
+) -> Result<f64, ConfigError> {
     let Some(typed) = typed else { return Ok(1.0) };
     let weight = *typed.get_ref();
     if !(1e-6..=1e6).contains(&weight) {

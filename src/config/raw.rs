@@ -19,6 +19,11 @@ pub(super) struct Raw {
     pub(super) batch: Batch,
     pub(super) strategies: Strategies,
     pub(super) parameter: Vec<Spanned<Parameter>>,
+    pub(super) constraint: Vec<Spanned<Constraint>>,
+    pub(super) variant: Vec<Spanned<Variant>>,
+    pub(super) evaluator: Maybe<Evaluator>,
+    pub(super) evolution: Evolution,
+    pub(super) promote: Promote,
     pub(super) output: Output,
     pub(super) metrics: Metrics,
     pub(super) gateway: Vec<Spanned<Gateway>>,
@@ -61,6 +66,51 @@ pub(super) struct Parameter {
     pub(super) bounds: Maybe<String>,
     pub(super) weight: Maybe<f64>,
     pub(super) occurrence: Maybe<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Constraint {
+    pub(super) rule: Maybe<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Variant {
+    pub(super) name: Maybe<String>,
+    pub(super) weight: Maybe<f64>,
+    pub(super) operator: Maybe<String>,
+    pub(super) sigma: Maybe<f64>,
+    pub(super) bounds: Maybe<String>,
+    pub(super) parameters_per_mutation: Maybe<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Evaluator {
+    pub(super) command: Maybe<Vec<Spanned<String>>>,
+    pub(super) mode: Maybe<String>,
+    pub(super) direction: Maybe<String>,
+    pub(super) timeout: Maybe<DurationText>,
+    pub(super) workers: Maybe<i64>,
+    pub(super) memory: Maybe<SizeText>,
+    pub(super) cpu: Maybe<DurationText>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Evolution {
+    pub(super) survivors: Maybe<i64>,
+    pub(super) parameters_per_mutation: Maybe<i64>,
+    pub(super) patience: Maybe<i64>,
+    pub(super) memory: Maybe<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Promote {
+    pub(super) command: Maybe<Vec<Spanned<String>>>,
+    pub(super) min_improvement: Maybe<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -27,6 +27,7 @@ mod cli;
 mod delivery;
 mod demo;
 mod disk_full;
+mod evaluator;
 mod hard_inputs;
 mod hostile;
 mod listing;

@@ -78,7 +78,66 @@ fn each_key_without_a_default_parses_when_it_is_uncommented() {
         assert_ne!(config.to_toml(), plain.to_toml(), "{line} changes nothing");
         keys.push(line.split(' ').next().unwrap());
     }
-    assert_eq!(keys, ["seed", "occurrence", "textfile", "grouping", "basic", "bearer", "tls"]);
+    assert_eq!(
+        keys,
+        [
+            "seed",
+            "occurrence",
+            "patience",
+            "command",
+            "textfile",
+            "grouping",
+            "basic",
+            "bearer",
+            "tls"
+        ]
+    );
+}
+
+/// The lines of the tables that are not there, by table.
+fn absent_tables() -> Vec<Vec<usize>> {
+    let mut tables: Vec<Vec<usize>> = Vec::new();
+    for (at, line) in EXAMPLE.lines().enumerate() {
+        let Some(line) = line.strip_prefix('#').filter(|line| !line.starts_with([' ', '#'])) else {
+            continue;
+        };
+        if line.starts_with('[') {
+            tables.push(vec![at]);
+        } else if line.contains(" = ") {
+            tables.last_mut().unwrap().push(at);
+        }
+    }
+    tables
+}
+
+fn with(wanted: &[usize]) -> String {
+    let lines = EXAMPLE.lines().enumerate();
+    let typed = |(at, line): (usize, &'static str)| {
+        if wanted.contains(&at) { line.strip_prefix('#').unwrap() } else { line }
+    };
+    lines.map(typed).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_table_that_is_not_there_parses_when_it_is_uncommented() {
+    let plain = parse(EXAMPLE, &environment());
+    let tables = absent_tables();
+    let heads: Vec<&str> =
+        tables.iter().map(|table| EXAMPLE.lines().nth(table[0]).unwrap()).collect();
+    assert_eq!(heads, ["#[[constraint]]", "#[[variant]]", "#[evaluator]"]);
+    for table in &tables {
+        let all = parse(&with(table), &environment());
+        assert_ne!(all.to_toml(), plain.to_toml(), "{table:?} changes nothing");
+    }
+    // Of the evaluator, all but the command and the two limits are defaults.
+    let evaluator = &tables[2];
+    let lines = EXAMPLE.lines().collect::<Vec<_>>();
+    let needed = |at: &&usize| {
+        ["#[", "#command", "#memory", "#cpu"].iter().any(|start| lines[**at].starts_with(start))
+    };
+    let needed: Vec<usize> = evaluator.iter().filter(needed).copied().collect();
+    assert_eq!((needed.len(), evaluator.len()), (4, 8));
+    assert_same(&parse(&with(&needed), &environment()), &parse(&with(evaluator), &environment()));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 mod credentials;
 mod errors;
+mod evolution;
 mod example;
 mod floors;
 mod fuzz;

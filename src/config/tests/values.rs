@@ -232,7 +232,7 @@ fn the_printed_config_has_every_key_in_force() {
          [batch] job rounds mutations_per_round deadline workers shutdown_timeout \
          [strategies] include exclude python \
          [[parameter]] name target type min max step operator bounds weight \
-         [output] dir keep \
+         [evolution] survivors parameters_per_mutation memory [promote] min_improvement [output] dir keep \
          [metrics] buckets \
          [[gateway]] url name grouping format compression \
          [push] interval attempt_timeout deadline retry \

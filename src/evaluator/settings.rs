@@ -1,0 +1,96 @@
+//! How candidates are judged, as the configuration says it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What in a word of the command stands for the candidate's path.
+pub(super) const PLACEHOLDER: &str = "{candidate}";
+
+/// How an evaluator is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Program and arguments; no shell reads them. A program with a slash is relative to `folder`, one without is
+    /// looked up in `PATH`.
+    pub command: Vec<String>,
+    /// Whether it is started for each candidate.
+    pub mode: Mode,
+    /// How long one evaluation may take.
+    pub timeout: Duration,
+    /// Evaluations at once, 1 at the least.
+    pub workers: usize,
+    /// Bytes of address space that each of its processes may have.
+    pub memory: Option<u64>,
+    /// Processor time of an evaluation, by process; the kernel counts whole seconds, so it is rounded up.
+    pub cpu: Option<Duration>,
+    /// Its working directory.
+    pub folder: PathBuf,
+}
+
+/// Whether an evaluator is started for each candidate, or once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Started for each candidate, whose path stands in its arguments; the last line of its output is the fitness.
+    Process,
+    /// Started once and fed with a line of JSON per candidate.
+    Stream,
+}
+
+/// Settings that no evaluator can be run with.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluatorError {
+    /// No program.
+    #[error("the command is empty; its first word is the program")]
+    Empty,
+    /// A word that no program can be given.
+    #[error("the command's word {0} holds a NUL byte")]
+    Nul(usize),
+    /// Nothing would tell the evaluator what to judge.
+    #[error("no word of the command holds `{{candidate}}`, where the candidate's path is put in")]
+    NoCandidate,
+    /// There is no one candidate when a stream worker is started.
+    #[error(
+        "`{{candidate}}` stands in the command, but in stream mode candidates come as lines on standard input; \
+         leave it out, or say mode = \"process\""
+    )]
+    Candidate,
+    /// Nothing would ever be judged.
+    #[error("{0} is zero")]
+    Zero(&'static str),
+}
+
+impl Settings {
+    /// Whether an evaluator can be run so, as far as that can be said without running it.
+    pub fn check(&self) -> Result<(), EvaluatorError> {
+        check_command(&self.command, self.mode)?;
+        for (name, zero) in [
+            ("workers", self.workers == 0),
+            ("timeout", self.timeout.is_zero()),
+            ("memory", self.memory == Some(0)),
+            ("cpu", self.cpu.is_some_and(|cpu| cpu.is_zero())),
+        ] {
+            if zero {
+                return Err(EvaluatorError::Zero(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a command can be one in this mode.
+pub fn check_command(command: &[String], mode: Mode) -> Result<(), EvaluatorError> {
+    if command.first().is_none_or(String::is_empty) {
+        return Err(EvaluatorError::Empty);
+    }
+    if let Some(word) = command.iter().position(|word| word.contains('\0')) {
+        return Err(EvaluatorError::Nul(word + 1));
+    }
+    let placed = command.iter().any(|word| word.contains(PLACEHOLDER));
+    match mode {
+        Mode::Process if !placed => Err(EvaluatorError::NoCandidate),
+        Mode::Stream if placed => Err(EvaluatorError::Candidate),
+        Mode::Process | Mode::Stream => Ok(()),
+    }
+}
