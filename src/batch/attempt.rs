@@ -1,6 +1,7 @@
 //! One attempt: propose, render the literal, read it back. The hot path; nothing here allocates.
 
 use super::BatchPlan;
+use super::turns::Turns;
 use crate::mutation::Streams;
 use crate::record::{Millis, Outcome};
 use crate::units::{Decimal, Kind, Number};
@@ -27,8 +28,7 @@ pub(super) struct Proposer<'a> {
     plan: &'a BatchPlan,
     /// By index into the plan's usable strategies.
     streams: &'a [Streams],
-    /// Where in the usable strategies this round begins, so that none is favoured over the rounds.
-    first: usize,
+    turns: Turns,
     text: String,
 }
 
@@ -41,19 +41,17 @@ pub(super) fn streams(plan: &BatchPlan, round: u32) -> Vec<Streams> {
 impl<'a> Proposer<'a> {
     /// For `round`, from 1. The plan has a usable strategy.
     pub(super) fn new(plan: &'a BatchPlan, streams: &'a [Streams], round: u32) -> Self {
-        let before = u64::from(round - 1) * u64::from(plan.mutations_per_round);
-        let usable = plan.usable().len() as u64;
-        let first = usize::try_from(before % usable).unwrap_or(0);
-        Self { plan, streams, first, text: String::with_capacity(64) }
+        let turns = Turns::new(plan.usable().len(), round, plan.mutations_per_round);
+        Self { plan, streams, turns, text: String::with_capacity(64) }
     }
 
     /// The round's attempt number `index`, from 0.
     pub(super) fn attempt(&mut self, index: u32) -> Attempted {
         let started = Instant::now();
         let usable = self.plan.usable();
-        let slot = (self.first + index as usize) % usable.len();
+        let (slot, number) = self.turns.of(index);
         let strategy = &self.plan.strategies[usable[slot]];
-        let mut random = self.streams[slot].attempt(u64::from(index) / usable.len() as u64);
+        let mut random = self.streams[slot].attempt(number);
         let target = strategy.weights().map_or(0, |weights| weights.pick(&mut random));
         let chosen = &strategy.targets[target];
         let proposal = chosen.mutator.propose(chosen.value.to_f64(), &mut random);

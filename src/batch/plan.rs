@@ -2,10 +2,11 @@
 
 use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
 use crate::config::{Config, ConfigError, Parameter};
+use crate::evolution::{Constraint, Values};
 use crate::metrics::OutcomeSeries;
 use crate::mutation::{Mutator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
-use crate::units::{Digest, Number};
+use crate::units::{Decimal, Digest, Number};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -25,6 +26,10 @@ pub struct BatchPlan {
     pub rounds: u32,
     /// Attempts in each.
     pub mutations_per_round: u32,
+    /// How many parameters an attempt changes.
+    pub parameters_per_mutation: u32,
+    /// What must hold between them.
+    pub constraints: Vec<Constraint>,
     /// In the order of their names.
     pub strategies: Vec<PlannedStrategy>,
     /// Indices of the strategies that have usable targets.
@@ -62,7 +67,15 @@ pub struct Target {
     pub value: Number,
     /// Its number among all targets of the plan, from 0.
     pub number: usize,
-    weight: f64,
+    pub(super) weight: f64,
+}
+
+impl Target {
+    /// One of the domain's values, with all decimals of the step.
+    pub(super) fn decimal(&self, value: f64) -> Decimal {
+        let domain = self.mutator.domain();
+        domain.value(domain.nearest(value))
+    }
 }
 
 impl BatchPlan {
@@ -78,6 +91,8 @@ impl BatchPlan {
             seed,
             rounds: config.batch.rounds,
             mutations_per_round: config.batch.mutations_per_round,
+            parameters_per_mutation: config.evolution.parameters_per_mutation,
+            constraints: config.constraints.clone(),
             usable: usable.map(|(index, _)| index).collect(),
             strategies,
         })
@@ -86,6 +101,13 @@ impl BatchPlan {
     /// Indices of the strategies with usable targets; attempts are spread evenly over them.
     pub fn usable(&self) -> &[usize] {
         &self.usable
+    }
+
+    /// The first rule that does not hold for these values.
+    pub(super) fn broken_rule(&self, values: &Values) -> Option<&Constraint> {
+        let broken =
+            |rule: &&Constraint| rule.holds(|name| values.get(name).copied()) == Some(false);
+        self.constraints.iter().find(broken)
     }
 
     /// Attempts in all rounds.

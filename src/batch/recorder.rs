@@ -1,11 +1,12 @@
 //! Through here an attempt becomes a fact: journal first, then the tally.
 
 use super::attempt::{Attempted, number};
+use super::evaluated::Attempt;
 use super::{BatchPlan, Candidates, Clock};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
 use crate::metrics::{Buckets, Tally};
-use crate::record::{Outcome, Record};
+use crate::record::{Also, Outcome, Record};
 use crate::units::{BatchId, MutationId};
 use std::borrow::Cow;
 use std::io;
@@ -106,6 +107,62 @@ impl<'a> Recorder<'a> {
             self.journal.flush()?;
         }
         Ok(())
+    }
+
+    /// Records an attempt that was judged, or was not worth it. It is written at once: an evaluation takes longer than
+    /// that, and a kill then loses only what is in flight.
+    pub(super) fn evaluated(&mut self, attempt: &Attempt<'a, '_>) -> Result<Record<'a>, DiskError> {
+        let Attempt { strategy, draft, outcome, .. } = attempt;
+        let mut changes = draft.moves.iter().map(|one| {
+            let target = &strategy.targets[one.gene];
+            let new = draft.values.get(&target.parameter).copied().unwrap_or(one.old);
+            let also = Also {
+                parameter: Cow::Borrowed(&*target.parameter),
+                line: target.site.line(),
+                operator: target.mutator.operator(),
+                old_value: one.old,
+                new_value: new,
+                clamped: one.proposal.clamped,
+            };
+            (also, target.number)
+        });
+        let first = changes.next();
+        let also = changes.map(|(also, _)| also).collect();
+        let Some((first, number)) = first else {
+            let nothing = io::Error::other("an attempt that changes no parameter");
+            return Err(DiskError::new("record", self.journal.path())(nothing));
+        };
+        let record = Record {
+            timestamp: self.clock.at(attempt.ended),
+            batch_id: Cow::Borrowed(self.batch_id),
+            mutation_id: attempt.mutation,
+            round: self.round,
+            strategy: Cow::Borrowed(&strategy.name),
+            line: first.line,
+            parameter: first.parameter,
+            operator: first.operator,
+            variant: None,
+            parent: draft.parent.born().map(|born| Cow::Owned(born.seen_from(self.batch_id))),
+            old_value: first.old_value,
+            new_value: first.new_value,
+            clamped: first.clamped,
+            outcome: *outcome,
+            success: outcome.is_success(),
+            validation_passed: outcome.is_valid(),
+            error: attempt.error.clone().map(Cow::Owned),
+            fitness: attempt.fitness,
+            duration: attempt.duration,
+            evaluation: attempt.evaluation,
+            also,
+        };
+        self.journal.append(&record, number)?;
+        self.journal.flush()?;
+        self.tally.add(&record);
+        self.recorded += 1;
+        if self.log_each {
+            log(&record);
+        }
+        Ok(record)
     }
 
     /// Makes all records lasting; what is shown to others is what was lasting then.
