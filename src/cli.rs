@@ -61,6 +61,10 @@ enum Command {
     Check(commands::check::Args),
     /// Deliver totals that a gateway has not seen
     Push(commands::push::Args),
+    /// Show the best candidate of each strategy beside its source
+    Best(commands::best::Args),
+    /// Put the best candidate in the place of its source, past the gate of [promote]
+    Promote(commands::promote::Args),
     /// Statistics over audit files
     Stats(commands::stats::Args),
     /// The audit log: what there is, whether it is what was written, what may go
@@ -133,6 +137,8 @@ impl Cli {
             Command::Run(args) => commands::run::run(&self.config, args, json, &notifier, &mut out),
             Command::Check(args) => commands::check::run(&self.config, args, &mut out),
             Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
+            Command::Best(args) => commands::best::run(&self.config, args, &mut out),
+            Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),
