@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 
 /// `<output>/<batch>`, under another name until it is whole.
 pub(super) struct Output<'a> {
-    output: &'a Path,
+    folder: &'a Path,
     batch: &'a BatchId,
     unfinished: PathBuf,
 }
@@ -25,7 +25,7 @@ impl<'a> Output<'a> {
         let unfinished = output.join(format!(".{batch}.tmp"));
         // Whatever is there by now is somebody else's, and may lead elsewhere.
         fs::create_dir(&unfinished).map_err(DiskError::new("create the folder", &unfinished))?;
-        Ok(Self { output, batch, unfinished })
+        Ok(Self { folder: output, batch, unfinished })
     }
 
     /// Makes the folder for a strategy's candidates: its name without `.py`.
@@ -42,9 +42,9 @@ impl<'a> Output<'a> {
 
     /// Gives it its name, and points `<output>/latest` to it.
     pub(super) fn finish(self) -> Result<PathBuf, DiskError> {
-        let finished = self.output.join(self.batch.as_str());
+        let finished = self.folder.join(self.batch.as_str());
         disk::rename(&self.unfinished, &finished)?;
-        let latest = self.output.join("latest");
+        let latest = self.folder.join("latest");
         if let Err(error) = disk::swap_link(&latest, Path::new(self.batch.as_str())) {
             tracing::warn!(%error, "`latest` does not lead to the newest candidates");
         }

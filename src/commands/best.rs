@@ -178,6 +178,6 @@ fn in_words(provenance: &Provenance<'_>, out: &mut dyn Write) -> Result<(), Fail
     Ok(())
 }
 
-fn internal(error: serde_json::Error) -> Failure {
+fn internal(error: impl std::error::Error) -> Failure {
     Failure::new(Exit::Internal, &error)
 }

@@ -51,8 +51,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let refused = |why: String| {
         Failure::said(Exit::Failed, format!("{} is not promoted: {why}", strategy.name))
     };
-    let champion =
-        Champion::of(strategy, &data.state.searches, direction).map_err(|why| refused(why))?;
+    let champion = Champion::of(strategy, &data.state.searches, direction).map_err(refused)?;
     let best = champion.individual();
     let (before, after) = (champion.search.baseline(), best.fitness);
     if (after - before).abs() <= config.promote.min_improvement {
