@@ -13,7 +13,7 @@ use super::wait::wait;
 use rustix::event::{PollFd, PollFlags};
 
 /// What a host may take longer than its evaluator may.
-const SLACK: Duration = Duration::from_secs(10);
+const SLACK: Duration = Duration::from_secs(5);
 
 /// Workers that judge candidates. What is running when it is dropped is ended.
 #[derive(Debug)]
