@@ -5,7 +5,7 @@ use crate::story::wait_until;
 use mutation_agent::evaluator::{Mode, Pool, Settings, Verdict};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ fn driver() {
         settings.mode = Mode::Stream;
         settings.command.truncate(3);
     }
+    settings.folder = std::env::current_dir().unwrap();
     let host = PathBuf::from(env!("CARGO_BIN_EXE_mutation-agent"));
     let mut pool = Pool::start(settings, "driven", host).unwrap();
     for number in 0.. {
@@ -39,13 +40,35 @@ fn driver() {
     }
 }
 
+/// Not a test but what an evaluator leaves behind in those below: a daemon in a session of its own.
+#[test]
+#[ignore = "the tests in this file start it, to find it again"]
+fn escapee() {
+    let Ok(seed) = std::env::var("SEED") else { return };
+    rustix::process::setsid().unwrap();
+    std::fs::write(format!("escaped-{seed}"), "").unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// An evaluator that lets a daemon escape, which ignores SIGTERM, and then does something.
+fn escaping(then: &str) -> String {
+    let exe = std::env::current_exe().unwrap();
+    let exe = exe.display();
+    format!(
+        "(trap '' TERM; exec {exe} evaluator_orphans::escapee --exact --ignored >/dev/null 2>&1) &
+        until [ -e escaped-$SEED ]; do sleep 0.01; done; {then}"
+    )
+}
+
 struct Driver {
     child: Child,
     mark: String,
 }
 
 impl Driver {
-    fn start(mode: &str, script: &str, number: u32) -> Self {
+    fn start(mode: &str, script: &str, number: u32, folder: &Path) -> Self {
         let mark = format!("{}-{mode}-{number}", std::process::id());
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["evaluator_orphans::driver", "--exact", "--ignored", "--nocapture"])
@@ -55,6 +78,7 @@ impl Driver {
             .env("NOTIFY_SOCKET", "@nobody")
             .env("WATCHDOG_USEC", "1")
             .env("CREDENTIALS_DIRECTORY", "/nowhere")
+            .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -81,7 +105,7 @@ impl Driver {
 /// Kills an agent after ever longer times, from its very start on.
 fn killed_at_many_instants(mode: &str, script: &str, instants: u32, step: Duration) {
     for number in 0..instants {
-        let driver = Driver::start(mode, script, number);
+        let driver = Driver::start(mode, script, number, &std::env::temp_dir());
         // No condition to wait for: any instant is meant.
         std::thread::sleep(step * number);
         driver.kill();
@@ -115,9 +139,37 @@ fn an_agent_that_is_killed_leaves_nobody_who_ignores_sigterm() {
 }
 
 #[test]
+fn a_daemon_does_not_outlive_the_evaluation() {
+    for (then, expected) in [
+        ("echo 1", "Fitness"),
+        ("exit 1", "Failed"),
+        ("sleep 1000", "Timeout"),
+        ("kill -KILL $PPID", "host ended"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = sh(&escaping(then));
+        settings.folder = folder.path().to_owned();
+        settings.timeout = Duration::from_secs(if expected == "Timeout" { 1 } else { 60 });
+        let mut workers = Workers::start(settings);
+        let answer = workers.judge(1);
+        assert!(format!("{:?}", answer.verdict).contains(expected), "{answer:?}");
+        assert!(folder.path().join("escaped-41").exists(), "there was a daemon");
+        assert_eq!(workers.processes(), [""; 0], "{then}");
+    }
+}
+
+#[test]
+fn a_daemon_does_not_outlive_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let driver = Driver::start("process", &escaping("sleep 1000"), 2000, folder.path());
+    wait_until("a daemon has escaped", || std::fs::read_dir(folder.path()).unwrap().count() > 0);
+    driver.kill();
+}
+
+#[test]
 fn the_agents_business_with_its_service_manager_is_not_passed_on() {
     let script = "echo \"{\\\"fitness\\\": 1, \\\"metrics\\\": {\\\"x${NOTIFY_SOCKET}y${WATCHDOG_USEC}z$CREDENTIALS_DIRECTORY\\\": 1}}\"";
-    let mut driver = Driver::start("process", script, 1000);
+    let mut driver = Driver::start("process", script, 1000, &std::env::temp_dir());
     let mut said = BufReader::new(driver.child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.contains("fitness") {
