@@ -3,6 +3,7 @@
 use crate::evaluator::{LONG, Workers, fitness, job, metric, sh, with_variable};
 use crate::story::wait_until;
 use mutation_agent::evaluator::{Mode, Pool, Settings, Verdict};
+use rustix::process::{Pid, Signal};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -189,6 +190,18 @@ fn a_host_that_is_killed_costs_one_evaluation_and_leaves_nothing() {
     assert_eq!(workers.judge(2).verdict, Verdict::Failed(text.to_owned()));
     assert_eq!(workers.processes(), [""; 0]);
     assert_eq!(workers.judge(3).verdict, fitness(1.0));
+}
+
+#[test]
+fn a_host_that_is_killed_while_idle_costs_nothing() {
+    let mut workers =
+        Workers::start(sh("echo \"{\\\"fitness\\\": 1, \\\"metrics\\\": {\\\"host\\\": $PPID}}\""));
+    let host = i32::try_from(metric(&workers.judge(1), "host")).unwrap();
+    rustix::process::kill_process(Pid::from_raw(host).unwrap(), Signal::KILL).unwrap();
+    // A zombie until the pool looks for it.
+    let stat = format!("/proc/{host}/stat");
+    wait_until("it has ended", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    assert_ne!(i32::try_from(metric(&workers.judge(2), "host")).unwrap(), host);
 }
 
 #[test]

@@ -155,6 +155,31 @@ fn a_stream_has_its_processor_time_for_each_evaluation() {
 }
 
 #[test]
+fn what_ends_below_a_worker_is_reaped_while_it_goes_on() {
+    let mut settings = worker(
+        "(true & true &); read -r children < /proc/$PPID/task/$PPID/children; set -- $children; answer $#",
+    );
+    settings.timeout = LONG;
+    let mut workers = Workers::start(settings);
+    for number in 0..100 {
+        let Verdict::Fitness { fitness, .. } = workers.judge(number).verdict else {
+            panic!("{number}")
+        };
+        assert!(fitness < 20.0, "{fitness} children after {number}");
+    }
+}
+
+#[test]
+fn a_worker_that_ends_while_idle_costs_nothing() {
+    // It ends by itself a moment after its answer; which has to be seen before it is asked again.
+    let mut workers = Workers::start(worker("answer $number; exit 0"));
+    for number in 0..3 {
+        assert!(matches!(workers.judge(number).verdict, Verdict::Fitness { fitness: 1.0, .. }));
+        crate::story::wait_until("it has ended", || workers.processes().is_empty());
+    }
+}
+
+#[test]
 fn many_answers_come_from_many_workers() {
     let mut settings = worker("answer $number");
     settings.workers = 8;

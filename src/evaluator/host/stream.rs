@@ -76,6 +76,7 @@ impl Stream {
         let took = began.elapsed();
         let verdict = match heard {
             Heard::Answer(verdict) => {
+                worker.reap_orphans();
                 self.worker = Some(worker);
                 self.failures = 0;
                 self.not_before = None;
