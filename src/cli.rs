@@ -146,7 +146,7 @@ impl Cli {
             Command::Completions { shell } => {
                 // It panics where a write fails, and memory does not.
                 let mut script = Vec::new();
-                let command = &mut Self::command();
+                let command = &mut shown();
                 clap_complete::generate(*shell, command, "mutation-agent", &mut script);
                 out.write_all(&script).map(|()| Exit::Done).map_err(Failure::from)
             }
@@ -171,6 +171,16 @@ impl Cli {
             }
         }
     }
+}
+
+/// The command line as a person uses it. Completions would offer hidden subcommands as well.
+fn shown() -> clap::Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new("mutation-agent")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(shown.collect::<Vec<_>>())
 }
 
 /// Says what went wrong. A reader that went away (`| head`) is nothing that did.
@@ -205,5 +215,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+        shown().debug_assert();
+    }
+
+    #[test]
+    fn completions_offer_what_a_person_may_start() {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut shown(), "agent", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("run check push stats audit demo completions man"), "{script}");
+        assert!(!script.contains("evaluator-host"));
     }
 }
