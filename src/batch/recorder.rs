@@ -1,12 +1,14 @@
 //! Through here an attempt becomes a fact: journal first, then the tally.
 
-use super::attempt::{Attempted, number};
-use super::{BatchPlan, Candidates, Clock};
+use super::attempt::Attempted;
+use super::verdict::{Change, Verdict};
+use super::{BatchPlan, Candidates, Clock, Target};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
+use crate::evolution::Constraint;
 use crate::metrics::{Buckets, Tally};
-use crate::record::{Outcome, Record};
-use crate::units::{BatchId, MutationId};
+use crate::record::{Also, Outcome, Record};
+use crate::units::{BatchId, MutationId, Number};
 use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
@@ -63,42 +65,14 @@ impl<'a> Recorder<'a> {
 
     /// Records one attempt.
     pub(super) fn record(&mut self, attempted: &Attempted) -> Result<(), DiskError> {
-        let strategy = &self.plan.strategies[attempted.strategy as usize];
-        let target = &strategy.targets[attempted.target as usize];
-        let kind = target.mutator.domain().kind();
-        let record = Record {
-            timestamp: self.clock.at(attempted.ended),
-            batch_id: Cow::Borrowed(self.batch_id),
-            mutation_id: MutationId(self.recorded + 1),
-            round: self.round,
-            strategy: Cow::Borrowed(&strategy.name),
-            line: target.site.line(),
-            parameter: Cow::Borrowed(&target.parameter),
-            operator: target.mutator.operator(),
-            variant: None,
-            parent: None,
-            old_value: target.value,
-            new_value: match attempted.outcome {
-                Outcome::NoChange => target.value,
-                _ => number(attempted.value, kind),
-            },
-            clamped: attempted.clamped,
-            outcome: attempted.outcome,
-            success: attempted.outcome.is_success(),
-            validation_passed: attempted.outcome.is_valid(),
-            error: error_of(attempted.outcome).map(Cow::Borrowed),
-            fitness: None,
-            duration: attempted.duration,
-            evaluation: None,
-            also: Vec::new(),
-        };
-        self.journal.append(&record, target.number)?;
+        let record = self.record_of(attempted);
+        self.journal.append(&record, self.kind_of_line(attempted))?;
         self.tally.add(&record);
         self.recorded += 1;
         if self.log_each {
             log(&record);
         }
-        if attempted.outcome.is_success() {
+        if attempted.verdict.outcome.is_success() {
             self.candidates.offer(attempted, MutationId(self.recorded));
         }
         if attempted.ended.saturating_duration_since(self.flushed) >= self.flush_interval {
@@ -106,6 +80,61 @@ impl<'a> Recorder<'a> {
             self.journal.flush()?;
         }
         Ok(())
+    }
+
+    fn record_of(&self, attempted: &Attempted) -> Record<'a> {
+        let Attempted { first, variant, verdict, .. } = attempted;
+        let Verdict { outcome, rule } = *verdict;
+        let strategy = &self.plan.strategies[attempted.strategy as usize];
+        let target = &strategy.targets[first.target as usize];
+        let new_value = |target: &Target, change: &Change| match outcome {
+            Outcome::NoChange => target.value,
+            _ => Number::of(change.value, target.mutator.domain().kind()),
+        };
+        let also = attempted.also.iter().map(|change| {
+            let target = &strategy.targets[change.target as usize];
+            Also {
+                parameter: Cow::Borrowed(&target.parameter),
+                line: target.site.line(),
+                operator: target.mutator_of(*variant).operator(),
+                old_value: target.value,
+                new_value: new_value(target, change),
+                clamped: change.clamped,
+            }
+        });
+        Record {
+            timestamp: self.clock.at(attempted.ended),
+            batch_id: Cow::Borrowed(self.batch_id),
+            mutation_id: MutationId(self.recorded + 1),
+            round: self.round,
+            strategy: Cow::Borrowed(&strategy.name),
+            line: target.site.line(),
+            parameter: Cow::Borrowed(&target.parameter),
+            operator: target.mutator_of(*variant).operator(),
+            variant: variant.map(|index| Cow::Borrowed(self.plan.variants[index].name.as_str())),
+            parent: None,
+            old_value: target.value,
+            new_value: new_value(target, first),
+            clamped: first.clamped,
+            outcome,
+            success: outcome.is_success(),
+            validation_passed: outcome.is_valid(),
+            error: match rule {
+                Some(rule) => Some(Cow::Owned(broken(&self.plan.constraints[rule]))),
+                None => error_of(outcome).map(Cow::Borrowed),
+            },
+            fitness: None,
+            duration: attempted.duration,
+            evaluation: None,
+            also: also.collect(),
+        }
+    }
+
+    /// Lines of the same number and round have strategy, parameter and operator in common.
+    fn kind_of_line(&self, attempted: &Attempted) -> usize {
+        let strategy = &self.plan.strategies[attempted.strategy as usize];
+        let target = strategy.targets[attempted.first.target as usize].number;
+        target * self.plan.variants.len().max(1) + attempted.variant.unwrap_or(0)
     }
 
     /// Makes all records lasting; what is shown to others is what was lasting then.
@@ -176,6 +205,11 @@ impl<'a> Recorder<'a> {
     pub(super) const fn tally(&self) -> &Tally {
         &self.tally
     }
+}
+
+/// A constraint that does not hold, in the words of a record.
+pub(super) fn broken(rule: &Constraint) -> String {
+    format!("the constraint `{rule}` does not hold")
 }
 
 /// Why an attempt without an evaluator came to nothing.

@@ -45,4 +45,5 @@ mod signals;
 mod state;
 mod stats;
 mod textfile;
+mod variants;
 mod verify;
