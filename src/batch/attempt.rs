@@ -39,8 +39,9 @@ pub(super) struct Proposer<'a> {
     text: String,
 }
 
-/// What the attempts of one strategy draw from.
+/// What the attempts of one strategy draw from, whatever values they go on from.
 struct Slot<'a> {
+    /// The values in the source.
     source: Values,
     /// By variant; one where there are none.
     genes: Vec<Vec<Gene<'a>>>,
