@@ -197,6 +197,11 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
     placed
 }
 
+/// Writes a new file that nobody needs after a power cut.
+pub fn write_passing(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    create_new(path, Mode::Private)?.write_all(bytes).map_err(DiskError::new("write", path))
+}
+
 /// Some disks say that they have written what they have not.
 fn has_length(file: &File, expected: u64) -> io::Result<()> {
     let length = file.metadata()?.len();

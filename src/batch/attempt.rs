@@ -3,6 +3,7 @@
 
 use super::BatchPlan;
 use super::planned::PlannedStrategy;
+use super::turns::Turns;
 use super::verdict::{Change, Verdict, judge};
 use crate::evolution::{Gene, Move, Values, moves};
 use crate::mutation::Streams;
@@ -34,8 +35,7 @@ pub(super) struct Proposer<'a> {
     streams: &'a [Streams],
     /// The same; empty where the plan is plain.
     slots: Vec<Slot<'a>>,
-    /// Where in the usable strategies this round begins, so that none is favoured over the rounds.
-    first: usize,
+    turns: Turns,
     text: String,
 }
 
@@ -56,21 +56,19 @@ pub(super) fn streams(plan: &BatchPlan, round: u32) -> Vec<Streams> {
 impl<'a> Proposer<'a> {
     /// For `round`, from 1. The plan has a usable strategy.
     pub(super) fn new(plan: &'a BatchPlan, streams: &'a [Streams], round: u32) -> Self {
-        let before = u64::from(round - 1) * u64::from(plan.mutations_per_round);
-        let usable = plan.usable().len() as u64;
-        let first = usize::try_from(before % usable).unwrap_or(0);
+        let turns = Turns::new(plan.usable().len(), round, plan.mutations_per_round);
         let strategies = plan.usable().iter().filter(|_| !plan.is_plain());
         let slots = strategies.map(|index| Slot::new(plan, &plan.strategies[*index])).collect();
-        Self { plan, streams, slots, first, text: String::with_capacity(64) }
+        Self { plan, streams, slots, turns, text: String::with_capacity(64) }
     }
 
     /// The round's attempt number `index`, from 0.
     pub(super) fn attempt(&mut self, index: u32) -> Attempted {
         let started = Instant::now();
         let usable = self.plan.usable();
-        let slot = (self.first + index as usize) % usable.len();
+        let (slot, number) = self.turns.of(index);
         let strategy = &self.plan.strategies[usable[slot]];
-        let mut random = self.streams[slot].attempt(u64::from(index) / usable.len() as u64);
+        let mut random = self.streams[slot].attempt(number);
         let Draft { variant, first, also, verdict } = match self.slots.get(slot) {
             None => self.one(strategy, &mut random),
             Some(_) => self.several(strategy, slot, &mut random),
@@ -132,10 +130,7 @@ struct Draft {
 
 impl<'a> Slot<'a> {
     fn new(plan: &'a BatchPlan, strategy: &'a PlannedStrategy) -> Self {
-        let variants = (0..plan.variants.len()).map(Some);
-        let none = plan.variants.is_empty().then_some(None);
-        let genes = none.into_iter().chain(variants).map(|variant| strategy.genes(variant));
-        Self { source: strategy.values(), genes: genes.collect() }
+        Self { source: strategy.values(), genes: plan.genes(strategy) }
     }
 }
 

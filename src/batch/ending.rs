@@ -31,6 +31,10 @@ pub struct BatchEnd {
 pub(super) enum Ended {
     Rounds,
     Deadline,
+    /// No strategy had a better candidate for as long as there was patience.
+    Exhausted,
+    /// The evaluator is of no use; why.
+    Evaluator(String),
     Signal(Signal),
     NoTarget,
     Error(DiskError),
@@ -180,6 +184,8 @@ fn verdict(
     match ended {
         Ended::Rounds => by_result("rounds"),
         Ended::Deadline => by_result("deadline"),
+        Ended::Exhausted => by_result("patience"),
+        Ended::Evaluator(why) => (Status::Failed, Exit::Failed, "evaluator", Some(why.clone())),
         Ended::Signal(signal) => (Status::Interrupted, signal.exit(), "signal", None),
         Ended::NoTarget => {
             let none = "no strategy has a usable target; `mutation-agent check` says why";

@@ -8,10 +8,16 @@
 //! [`Shutdown`] are the two things that come from outside.
 
 mod attempt;
+mod baselines;
 mod candidates;
+mod champions;
 mod clock;
 mod delivery;
+mod drafting;
 mod ending;
+mod evaluated;
+mod generations;
+mod judge;
 mod open_batch;
 mod plan;
 mod planned;
@@ -23,6 +29,7 @@ mod run;
 mod shutdown;
 mod threads;
 mod tidy;
+mod turns;
 mod verdict;
 
 pub use candidates::Candidates;

@@ -4,7 +4,7 @@ use crate::config::{Config, Parameter};
 use crate::evolution::{Constraint, Gene, Values};
 use crate::mutation::{Mutator, Weights};
 use crate::strategy::{self, Site, Source, Unusable};
-use crate::units::{Digest, Kind, Number};
+use crate::units::{Decimal, Digest, Kind, Number};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -122,6 +122,12 @@ impl PlannedStrategy {
 }
 
 impl Target {
+    /// One of the domain's values, with all decimals of the step.
+    pub(super) fn decimal(&self, value: f64) -> Decimal {
+        let domain = self.mutator.domain();
+        domain.value(domain.nearest(value))
+    }
+
     /// How its values are proposed, by a variant if there is one.
     pub(super) fn mutator_of(&self, variant: Option<usize>) -> &Mutator {
         variant.and_then(|index| self.mutators.get(index)).unwrap_or(&self.mutator)

@@ -1,11 +1,11 @@
 //! Through here an attempt becomes a fact: journal first, then the tally.
 
 use super::attempt::Attempted;
-use super::verdict::{Change, Verdict};
+use super::evaluated::Attempt;
+use super::verdict::{Change, Verdict, broken};
 use super::{BatchPlan, Candidates, Clock, Target};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
-use crate::evolution::Constraint;
 use crate::metrics::{Buckets, Tally};
 use crate::record::{Also, Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
@@ -66,7 +66,9 @@ impl<'a> Recorder<'a> {
     /// Records one attempt.
     pub(super) fn record(&mut self, attempted: &Attempted) -> Result<(), DiskError> {
         let record = self.record_of(attempted);
-        self.journal.append(&record, self.kind_of_line(attempted))?;
+        let strategy = &self.plan.strategies[attempted.strategy as usize];
+        let target = &strategy.targets[attempted.first.target as usize];
+        self.journal.append(&record, self.kind_of_line(target, attempted.variant))?;
         self.tally.add(&record);
         self.recorded += 1;
         if self.log_each {
@@ -111,7 +113,7 @@ impl<'a> Recorder<'a> {
             line: target.site.line(),
             parameter: Cow::Borrowed(&target.parameter),
             operator: target.mutator_of(*variant).operator(),
-            variant: variant.map(|index| Cow::Borrowed(self.plan.variants[index].name.as_str())),
+            variant: self.name_of(*variant),
             parent: None,
             old_value: target.value,
             new_value: new_value(target, first),
@@ -130,11 +132,69 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    fn name_of(&self, variant: Option<usize>) -> Option<Cow<'a, str>> {
+        variant.map(|index| Cow::Borrowed(self.plan.variants[index].name.as_str()))
+    }
+
     /// Lines of the same number and round have strategy, parameter and operator in common.
-    fn kind_of_line(&self, attempted: &Attempted) -> usize {
-        let strategy = &self.plan.strategies[attempted.strategy as usize];
-        let target = strategy.targets[attempted.first.target as usize].number;
-        target * self.plan.variants.len().max(1) + attempted.variant.unwrap_or(0)
+    fn kind_of_line(&self, target: &Target, variant: Option<usize>) -> usize {
+        target.number * self.plan.variants.len().max(1) + variant.unwrap_or(0)
+    }
+
+    /// Records an attempt that was judged, or was not worth it. It is written at once: an evaluation takes longer than
+    /// that, and a kill then loses only what is in flight.
+    pub(super) fn evaluated(&mut self, attempt: &Attempt<'a, '_>) -> Result<Record<'a>, DiskError> {
+        let Attempt { strategy, variant, draft, outcome, .. } = attempt;
+        let mut changes = draft.moves.iter().map(|one| {
+            let target = &strategy.targets[one.gene];
+            let new = draft.values.get(&target.parameter).copied().unwrap_or(one.old);
+            let also = Also {
+                parameter: Cow::Borrowed(&*target.parameter),
+                line: target.site.line(),
+                operator: target.mutator_of(*variant).operator(),
+                old_value: one.old,
+                new_value: new,
+                clamped: one.proposal.clamped,
+            };
+            (also, self.kind_of_line(target, *variant))
+        });
+        let first = changes.next();
+        let also = changes.map(|(also, _)| also).collect();
+        let Some((first, number)) = first else {
+            let nothing = io::Error::other("an attempt that changes no parameter");
+            return Err(DiskError::new("record", self.journal.path())(nothing));
+        };
+        let record = Record {
+            timestamp: self.clock.at(attempt.ended),
+            batch_id: Cow::Borrowed(self.batch_id),
+            mutation_id: attempt.mutation,
+            round: self.round,
+            strategy: Cow::Borrowed(&strategy.name),
+            line: first.line,
+            parameter: first.parameter,
+            operator: first.operator,
+            variant: self.name_of(*variant),
+            parent: draft.parent.born().map(|born| Cow::Owned(born.seen_from(self.batch_id))),
+            old_value: first.old_value,
+            new_value: first.new_value,
+            clamped: first.clamped,
+            outcome: *outcome,
+            success: outcome.is_success(),
+            validation_passed: outcome.is_valid(),
+            error: attempt.error.clone().map(Cow::Owned),
+            fitness: attempt.fitness,
+            duration: attempt.duration,
+            evaluation: attempt.evaluation,
+            also,
+        };
+        self.journal.append(&record, number)?;
+        self.journal.flush()?;
+        self.tally.add(&record);
+        self.recorded += 1;
+        if self.log_each {
+            log(&record);
+        }
+        Ok(record)
     }
 
     /// Makes all records lasting; what is shown to others is what was lasting then.
@@ -205,11 +265,6 @@ impl<'a> Recorder<'a> {
     pub(super) const fn tally(&self) -> &Tally {
         &self.tally
     }
-}
-
-/// A constraint that does not hold, in the words of a record.
-pub(super) fn broken(rule: &Constraint) -> String {
-    format!("the constraint `{rule}` does not hold")
 }
 
 /// Why an attempt without an evaluator came to nothing.

@@ -1,7 +1,9 @@
 //! The story of a batch, from the lock to the last push.
 
+use super::champions::Champions;
 use super::delivery::{families, write_textfile};
 use super::ending::{BatchEnd, Ended};
+use super::generations::Desk;
 use super::open_batch::OpenBatch;
 use super::publisher::{self, Publisher};
 use super::recorder::Recorder;
@@ -76,7 +78,17 @@ pub fn run(
     let mut recorder =
         Recorder::new(plan, &batch.id, journal, buckets, candidates, config.audit.flush_interval);
     batch.publish(&data, &publisher, &mut manifest.summary, &recorder);
-    let ended = batch.rounds(&data, &publisher, &mut manifest.summary, &mut recorder, &shutdown);
+    let direction = config.evolution.settings.direction;
+    let mut champions = Champions::new(config.output.keep, direction);
+    let ended = match &config.evaluator {
+        None => batch.rounds(&data, &publisher, &mut manifest.summary, &mut recorder, &shutdown),
+        Some(evaluator) => {
+            let (data, publisher) = (&data, &publisher);
+            let (manifest, recorder) = (&mut manifest, &mut recorder);
+            let mut desk = Desk { data, publisher, manifest, recorder, champions: &mut champions };
+            batch.evolve(evaluator, &mut desk, &shutdown)
+        }
+    };
 
     notifier.stopping();
     notifier.status("the rounds are over; sealing the audit");
@@ -227,7 +239,7 @@ impl OpenBatch<'_> {
     }
 
     /// Tells `systemctl status` how far the batch is.
-    fn tell(&self, round: u32, attempts: u64, successes: u64) {
+    pub(super) fn tell(&self, round: u32, attempts: u64, successes: u64) {
         self.notifier.progress(|| {
             let (rounds, all) = (self.plan.rounds, self.plan.attempts());
             format!(
@@ -237,7 +249,7 @@ impl OpenBatch<'_> {
     }
 
     /// Shows the gateways, and the textfile, what is on disk so far.
-    fn publish(
+    pub(super) fn publish(
         &self,
         data: &DataDir,
         publisher: &Publisher,

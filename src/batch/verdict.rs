@@ -2,6 +2,7 @@
 
 use super::BatchPlan;
 use super::planned::PlannedStrategy;
+use crate::evolution::Constraint;
 use crate::record::Outcome;
 use crate::units::{Decimal, Kind, Number};
 
@@ -23,6 +24,11 @@ pub(super) struct Verdict {
     pub(super) outcome: Outcome,
     /// Index of the constraint that does not hold.
     pub(super) rule: Option<usize>,
+}
+
+/// A constraint that does not hold, in the words of a record.
+pub(super) fn broken(rule: &Constraint) -> String {
+    format!("the constraint `{rule}` does not hold")
 }
 
 /// Judges the candidate that `changes` make of a parent, whose values `parent` gives by target.

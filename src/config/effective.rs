@@ -1,7 +1,8 @@
 //! The config in force, written as TOML: every key, secrets only by the names of their files.
 
-use super::model::{Config, Evaluator, Mode, Parameter, Variant};
+use super::model::{Config, Evaluator, Parameter, Variant};
 use super::quantity::{duration_text, size_text};
+use crate::evaluator::Mode;
 use crate::units::{Digest, Kind};
 use std::fmt::{self, Write as _};
 use std::path::Path;

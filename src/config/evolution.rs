@@ -2,10 +2,11 @@
 
 use super::checks::Reader;
 use super::diagnosis::nearest;
-use super::model::{Evaluator, Evolution, Mode, Parameter, Promote, Variant};
+use super::model::{Evaluator, Evolution, Parameter, Promote, Variant};
 use super::parameters::weight;
 use super::quantity::duration_text;
 use super::{ConfigError, raw};
+use crate::evaluator::Mode;
 use crate::evolution::{Constraint, ConstraintError, Direction, Settings};
 use crate::mutation::{BoundRule, Mutator, MutatorError, Operator};
 use std::time::Duration;

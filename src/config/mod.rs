@@ -37,6 +37,6 @@ mod tests;
 pub use environment::{Environment, Secrets};
 pub use error::{ConfigError, KnownNames, Location};
 pub use model::{
-    Audit, Batch, Config, Evaluator, Evolution, Metrics, Mode, Output, Parameter, Promote, Push,
+    Audit, Batch, Config, Evaluator, Evolution, Metrics, Output, Parameter, Promote, Push,
     Strategies, StrategyFile, Variant,
 };

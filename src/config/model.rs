@@ -2,6 +2,7 @@
 
 use super::gateways::Typed;
 use crate::audit::Retention;
+use crate::evaluator::Mode;
 use crate::evolution::{Constraint, Settings};
 use crate::gateway::{Gateway, RetryPolicy, Schedule};
 use crate::metrics::Buckets;
@@ -140,15 +141,6 @@ pub struct Evaluator {
     pub memory: Option<u64>,
     /// Processor time that each of its processes may use for an evaluation.
     pub cpu: Option<Duration>,
-}
-
-/// How an evaluator is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Started for each candidate.
-    Process,
-    /// Started once for each worker, and asked line by line.
-    Stream,
 }
 
 /// `[evolution]`: how candidates come from those before them.

@@ -66,8 +66,8 @@ impl Searches {
     }
 
     /// The search of a strategy that the batch goes on with.
-    pub fn get<'a>(&'a self, batch: &'a BatchId, name: &str) -> Option<&'a Search> {
-        self.of(batch).find(|search| search.name() == name)
+    pub fn get(&self, batch: &BatchId, name: &str) -> Option<&Search> {
+        self.all.values().find(|search| search.last_batch() == batch && search.name() == name)
     }
 
     /// All of them, by name.

@@ -227,3 +227,31 @@ fn a_manifest_holds_the_config_that_its_batch_was_made_with() {
     assert_eq!(config.batch.rounds, 2, "as it was in force");
     assert_eq!(config.digest().to_string(), manifest["config_sha256"].as_str().unwrap());
 }
+
+#[test]
+fn evaluated_attempts_have_variants_and_what_breaks_a_rule_is_never_evaluated() {
+    let mut story = Story::of(ONLY);
+    with_variants(&mut story);
+    story.table("[[constraint]]\nrule = \"2 * stop_loss_pct < take_profit_pct\"");
+    // Says what it was asked about, and that the first value is its fitness.
+    let script = "echo \"$MUTATION_ID\" >> asked; sed -n 's/^stop_loss_pct = //p' \"$0\"";
+    story.set("evaluator", "command", &format!("['sh', '-c', '''{script}''', '{{candidate}}']"));
+    story.set("evaluator", "workers", "2");
+    story.expect(0, &["run"]);
+    let lines = story.all_lines();
+    assert_eq!(lines.len(), 60);
+    let asked = story.read("asked");
+    let asked: BTreeSet<&str> = asked.lines().collect();
+    let mut outcomes = BTreeMap::new();
+    for line in &lines {
+        assert_eq!(line["operator"] == "uniform", line["variant"] == "bold", "{line}");
+        assert!(line["variant"] == "bold" || also(line).is_empty(), "{line}");
+        let outcome = line["outcome"].as_str().unwrap();
+        let evaluated = asked.contains(line["mutation_id"].as_str().unwrap());
+        assert_eq!(evaluated, outcome == "success", "{line}");
+        *outcomes.entry(outcome).or_insert(0) += 1;
+    }
+    assert!(outcomes["success"] > 5 && outcomes["constraint_violated"] > 2, "{outcomes:?}");
+    assert!(lines.iter().any(|line| !line["parent"].is_null() && line["variant"] == "plain"));
+    story.expect(0, &["audit", "verify"]);
+}

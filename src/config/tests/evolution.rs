@@ -1,7 +1,7 @@
 //! Evaluators, variants, constraints, the search: what is said where they make no sense, and what they mean.
 
 use super::{assert_said, config, first_line};
-use crate::config::Mode;
+use crate::evaluator::Mode;
 use crate::mutation::Operator;
 
 #[test]

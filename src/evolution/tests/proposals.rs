@@ -138,7 +138,7 @@ fn a_parameter_that_stays_is_no_change_beside_one_that_does_not() {
     // By this operator a whole number of 1 stays 1.
     let operator = Some(Operator::CompatGaussian);
     let stuck = Mutator::new(whole, operator, Some(0.01), BoundRule::Reflect).unwrap();
-    let free = mutators().swap_remove(0);
+    let [free, ..] = mutators();
     let genes = [
         Gene { name: NAMES[0], mutator: &free, weight: 1.0 },
         Gene { name: "stuck", mutator: &stuck, weight: 1.0 },

@@ -1,0 +1,185 @@
+//! Before the first round: every source is judged, and so are the survivors of other data.
+
+use super::ending::Ended;
+use super::generations::Evolving;
+use super::judge::{Candidate, Waited};
+use crate::evaluator::Verdict;
+use crate::evolution::{Individual, Start, Values};
+use crate::mutation::Streams;
+use crate::units::MutationId;
+use std::collections::BTreeMap;
+
+/// Something to be judged that is no attempt: a source, or a survivor.
+struct Task {
+    /// Index into the plan's strategies.
+    strategy: usize,
+    values: Values,
+}
+
+impl Evolving<'_> {
+    /// Judges the sources. An evaluator that fails for all of them, or cannot be run, ends the batch here;
+    /// strategies that it fails for alone are left out.
+    pub(super) fn baselines(&mut self) -> Result<BTreeMap<usize, f64>, Ended> {
+        let plan = self.batch.plan;
+        let sources = plan.usable().iter();
+        let sources: Vec<Task> = sources
+            .map(|index| Task { strategy: *index, values: plan.strategies[*index].values() })
+            .collect();
+        self.batch.notifier.status(&format!("evaluating {} sources", sources.len()));
+        let verdicts = self.judge_all(&sources, 0)?;
+        let (mut fitness, mut failures) = (BTreeMap::new(), Vec::new());
+        for (task, verdict) in sources.iter().zip(verdicts) {
+            let strategy = &plan.strategies[task.strategy].name;
+            match in_words(verdict) {
+                Ok(value) => {
+                    tracing::info!(strategy, fitness = value, "baseline");
+                    fitness.insert(task.strategy, value);
+                }
+                Err(why) => failures.push((strategy, why)),
+            }
+        }
+        if let (true, Some((strategy, why))) = (fitness.is_empty(), failures.first()) {
+            return Err(Ended::Evaluator(format!(
+                "the evaluator fails for the unmutated strategies, so no candidate is evaluated; {strategy}: {why}"
+            )));
+        }
+        for (strategy, why) in failures {
+            tracing::error!(
+                strategy,
+                why,
+                "the evaluator fails for the unmutated strategy; it is left out of this batch"
+            );
+        }
+        Ok(fitness)
+    }
+
+    /// Begins the search of tonight: survivors that no longer fit go, and those whose fitness is that of other data
+    /// are judged again.
+    pub(super) fn begin_search(&mut self, baselines: &BTreeMap<usize, f64>) -> Result<(), Ended> {
+        let (plan, settings) = (self.batch.plan, self.batch.config.evolution.settings);
+        let facts: Vec<_> = baselines
+            .iter()
+            .map(|(index, fitness)| {
+                let strategy = &plan.strategies[*index];
+                let sigmas = strategy
+                    .targets
+                    .iter()
+                    .filter_map(|target| Some((target.parameter.clone(), target.mutator.sigma()?)));
+                let sigmas: BTreeMap<String, f64> = sigmas.collect();
+                (strategy, *fitness, strategy.values(), sigmas)
+            })
+            .collect();
+        let fits: Vec<_> = facts
+            .iter()
+            .map(|(strategy, ..)| move |values: &Values| plan.fits(strategy, values))
+            .collect();
+        let starts =
+            facts.iter().zip(&fits).filter_map(|((strategy, fitness, values, sigmas), fits)| {
+                let source = strategy.sha256.as_ref()?;
+                Some(Start {
+                    name: &strategy.name,
+                    source,
+                    baseline: *fitness,
+                    values,
+                    sigmas,
+                    fits,
+                })
+            });
+        let starts: Vec<Start<'_>> = starts.collect();
+        self.searches.begin(&settings, &self.batch.id, plan.seed, &starts);
+        self.reassess()
+    }
+
+    fn reassess(&mut self) -> Result<(), Ended> {
+        let (plan, settings) = (self.batch.plan, self.batch.config.evolution.settings);
+        let mut tasks = Vec::new();
+        for (index, strategy) in plan.strategies.iter().enumerate() {
+            let stale = self.searches.get(&self.batch.id, &strategy.name);
+            let stale = stale.map_or(&[][..], |search| search.stale()).iter();
+            tasks.extend(
+                stale.map(|Individual { values, .. }| Task {
+                    strategy: index,
+                    values: values.clone(),
+                }),
+            );
+        }
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(
+            survivors = tasks.len(),
+            "a source has another fitness than before: survivors are evaluated again"
+        );
+        let verdicts = self.judge_all(&tasks, 1)?;
+        for (task, verdict) in tasks.iter().zip(verdicts) {
+            let name = &plan.strategies[task.strategy].name;
+            let fitness = in_words(verdict).ok();
+            if let Some(search) =
+                self.searches.of_mut(&self.batch.id).find(|one| one.name() == name)
+            {
+                search.reassess(&settings, fitness);
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdicts over all tasks, in their order. `first` tells their seeds from those of other tasks.
+    fn judge_all(&mut self, tasks: &[Task], first: u64) -> Result<Vec<Verdict>, Ended> {
+        let mut verdicts = vec![None; tasks.len()];
+        let mut next = tasks.iter().enumerate();
+        let mut waiting = next.next();
+        while waiting.is_some() || !self.judge.is_idle() {
+            if let Some((number, task)) = waiting.filter(|_| !self.judge.is_busy()) {
+                self.ask(number as u64, task, first + number as u64)?;
+                waiting = next.next();
+                continue;
+            }
+            match self.judge.wait(self.shutdown, self.deadline) {
+                Waited::Answer(answer) => {
+                    if let Verdict::Unusable(why) = answer.verdict {
+                        return Err(Ended::Evaluator(format!(
+                            "the evaluator cannot be run: {why}"
+                        )));
+                    }
+                    if let Some(verdict) =
+                        usize::try_from(answer.number).ok().and_then(|at| verdicts.get_mut(at))
+                    {
+                        *verdict = Some(answer.verdict);
+                    }
+                }
+                Waited::Stop => return Err(self.stopped()),
+            }
+        }
+        let lost = || Verdict::Failed("no answer".to_owned());
+        Ok(verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(lost)).collect())
+    }
+
+    fn ask(&mut self, number: u64, task: &Task, seed: u64) -> Result<(), Ended> {
+        let plan = self.batch.plan;
+        let strategy = &plan.strategies[task.strategy];
+        let text = strategy.rendered(&task.values).map_err(|error| {
+            // It was rendered before, and parsed as a whole.
+            Ended::Evaluator(format!("{}: {error}", strategy.name))
+        })?;
+        let candidate = Candidate {
+            number,
+            mutation: MutationId(0),
+            strategy,
+            values: &task.values,
+            text: &text,
+            seed: Streams::new(plan.seed, 0, &strategy.name).evaluation_seed(seed),
+        };
+        self.judge.ask(&candidate).map_err(Ended::Error)
+    }
+}
+
+/// The fitness, or why there is none.
+fn in_words(verdict: Verdict) -> Result<f64, String> {
+    match verdict {
+        Verdict::Fitness { fitness, .. } => Ok(fitness),
+        Verdict::Failed(why)
+        | Verdict::Timeout(why)
+        | Verdict::Invalid(why)
+        | Verdict::Unusable(why) => Err(why),
+    }
+}

@@ -1,0 +1,286 @@
+//! Evaluated rounds: proposed one after the other from the survivors, judged by many workers, recorded as they end.
+
+use super::champions::Champions;
+use super::ending::Ended;
+use super::evaluated::Attempt;
+use super::judge::{Candidate, Judge, Waited};
+use super::open_batch::OpenBatch;
+use super::publisher::Publisher;
+use super::recorder::Recorder;
+use super::turns::Turns;
+use super::{PlannedStrategy, Progress, Shutdown};
+use crate::audit::{Evolution, Manifest};
+use crate::config::Evaluator;
+use crate::evolution::{Gene, Proposing, Searches};
+use crate::mutation::Streams;
+use crate::record::{Millis, Record};
+use crate::state::DataDir;
+use crate::units::MutationId;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+/// A batch whose candidates are evaluated.
+pub(super) struct Evolving<'a> {
+    pub(super) batch: &'a OpenBatch<'a>,
+    pub(super) judge: Judge,
+    pub(super) searches: Searches,
+    pub(super) shutdown: &'a Shutdown,
+    pub(super) deadline: Option<Instant>,
+    /// Indices into the plan's strategies; those whose source was judged.
+    strategies: Vec<usize>,
+}
+
+/// What a batch writes to while it runs.
+pub(super) struct Desk<'a, 'b> {
+    pub(super) data: &'a DataDir,
+    pub(super) publisher: &'a Publisher,
+    pub(super) manifest: &'a mut Manifest,
+    pub(super) recorder: &'a mut Recorder<'b>,
+    pub(super) champions: &'a mut Champions,
+}
+
+impl OpenBatch<'_> {
+    /// Judges the sources, then runs the rounds to the end, or to whatever comes first.
+    pub(super) fn evolve<'a>(
+        &'a self,
+        evaluator: &Evaluator,
+        desk: &mut Desk<'_, 'a>,
+        shutdown: &'a Shutdown,
+    ) -> Ended {
+        if self.plan.usable().is_empty() {
+            return Ended::NoTarget;
+        }
+        let judge = match Judge::start(self, evaluator) {
+            Ok(judge) => judge,
+            Err(error) => return Ended::Evaluator(error.to_string()),
+        };
+        let mut evolving = Evolving {
+            batch: self,
+            judge,
+            searches: desk.data.state.searches.clone(),
+            shutdown,
+            deadline: self.config.batch.deadline.map(|limit| Instant::now() + limit),
+            strategies: Vec::new(),
+        };
+        let ended = evolving.run(evaluator, desk);
+        self.notifier.status("ending the evaluators");
+        evolving.judge.stop();
+        ended
+    }
+}
+
+impl<'a> Evolving<'a> {
+    fn run(&mut self, evaluator: &Evaluator, desk: &mut Desk<'_, 'a>) -> Ended {
+        if let Err(ended) = self.begin(evaluator, desk) {
+            return ended;
+        }
+        let plan = self.batch.plan;
+        let settings = self.batch.config.evolution.settings;
+        let progress = Progress::start(plan.attempts());
+        let mut end = Ended::Rounds;
+        for round in 1..=plan.rounds {
+            let _span = tracing::debug_span!("round", round).entered();
+            if let Err(ended) = self.round(round, desk, &progress) {
+                end = ended;
+                break;
+            }
+            if let Err(error) = desk.recorder.sync() {
+                end = Ended::Error(error);
+                break;
+            }
+            desk.manifest.summary.rounds_completed = round;
+            let (attempts, successes) = desk.recorder.counts();
+            self.batch.tell(round, attempts, successes);
+            tracing::debug!(attempts, successes, "round done");
+            if round < plan.rounds && self.searches.exhausted(&settings, &self.batch.id) {
+                end = Ended::Exhausted;
+                break;
+            }
+        }
+        progress.finish();
+        end
+    }
+
+    /// Judges the sources and writes down where the search begins, from which a killed batch is folded.
+    fn begin(&mut self, evaluator: &Evaluator, desk: &mut Desk<'_, '_>) -> Result<(), Ended> {
+        let baselines = self.baselines()?;
+        self.begin_search(&baselines)?;
+        self.strategies = baselines.into_keys().collect();
+        desk.champions.begin(self.batch, &self.searches);
+        desk.manifest.evolution = Some(Evolution {
+            settings: self.batch.config.evolution.settings,
+            workers: Judge::workers(evaluator),
+            searches: self.searches.clone(),
+        });
+        desk.manifest.write(&desk.data.folder).map_err(Ended::Error)?;
+        Ok(())
+    }
+
+    fn round(
+        &mut self,
+        round: u32,
+        desk: &mut Desk<'_, 'a>,
+        progress: &Progress,
+    ) -> Result<(), Ended> {
+        desk.recorder.begin_round(round);
+        let settings = self.batch.config.evolution.settings;
+        let mut records = Vec::new();
+        let searches = std::mem::take(&mut self.searches);
+        let ended = self.attempts(round, &searches, desk, progress, &mut records);
+        self.searches = searches;
+        for record in &records {
+            self.searches.take(&settings, record);
+        }
+        self.searches.end_round(&settings);
+        ended
+    }
+
+    /// Proposes and judges the round's attempts. What is not worth an evaluation is recorded in its turn, and the
+    /// others as their evaluations end.
+    fn attempts(
+        &mut self,
+        round: u32,
+        searches: &Searches,
+        desk: &mut Desk<'_, 'a>,
+        progress: &Progress,
+        records: &mut Vec<Record<'a>>,
+    ) -> Result<(), Ended> {
+        let mut proposer = Generation::new(self.batch, searches, &self.strategies, round);
+        let mut judged = HashMap::new();
+        for index in 0..self.batch.plan.mutations_per_round {
+            while self.judge.is_busy() {
+                let attempt = self.answered(&mut judged)?;
+                records.extend(self.record(attempt, round, desk, progress)?);
+            }
+            let (mut attempt, text, seed) = proposer.attempt(index);
+            match text {
+                None => {
+                    attempt.ended = Instant::now();
+                    records.extend(self.record(Some(attempt), round, desk, progress)?);
+                }
+                Some(text) => {
+                    self.judge
+                        .ask(&Candidate {
+                            number: attempt.mutation.0,
+                            mutation: attempt.mutation,
+                            strategy: attempt.strategy,
+                            values: &attempt.draft.values,
+                            text: &text,
+                            seed,
+                        })
+                        .map_err(Ended::Error)?;
+                    judged.insert(attempt.mutation.0, attempt);
+                }
+            }
+        }
+        while !self.judge.is_idle() {
+            let attempt = self.answered(&mut judged)?;
+            records.extend(self.record(attempt, round, desk, progress)?);
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer, and says what attempt it is for and what came of that.
+    fn answered<'s>(
+        &mut self,
+        judged: &mut HashMap<u64, Attempt<'a, 's>>,
+    ) -> Result<Option<Attempt<'a, 's>>, Ended> {
+        match self.judge.wait(self.shutdown, self.deadline) {
+            Waited::Stop => Err(self.stopped()),
+            Waited::Answer(answer) => Ok(judged.remove(&answer.number).map(|mut attempt| {
+                attempt.judge(answer);
+                attempt
+            })),
+        }
+    }
+
+    fn record(
+        &self,
+        attempt: Option<Attempt<'a, '_>>,
+        round: u32,
+        desk: &mut Desk<'_, 'a>,
+        progress: &Progress,
+    ) -> Result<Option<Record<'a>>, Ended> {
+        let Some(attempt) = attempt else { return Ok(None) };
+        let record = desk.recorder.evaluated(&attempt).map_err(Ended::Error)?;
+        desk.champions.offer(&attempt, round, self.batch);
+        let (attempts, successes) = desk.recorder.counts();
+        progress.at(attempts, successes);
+        self.batch.tell(round, attempts, successes);
+        if desk.publisher.wants() {
+            desk.recorder.sync().map_err(Ended::Error)?;
+            let summary = &mut desk.manifest.summary;
+            self.batch.publish(desk.data, desk.publisher, summary, desk.recorder);
+        }
+        Ok(Some(record))
+    }
+
+    /// Why a wait came to its end without an answer.
+    pub(super) fn stopped(&self) -> Ended {
+        self.shutdown.asked().map_or(Ended::Deadline, Ended::Signal)
+    }
+}
+
+/// Makes the proposals of one round; the same ones for any number of workers.
+struct Generation<'a, 's> {
+    batch: &'a OpenBatch<'a>,
+    round: u32,
+    turns: Turns,
+    /// By slot.
+    slots: Vec<Slot<'a, 's>>,
+}
+
+struct Slot<'a, 's> {
+    strategy: &'a PlannedStrategy,
+    streams: Streams,
+    /// By variant; one where there are none.
+    genes: Vec<Vec<Gene<'a>>>,
+    proposing: Proposing<'s>,
+}
+
+impl<'a, 's> Generation<'a, 's> {
+    fn new(
+        batch: &'a OpenBatch<'a>,
+        searches: &'s Searches,
+        strategies: &[usize],
+        round: u32,
+    ) -> Self {
+        let plan = batch.plan;
+        let slots = strategies.iter().filter_map(|index| {
+            let strategy = &plan.strategies[*index];
+            let search = searches.get(&batch.id, &strategy.name)?;
+            let streams = Streams::new(plan.seed, round, &strategy.name);
+            let genes = plan.genes(strategy);
+            Some(Slot { strategy, streams, genes, proposing: Proposing::new(search) })
+        });
+        let slots: Vec<Slot<'a, 's>> = slots.collect();
+        let turns = Turns::new(slots.len().max(1), round, plan.mutations_per_round);
+        Self { batch, round, turns, slots }
+    }
+
+    /// The round's attempt number `index`, from 0: the text to be judged, and with which seed; none where there is
+    /// nothing to judge.
+    fn attempt(&mut self, index: u32) -> (Attempt<'a, 's>, Option<String>, u64) {
+        let started = Instant::now();
+        let plan = self.batch.plan;
+        let before = u64::from(self.round - 1) * u64::from(plan.mutations_per_round);
+        let (slot, number) = self.turns.of(index);
+        let Slot { strategy, streams, genes, proposing } = &mut self.slots[slot];
+        let (variant, draft) = plan.propose(genes, proposing, &mut streams.attempt(number));
+        let (outcome, error, text) = plan.validated(strategy, &draft);
+        let attempt = Attempt {
+            mutation: MutationId(before + u64::from(index) + 1),
+            strategy,
+            variant,
+            draft,
+            outcome,
+            error,
+            fitness: None,
+            duration: Millis::from(started.elapsed()),
+            evaluation: None,
+            ended: started,
+            metrics: BTreeMap::new(),
+        };
+        (attempt, text, streams.evaluation_seed(number))
+    }
+}

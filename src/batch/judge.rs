@@ -1,0 +1,156 @@
+//! Candidates handed to the evaluator as files, and its answers.
+
+use super::open_batch::OpenBatch;
+use super::{PlannedStrategy, Shutdown};
+use crate::config::Evaluator;
+use crate::disk::{self, DiskError, Mode};
+use crate::evaluator::{Answer, EvaluatorError, Job, Pool, Settings};
+use crate::evolution::Values;
+use crate::strategy::RewriteError;
+use crate::units::{Decimal, MutationId};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a wait for an answer may keep us from seeing that we were asked to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// The evaluator at work, and the folder that its candidates are in.
+pub(super) struct Judge {
+    pool: Pool,
+    workers: usize,
+    folder: PathBuf,
+}
+
+/// What is to be judged.
+pub(super) struct Candidate<'a> {
+    /// The caller's number for it, which no other has at the time.
+    pub(super) number: u64,
+    /// What the evaluator is told; not 0.
+    pub(super) mutation: MutationId,
+    pub(super) strategy: &'a PlannedStrategy,
+    pub(super) values: &'a Values,
+    pub(super) text: &'a str,
+    pub(super) seed: u64,
+}
+
+/// What waiting for the evaluator came to.
+pub(super) enum Waited {
+    Answer(Answer),
+    /// Asked to stop, or out of time.
+    Stop,
+}
+
+impl Judge {
+    /// Evaluations at once that a config asks for.
+    pub(super) fn workers(evaluator: &Evaluator) -> usize {
+        match evaluator.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            workers => workers,
+        }
+    }
+
+    /// Makes the folder and the pool. What a killed batch left in the folder goes.
+    pub(super) fn start(batch: &OpenBatch<'_>, evaluator: &Evaluator) -> Result<Self, JudgeError> {
+        let folder = batch.config.data_dir.join("evaluating");
+        clear(&folder)?;
+        disk::create_folder(&folder, Mode::Private)?;
+        // A relative path would be one of another folder for the evaluator.
+        let folder = folder.canonicalize().map_err(DiskError::new("find", &folder))?;
+        let workers = Self::workers(evaluator);
+        let settings = Settings {
+            command: evaluator.command.clone(),
+            mode: evaluator.mode,
+            timeout: evaluator.timeout,
+            workers,
+            memory: evaluator.memory,
+            cpu: evaluator.cpu,
+            folder: batch.config.base.clone(),
+        };
+        let pool = Pool::start(settings, batch.id.as_str(), PathBuf::from("/proc/self/exe"))?;
+        Ok(Self { pool, workers, folder })
+    }
+
+    /// Whether another candidate would have to wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pool.in_flight() >= self.workers
+    }
+
+    /// Whether nothing is being judged.
+    pub(super) fn is_idle(&self) -> bool {
+        self.pool.in_flight() == 0
+    }
+
+    /// Writes the candidate's file, under the strategy's own name, and asks.
+    pub(super) fn ask(&mut self, candidate: &Candidate<'_>) -> Result<(), DiskError> {
+        let folder = self.folder.join(candidate.number.to_string());
+        disk::create_folder(&folder, Mode::Private)?;
+        let name = candidate.strategy.path.file_name().unwrap_or("candidate.py".as_ref());
+        let path = folder.join(name);
+        disk::write_passing(&path, candidate.text.as_bytes())?;
+        self.pool.submit(Job {
+            number: candidate.number,
+            mutation_id: candidate.mutation.to_string(),
+            strategy: candidate.strategy.name.clone(),
+            candidate: path,
+            parameters: candidate.values.clone(),
+            seed: candidate.seed,
+        });
+        Ok(())
+    }
+
+    /// Waits for an answer, until we are asked to stop or `deadline` comes.
+    pub(super) fn wait(&mut self, shutdown: &Shutdown, deadline: Option<Instant>) -> Waited {
+        loop {
+            if shutdown.asked().is_some() || deadline.is_some_and(|end| Instant::now() >= end) {
+                return Waited::Stop;
+            }
+            if let Some(answer) = self.pool.next(PATIENCE) {
+                // What cannot be removed now goes with the folder.
+                drop(fs::remove_dir_all(self.folder.join(answer.number.to_string())));
+                return Waited::Answer(answer);
+            }
+        }
+    }
+
+    /// Ends whatever is being judged, with all that it started.
+    pub(super) fn stop(self) {
+        self.pool.stop();
+        if let Err(error) = clear(&self.folder) {
+            tracing::warn!(%error, "what was judged is left behind");
+        }
+    }
+}
+
+/// An evaluator that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JudgeError {
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error(transparent)]
+    Evaluator(#[from] EvaluatorError),
+}
+
+/// Removes the folder with all that is in it; never through a link.
+fn clear(folder: &Path) -> Result<(), DiskError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(DiskError::new("remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl PlannedStrategy {
+    /// Its text with these values; those that stand in the source already keep their bytes.
+    pub(super) fn rendered(&self, values: &Values) -> Result<String, RewriteError> {
+        let Some(source) = &self.source else { return Ok(String::new()) };
+        let changed = self.targets.iter().filter_map(|target| {
+            let value = values.get(&target.parameter)?.to_f64();
+            (value.to_bits() != target.value.to_f64().to_bits())
+                .then(|| (&target.site, target.decimal(value)))
+        });
+        let changed: Vec<(&crate::strategy::Site, Decimal)> = changed.collect();
+        source.rewrite(&changed)
+    }
+}
