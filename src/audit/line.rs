@@ -35,8 +35,8 @@ impl LineWriter {
         Self { second: i64::MIN, date: String::new(), templates: Vec::new() }
     }
 
-    /// Appends the record and a newline. Records of the same `target` and round have batch,
-    /// strategy, line, parameter and operator in common.
+    /// Appends the record and a newline. Records of the same `target` (for a variant it is another)
+    /// and round have batch, strategy, line, parameter and operator in common.
     pub(super) fn write(&mut self, record: &Record<'_>, target: usize, line: &mut Vec<u8>) {
         line.extend_from_slice(b"{\"timestamp\":\"");
         self.write_time(record.timestamp, line);

@@ -33,6 +33,10 @@ pub struct Manifest {
     pub seed: Option<u64>,
     /// Digest of the effective config.
     pub config_sha256: Option<Digest>,
+    /// The effective config's text, without secrets: what it takes to make the same batch again.
+    /// `None` only where a killed batch had no time to say, and in manifests of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
     /// Rounds that were planned.
     pub rounds_planned: u32,
     /// Attempts that were planned for each round.
@@ -153,6 +157,7 @@ impl Manifest {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             seed: None,
             config_sha256: None,
+            config: None,
             rounds_planned: 0,
             mutations_per_round: 0,
             strategies: Vec::new(),

@@ -1,11 +1,13 @@
 //! Candidates for people: some of the new values, rendered into whole files.
 
 use super::attempt::Attempted;
+use super::verdict::Change;
 use super::{BatchPlan, Shutdown};
 use crate::audit::Folder;
 use crate::disk::{self, DiskError, Mode};
-use crate::units::{BatchId, Decimal, MutationId};
+use crate::units::{BatchId, MutationId};
 use std::fs;
+use std::iter;
 use std::path::{Component, Path, PathBuf};
 
 /// The first `keep` different successes of each strategy.
@@ -19,10 +21,10 @@ pub struct Candidates {
     kept: Vec<Vec<Kept>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
-    target: u32,
-    value: Decimal,
+    first: Change,
+    also: Box<[Change]>,
     mutation: MutationId,
 }
 
@@ -38,9 +40,9 @@ impl Candidates {
         if kept.len() >= self.keep {
             return;
         }
-        let Attempted { target, value, .. } = *attempted;
-        if !kept.iter().any(|one| one.target == target && one.value == value) {
-            kept.push(Kept { target, value, mutation });
+        let Attempted { first, also, .. } = attempted;
+        if !kept.iter().any(|one| one.is(*first, also)) {
+            kept.push(Kept { first: *first, also: also.clone(), mutation });
         }
     }
 
@@ -87,9 +89,13 @@ impl Candidates {
             }
             let folder = unfinished.join(folder_name(&strategy.name));
             disk::create_folder(&folder, Mode::Shared)?;
-            for Kept { target, value, mutation } in kept {
-                let site = &strategy.targets[*target as usize].site;
-                match source.rewrite(&[(site, *value)]) {
+            for one in kept {
+                let Kept { mutation, .. } = one;
+                let values: Vec<_> = one
+                    .changes()
+                    .map(|change| (&strategy.targets[change.target as usize].site, change.value))
+                    .collect();
+                match source.rewrite(&values) {
                     Ok(text) => {
                         let path = folder.join(format!("{mutation}.py"));
                         disk::replace(&path, text.as_bytes(), Mode::Shared)?;
@@ -107,6 +113,20 @@ impl Candidates {
             tracing::warn!(%error, "`latest` does not lead to the newest candidates");
         }
         Ok(Some(finished))
+    }
+}
+
+impl Kept {
+    fn changes(&self) -> impl Iterator<Item = Change> + '_ {
+        iter::once(self.first).chain(self.also.iter().copied())
+    }
+
+    /// Whether these are its values, in whatever order they were drawn.
+    fn is(&self, first: Change, also: &[Change]) -> bool {
+        let has = |change: Change| {
+            self.changes().any(|own| own.target == change.target && own.value == change.value)
+        };
+        self.also.len() == also.len() && has(first) && also.iter().all(|change| has(*change))
     }
 }
 

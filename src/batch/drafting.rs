@@ -1,25 +1,29 @@
 //! From a survivor to a candidate's text: what an evaluated attempt proposes, and whether that is worth an evaluation.
 
+use super::verdict::broken;
 use super::{BatchPlan, PlannedStrategy};
-use crate::evolution::{Draft, Fate, Gene, Proposing, Values};
+use crate::evolution::{Constraint, Draft, Fate, Gene, Proposing, Values};
 use crate::record::Outcome;
 use rand::Rng;
 
 impl BatchPlan {
-    /// The next proposal of a strategy.
+    /// How a strategy's targets are drawn, by variant; one way where there are no variants.
+    pub(super) fn genes<'g>(&self, strategy: &'g PlannedStrategy) -> Vec<Vec<Gene<'g>>> {
+        let variants = (0..self.variants.len()).map(Some);
+        let none = self.variants.is_empty().then_some(None);
+        none.into_iter().chain(variants).map(|variant| strategy.genes(variant)).collect()
+    }
+
+    /// The next proposal of a strategy, whose [`Self::genes`] these are, and its variant.
     pub(super) fn propose<'s>(
         &self,
-        strategy: &PlannedStrategy,
+        genes: &[Vec<Gene<'_>>],
         proposing: &mut Proposing<'s>,
         rng: &mut impl Rng,
-    ) -> Draft<'s> {
-        let genes = strategy.targets.iter().map(|target| Gene {
-            name: &target.parameter,
-            mutator: &target.mutator,
-            weight: target.weight,
-        });
-        let genes: Vec<Gene<'_>> = genes.collect();
-        proposing.propose(&genes, self.parameters_per_mutation as usize, rng)
+    ) -> (Option<usize>, Draft<'s>) {
+        let variant = self.variant(rng);
+        let draft = proposing.propose(&genes[variant.unwrap_or(0)], self.most(variant), rng);
+        (variant, draft)
     }
 
     /// What is known of a proposal before it is judged: its text if it is to be, else what came of it and why.
@@ -41,13 +45,22 @@ impl BatchPlan {
             }
             Fate::New => {}
         }
-        if let Some(rule) = self.broken_rule(&draft.values) {
-            return no(Outcome::ConstraintViolated, &format!("{rule} does not hold"));
+        if let Some(rule) = self.broken_rule(strategy, &draft.values) {
+            return no(Outcome::ConstraintViolated, &broken(rule));
         }
         match strategy.rendered(&draft.values) {
             Ok(text) => (Outcome::Success, None, Some(text)),
             Err(error) => no(Outcome::InvalidSource, &error.to_string()),
         }
+    }
+
+    /// The first rule that does not hold for these values; those that are left out are as in the source.
+    fn broken_rule(&self, strategy: &PlannedStrategy, values: &Values) -> Option<&Constraint> {
+        let value = |target: usize| {
+            let target = &strategy.targets[target];
+            values.get(&target.parameter).copied().unwrap_or(target.value)
+        };
+        strategy.violated(&self.constraints, value).map(|rule| &self.constraints[rule])
     }
 
     /// Whether a survivor's values are within tonight's bounds and rules.
@@ -56,6 +69,6 @@ impl BatchPlan {
             let value = values.get(&target.parameter).map(|value| value.to_f64());
             value.is_some_and(|value| target.mutator.domain().contains(value))
         });
-        in_bounds && self.broken_rule(values).is_none()
+        in_bounds && self.broken_rule(strategy, values).is_none()
     }
 }

@@ -12,6 +12,8 @@ use std::time::Instant;
 pub(super) struct Attempt<'a, 's> {
     pub(super) mutation: MutationId,
     pub(super) strategy: &'a PlannedStrategy,
+    /// Index into the plan's variants.
+    pub(super) variant: Option<usize>,
     pub(super) draft: Draft<'s>,
     pub(super) outcome: Outcome,
     pub(super) error: Option<String>,

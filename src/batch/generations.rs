@@ -10,7 +10,7 @@ use super::turns::Turns;
 use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
-use crate::evolution::{Proposing, Searches};
+use crate::evolution::{Gene, Proposing, Searches};
 use crate::mutation::{Streams, evaluation_seed};
 use crate::record::{Millis, Record};
 use crate::state::DataDir;
@@ -230,6 +230,8 @@ struct Generation<'a, 's> {
 struct Slot<'a, 's> {
     strategy: &'a PlannedStrategy,
     streams: Streams,
+    /// By variant; one where there are none.
+    genes: Vec<Vec<Gene<'a>>>,
     proposing: Proposing<'s>,
 }
 
@@ -245,7 +247,8 @@ impl<'a, 's> Generation<'a, 's> {
             let strategy = &plan.strategies[*index];
             let search = searches.get(&batch.id, &strategy.name)?;
             let streams = Streams::new(plan.seed, round, &strategy.name);
-            Some(Slot { strategy, streams, proposing: Proposing::new(search) })
+            let genes = plan.genes(strategy);
+            Some(Slot { strategy, streams, genes, proposing: Proposing::new(search) })
         });
         let slots: Vec<Slot<'a, 's>> = slots.collect();
         let turns = Turns::new(slots.len().max(1), round, plan.mutations_per_round);
@@ -258,12 +261,13 @@ impl<'a, 's> Generation<'a, 's> {
         let plan = self.batch.plan;
         let before = u64::from(self.round - 1) * u64::from(plan.mutations_per_round);
         let (slot, number) = self.turns.of(index);
-        let Slot { strategy, streams, proposing } = &mut self.slots[slot];
-        let draft = plan.propose(strategy, proposing, &mut streams.attempt(number));
+        let Slot { strategy, streams, genes, proposing } = &mut self.slots[slot];
+        let (variant, draft) = plan.propose(genes, proposing, &mut streams.attempt(number));
         let (outcome, error, text) = plan.validated(strategy, &draft);
         let attempt = Attempt {
             mutation: MutationId(before + u64::from(index) + 1),
             strategy,
+            variant,
             draft,
             outcome,
             error,

@@ -154,9 +154,4 @@ impl PlannedStrategy {
         let changed: Vec<(&crate::strategy::Site, Decimal)> = changed.collect();
         source.rewrite(&changed)
     }
-
-    /// The values that stand in it.
-    pub fn values(&self) -> Values {
-        self.targets.iter().map(|target| (target.parameter.clone(), target.value)).collect()
-    }
 }

@@ -1,7 +1,7 @@
 //! A batch: planned, run in rounds, recorded, published, sealed.
 //!
-//! In reading order: a [`BatchPlan`] says what will be attempted; `attempt.rs` is one mutation and
-//! `rounds.rs` many, on as many cores as there are; through the `Recorder` each becomes a fact;
+//! In reading order: a [`BatchPlan`] says what will be attempted; `attempt.rs` is one mutation, with
+//! its `verdict.rs`, and `rounds.rs` many, on as many cores as there are; through the `Recorder` each becomes a fact;
 //! the `Publisher` shows the facts to the gateways while the batch runs; [`Candidates`] are what
 //! is written for people; [`run`] is the story from the lock to the last push, with its `ending.rs`,
 //! `delivery.rs` and `tidy.rs`. [`Clock`] and
@@ -21,6 +21,7 @@ mod judge;
 mod open_batch;
 mod output;
 mod plan;
+mod planned;
 mod progress;
 mod provenance;
 mod publisher;
@@ -31,12 +32,14 @@ mod shutdown;
 mod threads;
 mod tidy;
 mod turns;
+mod verdict;
 
 pub use candidates::Candidates;
 pub use clock::{Clock, now, random};
 pub use delivery::{Delivered, deliver_totals};
 pub use ending::BatchEnd;
-pub use plan::{BatchPlan, PlannedStrategy, Target};
+pub use plan::{BatchPlan, PlannedVariant};
+pub use planned::{PlannedStrategy, Target};
 pub use progress::{Progress, StderrBesideBar};
 pub use provenance::{Link, Provenance};
 pub use publisher::PushLog;

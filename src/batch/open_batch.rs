@@ -50,6 +50,7 @@ impl OpenBatch<'_> {
         Manifest {
             seed: Some(self.plan.seed),
             config_sha256: Some(self.config.digest()),
+            config: Some(self.config.to_toml()),
             rounds_planned: self.plan.rounds,
             mutations_per_round: self.plan.mutations_per_round,
             strategies: self.plan.entries(),

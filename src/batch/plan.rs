@@ -1,21 +1,13 @@
 //! What a batch will attempt: every strategy read and parsed once, every target found or told why not.
 
+use super::planned::{self, PlannedStrategy};
 use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
-use crate::config::{Config, ConfigError, Parameter};
-use crate::evolution::{Constraint, Values};
+use crate::config::{Config, ConfigError};
+use crate::evolution::Constraint;
 use crate::metrics::OutcomeSeries;
-use crate::mutation::{Mutator, Weights};
-use crate::strategy::{self, Site, Source, Unusable};
-use crate::units::{Decimal, Digest, Number};
+use crate::mutation::Weights;
+use rand::Rng;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-
-/// Longer files are no strategies that somebody wrote. A tree takes up to eighty bytes for each byte
-/// of text, and so this is what bounds the memory of a start.
-const LONGEST_STRATEGY: u64 = 4 << 20;
 
 /// The strategies of a batch and their targets.
 #[derive(Debug)]
@@ -26,56 +18,27 @@ pub struct BatchPlan {
     pub rounds: u32,
     /// Attempts in each.
     pub mutations_per_round: u32,
-    /// How many parameters an attempt changes.
-    pub parameters_per_mutation: u32,
-    /// What must hold between them.
-    pub constraints: Vec<Constraint>,
     /// In the order of their names.
     pub strategies: Vec<PlannedStrategy>,
+    /// What must hold between the values of a strategy.
+    pub constraints: Vec<Constraint>,
+    /// Ways of mutating, one of which is drawn for each attempt, if there are any.
+    pub variants: Vec<PlannedVariant>,
+    /// How many parameters an attempt without a variant changes.
+    most: usize,
+    /// How often which variant is drawn.
+    weights: Option<Weights>,
     /// Indices of the strategies that have usable targets.
     usable: Vec<usize>,
 }
 
-/// A strategy as it was read.
-#[derive(Debug)]
-pub struct PlannedStrategy {
-    /// Its name in records: the path as the config leads to it.
+/// A way of mutating; how it proposes values is known to each target.
+#[derive(Clone, Debug)]
+pub struct PlannedVariant {
+    /// Its name in records and labels.
     pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
-    /// Digest of its bytes; `None` where it could not be read.
-    pub sha256: Option<Digest>,
-    /// Its text, parsed; `None` where that failed, and then no target is usable.
-    pub source: Option<Source>,
-    /// What is mutated.
-    pub targets: Vec<Target>,
-    /// What is not: the parameter's name, and why.
-    pub unusable: Vec<(String, Unusable)>,
-    weights: Option<Weights>,
-}
-
-/// A parameter in a strategy.
-#[derive(Debug)]
-pub struct Target {
-    /// The parameter's name.
-    pub parameter: String,
-    /// Where its literal stands.
-    pub site: Site,
-    /// How its values are proposed.
-    pub mutator: Mutator,
-    /// The value in the source.
-    pub value: Number,
-    /// Its number among all targets of the plan, from 0.
-    pub number: usize,
-    pub(super) weight: f64,
-}
-
-impl Target {
-    /// One of the domain's values, with all decimals of the step.
-    pub(super) fn decimal(&self, value: f64) -> Decimal {
-        let domain = self.mutator.domain();
-        domain.value(domain.nearest(value))
-    }
+    /// How many parameters its attempts change.
+    most: usize,
 }
 
 impl BatchPlan {
@@ -83,31 +46,59 @@ impl BatchPlan {
     pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
         let files = config.strategy_files()?;
         let mut strategies: Vec<PlannedStrategy> =
-            files.into_iter().map(|file| read(config, file.name, file.path)).collect();
+            files.into_iter().map(|file| planned::read(config, file.name, file.path)).collect();
         let all = strategies.iter_mut().flat_map(|strategy| &mut strategy.targets);
         all.enumerate().for_each(|(number, target)| target.number = number);
-        let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights.is_some());
+        let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights().is_some());
+        let usual = config.evolution.parameters_per_mutation;
+        let variants = config.variants.iter().map(|variant| PlannedVariant {
+            name: variant.name.clone(),
+            most: count(variant.parameters_per_mutation.unwrap_or(usual)),
+        });
+        let weights: Vec<f64> = config.variants.iter().map(|variant| variant.weight).collect();
         Ok(Self {
             seed,
             rounds: config.batch.rounds,
             mutations_per_round: config.batch.mutations_per_round,
-            parameters_per_mutation: config.evolution.parameters_per_mutation,
-            constraints: config.constraints.clone(),
             usable: usable.map(|(index, _)| index).collect(),
             strategies,
+            constraints: config.constraints.clone(),
+            variants: variants.collect(),
+            most: count(usual),
+            // An error means that there is no variant: the config lets no weight be 0.
+            weights: Weights::new(&weights).ok(),
         })
+    }
+
+    /// The variant of an attempt, by the first number of its stream; `None`, and nothing is drawn,
+    /// where there are none.
+    pub(super) fn variant(&self, rng: &mut impl Rng) -> Option<usize> {
+        self.weights.as_ref().map(|weights| weights.pick(rng))
+    }
+
+    /// How many parameters an attempt changes; all of a strategy that has fewer.
+    pub(super) fn most(&self, variant: Option<usize>) -> usize {
+        variant.map_or(self.most, |index| self.variants[index].most)
+    }
+
+    /// Whether each attempt changes one parameter by its own rules.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.weights.is_none() && self.most == 1
+    }
+
+    /// What is allowed and yet probably not meant: sources that break a constraint.
+    pub fn warnings(&self) -> Vec<String> {
+        let broken = self.strategies.iter().flat_map(|strategy| {
+            strategy.broken_by_source(&self.constraints).map(|rule| {
+                format!("{}: the source itself breaks the constraint `{rule}`", strategy.name)
+            })
+        });
+        broken.collect()
     }
 
     /// Indices of the strategies with usable targets; attempts are spread evenly over them.
     pub fn usable(&self) -> &[usize] {
         &self.usable
-    }
-
-    /// The first rule that does not hold for these values.
-    pub(super) fn broken_rule(&self, values: &Values) -> Option<&Constraint> {
-        let broken =
-            |rule: &&Constraint| rule.holds(|name| values.get(name).copied()) == Some(false);
-        self.constraints.iter().find(broken)
     }
 
     /// Attempts in all rounds.
@@ -156,93 +147,21 @@ impl BatchPlan {
 
     /// The series that this batch can count in.
     pub fn series(config: &Config) -> impl Iterator<Item = OutcomeSeries> + '_ {
-        config.parameters.iter().map(|one| OutcomeSeries {
+        let own = config.parameters.iter().map(|one| (one, &one.mutator, None));
+        // With variants each attempt has one.
+        let own = own.filter(|_| config.variants.is_empty());
+        let variants = config.variants.iter().flat_map(|variant| {
+            let pairs = config.parameters.iter().zip(&variant.mutators);
+            pairs.map(|(one, mutator)| (one, mutator, Some(variant.name.clone())))
+        });
+        own.chain(variants).map(|(one, mutator, variant)| OutcomeSeries {
             parameter: one.name.clone(),
-            operator: one.mutator.operator(),
-            variant: None,
+            operator: mutator.operator(),
+            variant,
         })
     }
 }
 
-impl PlannedStrategy {
-    /// Draws a target by weight; `None` where there is none.
-    pub(super) fn weights(&self) -> Option<&Weights> {
-        self.weights.as_ref()
-    }
-}
-
-fn read(config: &Config, name: String, path: PathBuf) -> PlannedStrategy {
-    let mut strategy = PlannedStrategy {
-        name,
-        path,
-        sha256: None,
-        source: None,
-        targets: Vec::new(),
-        unusable: Vec::new(),
-        weights: None,
-    };
-    match parse(config, &mut strategy) {
-        Ok(source) => {
-            for parameter in &config.parameters {
-                match find(&source, parameter) {
-                    Ok(target) => strategy.targets.push(target),
-                    Err(reason) => strategy.unusable.push((parameter.name.clone(), reason)),
-                }
-            }
-            strategy.source = Some(source);
-        }
-        Err(reason) => {
-            let all = config.parameters.iter().map(|one| (one.name.clone(), reason.clone()));
-            strategy.unusable = all.collect();
-        }
-    }
-    let weights: Vec<f64> = strategy.targets.iter().map(|target| target.weight).collect();
-    // An error means that there is no target: the config lets no weight be 0.
-    strategy.weights = Weights::new(&weights).ok();
-    strategy
-}
-
-fn parse(config: &Config, strategy: &mut PlannedStrategy) -> Result<Source, Unusable> {
-    let unreadable = |message: String| Unusable::Unreadable { message };
-    let bytes = read_bytes(&strategy.path).map_err(|error| unreadable(error.to_string()))?;
-    strategy.sha256 = Some(Digest::of(&bytes));
-    Source::parse(bytes, config.strategies.python)
-        .map_err(|error| Unusable::InvalidSource { message: error.to_string() })
-}
-
-/// Links to strategies are fine, so this is no `disk::read`.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let too_long = || io::Error::other(format!("longer than {LONGEST_STRATEGY} bytes"));
-    let metadata = path.metadata()?;
-    // A pipe would hold up the start.
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    if metadata.len() > LONGEST_STRATEGY {
-        return Err(too_long());
-    }
-    let mut bytes = Vec::new();
-    // It may grow while it is read.
-    File::open(path)?.take(LONGEST_STRATEGY + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LONGEST_STRATEGY { Err(too_long()) } else { Ok(bytes) }
-}
-
-fn find(source: &Source, parameter: &Parameter) -> Result<Target, Unusable> {
-    let site =
-        source.site(&parameter.selector, parameter.occurrence.and_then(NonZeroUsize::new))?;
-    let domain = parameter.mutator.domain();
-    let (min, max) = domain.bounds();
-    strategy::check(&site, domain.kind(), min, max)?;
-    Ok(Target {
-        parameter: parameter.name.clone(),
-        value: match (domain.kind(), site.value()) {
-            // `1` for a float parameter is the double 1.0, in the audit too.
-            (crate::units::Kind::Float, Number::Int(value)) => Number::Float(value as f64),
-            (_, value) => value,
-        },
-        site,
-        number: 0,
-        mutator: parameter.mutator.clone(),
-        weight: parameter.weight,
-    })
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,16 +1,17 @@
 //! Through here an attempt becomes a fact: journal first, then the tally.
 
-use super::attempt::{Attempted, number};
+use super::attempt::Attempted;
 use super::champions::Champions;
 use super::evaluated::Attempt;
 use super::open_batch::OpenBatch;
-use super::{BatchPlan, Candidates, Clock};
+use super::verdict::{Change, Verdict, broken};
+use super::{BatchPlan, Candidates, Clock, Target};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
 use crate::evolution::Search;
 use crate::metrics::Tally;
 use crate::record::{Also, Outcome, Record};
-use crate::units::{BatchId, MutationId};
+use crate::units::{BatchId, MutationId, Number};
 use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
@@ -63,42 +64,16 @@ impl<'a> Recorder<'a> {
 
     /// Records one attempt.
     pub(super) fn record(&mut self, attempted: &Attempted) -> Result<(), DiskError> {
+        let record = self.record_of(attempted);
         let strategy = &self.plan.strategies[attempted.strategy as usize];
-        let target = &strategy.targets[attempted.target as usize];
-        let kind = target.mutator.domain().kind();
-        let record = Record {
-            timestamp: self.clock.at(attempted.ended),
-            batch_id: Cow::Borrowed(self.batch_id),
-            mutation_id: MutationId(self.recorded + 1),
-            round: self.round,
-            strategy: Cow::Borrowed(&strategy.name),
-            line: target.site.line(),
-            parameter: Cow::Borrowed(&target.parameter),
-            operator: target.mutator.operator(),
-            variant: None,
-            parent: None,
-            old_value: target.value,
-            new_value: match attempted.outcome {
-                Outcome::NoChange => target.value,
-                _ => number(attempted.value, kind),
-            },
-            clamped: attempted.clamped,
-            outcome: attempted.outcome,
-            success: attempted.outcome.is_success(),
-            validation_passed: attempted.outcome.is_valid(),
-            error: error_of(attempted.outcome).map(Cow::Borrowed),
-            fitness: None,
-            duration: attempted.duration,
-            evaluation: None,
-            also: Vec::new(),
-        };
-        self.journal.append(&record, target.number)?;
+        let target = &strategy.targets[attempted.first.target as usize];
+        self.journal.append(&record, self.kind_of_line(target, attempted.variant))?;
         self.tally.add(&record);
         self.recorded += 1;
         if self.log_each {
             log(&record);
         }
-        if attempted.outcome.is_success() {
+        if attempted.verdict.outcome.is_success() {
             self.candidates.offer(attempted, MutationId(self.recorded));
         }
         if attempted.ended.saturating_duration_since(self.flushed) >= self.flush_interval {
@@ -108,22 +83,79 @@ impl<'a> Recorder<'a> {
         Ok(())
     }
 
+    fn record_of(&self, attempted: &Attempted) -> Record<'a> {
+        let Attempted { first, variant, verdict, .. } = attempted;
+        let Verdict { outcome, rule } = *verdict;
+        let strategy = &self.plan.strategies[attempted.strategy as usize];
+        let target = &strategy.targets[first.target as usize];
+        let new_value = |target: &Target, change: &Change| match outcome {
+            Outcome::NoChange => target.value,
+            _ => Number::of(change.value, target.mutator.domain().kind()),
+        };
+        let also = attempted.also.iter().map(|change| {
+            let target = &strategy.targets[change.target as usize];
+            Also {
+                parameter: Cow::Borrowed(&target.parameter),
+                line: target.site.line(),
+                operator: target.mutator_of(*variant).operator(),
+                old_value: target.value,
+                new_value: new_value(target, change),
+                clamped: change.clamped,
+            }
+        });
+        Record {
+            timestamp: self.clock.at(attempted.ended),
+            batch_id: Cow::Borrowed(self.batch_id),
+            mutation_id: MutationId(self.recorded + 1),
+            round: self.round,
+            strategy: Cow::Borrowed(&strategy.name),
+            line: target.site.line(),
+            parameter: Cow::Borrowed(&target.parameter),
+            operator: target.mutator_of(*variant).operator(),
+            variant: self.name_of(*variant),
+            parent: None,
+            old_value: target.value,
+            new_value: new_value(target, first),
+            clamped: first.clamped,
+            outcome,
+            success: outcome.is_success(),
+            validation_passed: outcome.is_valid(),
+            error: match rule {
+                Some(rule) => Some(Cow::Owned(broken(&self.plan.constraints[rule]))),
+                None => error_of(outcome).map(Cow::Borrowed),
+            },
+            fitness: None,
+            duration: attempted.duration,
+            evaluation: None,
+            also: also.collect(),
+        }
+    }
+
+    fn name_of(&self, variant: Option<usize>) -> Option<Cow<'a, str>> {
+        variant.map(|index| Cow::Borrowed(self.plan.variants[index].name.as_str()))
+    }
+
+    /// Lines of the same number and round have strategy, parameter and operator in common.
+    fn kind_of_line(&self, target: &Target, variant: Option<usize>) -> usize {
+        target.number * self.plan.variants.len().max(1) + variant.unwrap_or(0)
+    }
+
     /// Records an attempt that was judged, or was not worth it. It is written at once: an evaluation takes longer than
     /// that, and a kill then loses only what is in flight.
     pub(super) fn evaluated(&mut self, attempt: &Attempt<'a, '_>) -> Result<Record<'a>, DiskError> {
-        let Attempt { strategy, draft, outcome, .. } = attempt;
+        let Attempt { strategy, variant, draft, outcome, .. } = attempt;
         let mut changes = draft.moves.iter().map(|one| {
             let target = &strategy.targets[one.gene];
             let new = draft.values.get(&target.parameter).copied().unwrap_or(one.old);
             let also = Also {
                 parameter: Cow::Borrowed(&*target.parameter),
                 line: target.site.line(),
-                operator: target.mutator.operator(),
+                operator: target.mutator_of(*variant).operator(),
                 old_value: one.old,
                 new_value: new,
                 clamped: one.proposal.clamped,
             };
-            (also, target.number)
+            (also, self.kind_of_line(target, *variant))
         });
         let first = changes.next();
         let also = changes.map(|(also, _)| also).collect();
@@ -140,7 +172,7 @@ impl<'a> Recorder<'a> {
             line: first.line,
             parameter: first.parameter,
             operator: first.operator,
-            variant: None,
+            variant: self.name_of(*variant),
             parent: draft.parent.born().map(|born| Cow::Owned(born.seen_from(self.batch_id))),
             old_value: first.old_value,
             new_value: first.new_value,

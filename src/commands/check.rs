@@ -1,7 +1,7 @@
 //! `check`: everything that can be known before the night.
 
 use super::Failure;
-use crate::batch::{BatchPlan, Target, Threads};
+use crate::batch::{BatchPlan, PlannedStrategy, Target, Threads};
 use crate::config::{Config, Environment, Secrets};
 use crate::disk;
 use crate::exit::Exit;
@@ -65,7 +65,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         }
         writeln!(out)?;
     }
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&plan.warnings()) {
         writeln!(out, "\nwarning: {warning}")?;
     }
     writeln!(out, "\n{}", verdict(&plan))?;
@@ -116,6 +116,24 @@ pub(super) fn write_strategies(plan: &BatchPlan, out: &mut dyn Write) -> Result<
         }
         for (parameter, reason) in &strategy.unusable {
             writeln!(out, "  unusable: {parameter}: {} ({reason})", reason.as_str())?;
+        }
+        write_rules(plan, strategy, out)?;
+    }
+    Ok(())
+}
+
+/// The constraints that say nothing of a strategy whose numbers are mutated.
+fn write_rules(
+    plan: &BatchPlan,
+    strategy: &PlannedStrategy,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    for rule in plan.constraints.iter().filter(|_| !strategy.targets.is_empty()) {
+        let missing = strategy.missing(rule);
+        if !missing.is_empty() {
+            let names: Vec<String> = missing.iter().map(|name| format!("`{name}`")).collect();
+            let names = names.join(", ");
+            writeln!(out, "  does not apply: constraint `{rule}`: there is no number {names}")?;
         }
     }
     Ok(())

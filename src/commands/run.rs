@@ -43,6 +43,7 @@ pub fn run(
     // No more bits than a double has, which is what jq makes of the number in the manifest.
     let seed = config.batch.seed.unwrap_or_else(|| batch::random() >> 11);
     let plan = BatchPlan::make(&config, seed)?;
+    plan.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     if args.dry_run {
         return dry_run(&config, &plan, out);
     }

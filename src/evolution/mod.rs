@@ -25,7 +25,7 @@ pub use direction::Direction;
 pub use individual::{Change, Individual, Step};
 pub use memory::Memory;
 pub use origin::{Origin, OriginError};
-pub use proposing::{Draft, Fate, Gene, Move, Proposing};
+pub use proposing::{Draft, Fate, Gene, Move, Proposing, moves};
 pub use search::{Search, Start, StepSize};
 pub use searches::Searches;
 pub use settings::Settings;

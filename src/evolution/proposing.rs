@@ -102,32 +102,51 @@ impl<'a> Proposing<'a> {
         let survivors = self.search.population();
         let parent = if survivors.len() > 1 { rng.random_range(0..survivors.len()) } else { 0 };
         let parent = &survivors[parent];
-        let mut moves = Vec::new();
+        let sigma = |gene: &Gene<'_>| {
+            let step = self.search.steps().get(gene.name)?;
+            gene.mutator.sigma().map(|sigma| step.of(sigma))
+        };
+        let moves = moves(genes, &parent.values, sigma, most, rng);
         let mut values = parent.values.clone();
-        for gene in picks(genes, most, rng) {
-            let Gene { name, mutator, .. } = genes[gene];
-            let Some(old) = parent.values.get(name).copied() else { continue };
-            let proposal = self.value(name, mutator, old, rng);
-            values.insert(name.to_owned(), Number::of(proposal.value, mutator.domain().kind()));
-            moves.push(Move { gene, old, proposal });
-        }
         let changed = moves.iter().any(|one| one.proposal.changed);
-        if changed {
-            moves.retain(|one| one.proposal.changed);
-        } else {
-            moves.truncate(1);
-            values.clone_from(&parent.values);
+        for Move { gene, proposal, .. } in moves.iter().filter(|one| one.proposal.changed) {
+            let kind = genes[*gene].mutator.domain().kind();
+            values.insert(genes[*gene].name.to_owned(), Number::of(proposal.value, kind));
         }
         let fate = if changed { Fate::New } else { Fate::Unchanged };
         Draft { parent, moves, values, fate }
     }
+}
 
-    fn value(&self, name: &str, mutator: &Mutator, old: Number, rng: &mut impl Rng) -> Proposal {
-        match (mutator.sigma(), self.search.steps().get(name)) {
-            (Some(sigma), Some(step)) => mutator.propose_with(step.of(sigma), old.to_f64(), rng),
-            _ => mutator.propose(old.to_f64(), rng),
-        }
+/// What an attempt that goes on from `parent` proposes for `most` of the genes, or for all if there
+/// are fewer: drawn by weight, each once, then their values.
+///
+/// `sigma` is the width for a gene, where it is another than its mutator's own. A gene that the
+/// parent does not have is left out, and so is one whose value did not change, unless it is the
+/// first and none did.
+pub fn moves(
+    genes: &[Gene<'_>],
+    parent: &Values,
+    sigma: impl Fn(&Gene<'_>) -> Option<f64>,
+    most: usize,
+    rng: &mut impl Rng,
+) -> Vec<Move> {
+    let mut moves = Vec::with_capacity(most.min(genes.len()));
+    for index in picks(genes, most, rng) {
+        let gene = &genes[index];
+        let Some(old) = parent.get(gene.name).copied() else { continue };
+        let proposal = match sigma(gene) {
+            Some(sigma) => gene.mutator.propose_with(sigma, old.to_f64(), rng),
+            None => gene.mutator.propose(old.to_f64(), rng),
+        };
+        moves.push(Move { gene: index, old, proposal });
     }
+    if moves.iter().any(|one| one.proposal.changed) {
+        moves.retain(|one| one.proposal.changed);
+    } else {
+        moves.truncate(1);
+    }
+    moves
 }
 
 /// Indices of `most` different genes, or of all, drawn by weight.

@@ -47,4 +47,5 @@ mod signals;
 mod state;
 mod stats;
 mod textfile;
+mod variants;
 mod verify;

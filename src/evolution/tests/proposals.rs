@@ -1,9 +1,9 @@
 //! What an attempt proposes.
 
 use super::{NAMES, mutators, nearness, played, search, settings, source};
-use crate::evolution::{Fate, Fingerprint, Gene, Memory, Proposing};
-use crate::mutation::{BoundRule, Domain, Mutator, Streams};
-use crate::units::Kind;
+use crate::evolution::{Fate, Fingerprint, Gene, Memory, Proposing, moves};
+use crate::mutation::{BoundRule, Domain, Mutator, Operator, Streams, Weights};
+use crate::units::{Kind, Number};
 use std::collections::HashSet;
 
 #[test]
@@ -110,4 +110,47 @@ fn the_fingerprint_of_the_source_is_this() {
     let mut positive = source();
     positive.insert("b".into(), crate::units::Number::Float(0.0));
     assert_eq!(Fingerprint::of(&negative), Fingerprint::of(&positive));
+}
+
+/// A batch without an evaluator draws one parameter at a time by this shorter way.
+#[test]
+fn one_parameter_is_drawn_as_by_weights_and_its_mutator_alone() {
+    let mutators = mutators();
+    let weights = [1.0, 0.5, 3.0];
+    let genes = NAMES.iter().zip(&mutators).zip(weights);
+    let genes: Vec<Gene<'_>> =
+        genes.map(|((name, mutator), weight)| Gene { name, mutator, weight }).collect();
+    let (weights, streams) = (Weights::new(&weights).unwrap(), Streams::new(3, 1, "s.py"));
+    for attempt in 0..500 {
+        let ours = moves(&genes, &source(), |_| None, 1, &mut streams.attempt(attempt));
+        let mut rng = streams.attempt(attempt);
+        let gene = weights.pick(&mut rng);
+        let proposal = mutators[gene].propose(source()[NAMES[gene]].to_f64(), &mut rng);
+        assert_eq!(ours.len(), 1);
+        assert_eq!((ours[0].gene, ours[0].proposal), (gene, proposal));
+    }
+}
+
+#[test]
+fn a_parameter_that_stays_is_no_change_beside_one_that_does_not() {
+    let decimal = |text: &str| text.parse().unwrap();
+    let whole = Domain::new(Kind::Int, decimal("1"), decimal("9"), decimal("1")).unwrap();
+    // By this operator a whole number of 1 stays 1.
+    let operator = Some(Operator::CompatGaussian);
+    let stuck = Mutator::new(whole, operator, Some(0.01), BoundRule::Reflect).unwrap();
+    let [free, ..] = mutators();
+    let genes = [
+        Gene { name: NAMES[0], mutator: &free, weight: 1.0 },
+        Gene { name: "stuck", mutator: &stuck, weight: 1.0 },
+    ];
+    let mut parent = source();
+    parent.insert("stuck".to_owned(), Number::Int(1));
+    for attempt in 0..50 {
+        let mut rng = Streams::new(1, 1, "s.py").attempt(attempt);
+        let both = moves(&genes, &parent, |_| None, 2, &mut rng);
+        assert_eq!(both.iter().map(|one| one.gene).collect::<Vec<_>>(), [0]);
+        let none = moves(&genes[1..], &parent, |_| None, 1, &mut rng);
+        assert_eq!(none.len(), 1);
+        assert!(!none[0].proposal.changed);
+    }
 }
