@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     /// Killed in its first moment, or from before manifests held their config.
-    #[error("its manifest does not have {0}, so nothing can be drawn again")]
+    #[error("its manifest does not have {0}")]
     Missing(&'static str),
     /// Its own config cannot be read any more.
     #[error("the config in its manifest cannot be used: {0}")]
@@ -108,8 +108,7 @@ impl Replay {
             let parameters = places?;
             let weights: Vec<f64> =
                 parameters.iter().map(|index| config.parameters[*index].weight).collect();
-            let values =
-                entry.usable.iter().map(|target| (target.parameter.clone(), target.value));
+            let values = entry.usable.iter().map(|target| (target.parameter.clone(), target.value));
             let (name, values) = (entry.path.clone(), values.collect());
             Some(Strategy { name, values, parameters, weights: Weights::new(&weights).ok()? })
         });
@@ -160,10 +159,14 @@ impl Replay {
             return;
         }
         let turns = Turns::new(self.strategies.len(), round, self.per_round);
-        let mut proposing: Vec<Option<Proposing<'_>>> = self.strategies.iter().map(|strategy| {
-            let (_, searches) = self.evolution.as_ref()?;
-            searches.get(&self.id, &strategy.name).map(Proposing::new)
-        }).collect();
+        let mut proposing: Vec<Option<Proposing<'_>>> = self
+            .strategies
+            .iter()
+            .map(|strategy| {
+                let (_, searches) = self.evolution.as_ref()?;
+                searches.get(&self.id, &strategy.name).map(Proposing::new)
+            })
+            .collect();
         let streams: Vec<Streams> =
             self.strategies.iter().map(|one| Streams::new(self.seed, round, &one.name)).collect();
         let first = u64::from(round - 1) * u64::from(self.per_round) + 1;
@@ -188,22 +191,24 @@ impl Replay {
         let of_variant = variant.map(|index| &self.config.variants[index]);
         let most = of_variant.and_then(|one| one.parameters_per_mutation);
         let most = most.unwrap_or(self.config.evolution.parameters_per_mutation);
-        let genes: Vec<Gene<'_>> = strategy.parameters.iter().map(|index| {
-            let parameter = &self.config.parameters[*index];
-            let own = &parameter.mutator;
-            let mutator = of_variant.map_or(own, |variant| &variant.mutators[*index]);
-            Gene { name: &parameter.name, mutator, weight: parameter.weight }
-        }).collect();
-        let (parent, moves, values, fate) = match proposing {
-            Some(proposing) => {
-                let Draft { parent, moves, values, fate } =
-                    proposing.propose(&genes, most as usize, rng);
-                (parent.born().map(|born| born.seen_from(&self.id)), moves, values, fate)
-            }
-            None => {
-                let (moves, values, fate) = strategy.draw(&genes, variant.is_none() && most == 1, most, rng);
-                (None, moves, values, fate)
-            }
+        let genes: Vec<Gene<'_>> = strategy
+            .parameters
+            .iter()
+            .map(|index| {
+                let parameter = &self.config.parameters[*index];
+                let own = &parameter.mutator;
+                let mutator = of_variant.map_or(own, |variant| &variant.mutators[*index]);
+                Gene { name: &parameter.name, mutator, weight: parameter.weight }
+            })
+            .collect();
+        let (parent, moves, values, fate) = if let Some(proposing) = proposing {
+            let Draft { parent, moves, values, fate } =
+                proposing.propose(&genes, most as usize, rng);
+            (parent.born().map(|born| born.seen_from(&self.id)), moves, values, fate)
+        } else {
+            let plain = variant.is_none() && most == 1;
+            let (moves, values, fate) = strategy.draw(&genes, plain, most, rng);
+            (None, moves, values, fate)
         };
         let changes = moves.iter().map(|one| {
             let Gene { name, mutator, .. } = genes[one.gene];
