@@ -94,3 +94,53 @@ pub fn check_command(command: &[String], mode: Mode) -> Result<(), EvaluatorErro
         Mode::Process | Mode::Stream => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(command: &[&str], mode: Mode) -> Result<(), EvaluatorError> {
+        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        check_command(&command, mode)
+    }
+
+    #[test]
+    fn a_candidate_stands_in_the_command_of_a_process_and_in_no_stream() {
+        assert_eq!(check(&["./judge", "--file={candidate}"], Mode::Process), Ok(()));
+        assert_eq!(check(&["./judge", "--stream"], Mode::Stream), Ok(()));
+        let missing = check(&["./judge", "candidate"], Mode::Process).unwrap_err();
+        assert!(missing.to_string().contains("`{candidate}`"), "{missing}");
+        let there = check(&["./judge", "{candidate}"], Mode::Stream).unwrap_err();
+        assert!(there.to_string().contains("`{candidate}`"), "{there}");
+    }
+
+    #[test]
+    fn a_command_has_a_program_and_no_nul() {
+        assert_eq!(check(&[], Mode::Stream), Err(EvaluatorError::Empty));
+        assert_eq!(check(&["", "{candidate}"], Mode::Process), Err(EvaluatorError::Empty));
+        assert_eq!(check(&["a", "{candidate}", "b\0"], Mode::Process), Err(EvaluatorError::Nul(3)));
+    }
+
+    #[test]
+    fn nothing_that_is_needed_is_zero() {
+        let good = Settings {
+            command: vec!["judge".to_owned()],
+            mode: Mode::Stream,
+            timeout: Duration::from_secs(1),
+            workers: 1,
+            memory: None,
+            cpu: None,
+            folder: PathBuf::new(),
+        };
+        assert_eq!(good.check(), Ok(()));
+        let bad = [
+            ("workers", Settings { workers: 0, ..good.clone() }),
+            ("timeout", Settings { timeout: Duration::ZERO, ..good.clone() }),
+            ("memory", Settings { memory: Some(0), ..good.clone() }),
+            ("cpu", Settings { cpu: Some(Duration::ZERO), ..good.clone() }),
+        ];
+        for (name, settings) in bad {
+            assert_eq!(settings.check(), Err(EvaluatorError::Zero(name)));
+        }
+    }
+}

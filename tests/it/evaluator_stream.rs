@@ -142,8 +142,10 @@ fn a_worker_that_talks_while_idle_or_reads_late_is_not_held_up() {
 #[test]
 fn a_stream_has_its_processor_time_for_each_evaluation() {
     let mut settings = worker(
+        // Half a second of processor time each, in the clock ticks that proc(5) has: together more than the limit.
         "if [ $number = 5 ]; then while :; do :; done; fi
-        i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; answer $number",
+        ticks() { read -r stat < /proc/$$/stat; set -- $stat; ticks=$((${14} + ${15})); }
+        ticks; until=$((ticks + 50)); while [ $ticks -lt $until ]; do ticks; done; answer $number",
     );
     settings.cpu = Some(Duration::from_secs(1));
     let mut workers = Workers::start(settings);
