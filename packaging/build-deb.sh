@@ -50,6 +50,8 @@ END
 } >"$made/agent.toml"
 replace '# data_dir = "mutation-data"' 'data_dir = "/var/lib/mutation-agent"'
 replace 'include = ["examples/strategies/*.py"]' 'include = ["/etc/mutation-agent/strategies/*.py"]'
+replace '#command = ["python3", "examples/evaluators/backtest.py", "{candidate}"]' \
+    '#command = ["python3", "/usr/share/doc/mutation-agent/examples/evaluators/backtest.py", "{candidate}"]'
 replace '# dir = "evolved"' 'dir = "/var/lib/mutation-agent/evolved"'
 
 # `dev` is `debug` on disk, and paths in Cargo.toml begin with target/release whatever the profile.

@@ -55,7 +55,7 @@ def package(version):
 
 
 class CleanRoot:
-    """A small Debian, with systemd and D-Bus installed and nothing running."""
+    """A small Debian, with systemd, D-Bus and Python installed and nothing running."""
 
     def __init__(self):
         archive = shared() / "clean-root.tar"
@@ -71,7 +71,7 @@ class CleanRoot:
         # Not what this machine's apt knows: the one archive that everybody can reach.
         source = "deb http://deb.debian.org/debian bookworm main"
         made = subprocess.run(
-            ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=systemd,dbus", "--format=tar",
+            ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=systemd,dbus,python3", "--format=tar",
              "bookworm", f"{archive}.new", source],
             env={**ENVIRONMENT, "TMPDIR": str(folder)}, capture_output=True, text=True, check=False,
         )

@@ -30,6 +30,41 @@ request = struct.pack("16sH2s4s8x", b"lo:1", socket.AF_INET, b"", socket.inet_at
 SIOCSIFADDR = 0x8916
 fcntl.ioctl(socket.socket(socket.AF_INET, socket.SOCK_DGRAM), SIOCSIFADDR, request)
 """
+# An evaluator that answers for a source and the first ten mutations.
+# Over each later one it sits for ever, with a daemon that heeds nothing but SIGKILL.
+SITS = """
+import os, signal, time
+if int(os.environ["MUTATION_ID"].rsplit("_", 1)[1]) > 10:
+    if os.fork() == 0:
+        os.setsid()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(1000)
+    time.sleep(1000)
+print(1)
+"""
+# Fails where it may do more than it should, or is limited otherwise than the config says.
+FENCED = """
+import mmap, os, resource
+assert resource.getrlimit(resource.RLIMIT_AS) == (1 << 30, 1 << 30), "memory"
+assert resource.getrlimit(resource.RLIMIT_CPU)[0] == 60, "cpu"
+assert os.environ.keys().isdisjoint({"NOTIFY_SOCKET", "CREDENTIALS_DIRECTORY"}), "environment"
+def allows(what):
+    try:
+        what()
+    except OSError:
+        return False
+    return True
+tries = {
+    "write": lambda: open("/etc/mutation-agent/mine", "w"),
+    "home": lambda: open("/home/quant/prices.csv"),
+    "signal": lambda: os.kill(1, 0),
+    "compile": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
+}
+allowed = [name for name, what in tries.items() if allows(what)]
+assert not allowed, f"allowed: {' '.join(allowed)}"
+print(1)
+"""
 SERVICE = "mutation-agent.service"
 TIMER = "mutation-agent.timer"
 
@@ -42,12 +77,13 @@ def write(root, name, text, mode=0o644):
     path.chmod(mode)
 
 
-def configure(root, rounds, gateway="127.0.0.1"):
-    """The installed config with what this machine needs, and rounds of a hundred mutations."""
+def configure(root, rounds, gateway="127.0.0.1", mutations=100, evaluator=None):
+    """The installed config with what this machine needs; `evaluator` is in the place of the one that is commented out."""
     text = root.file("/usr/share/agent.toml").read_text()
     for line, typed in {
         "# rounds = 10": f"rounds = {rounds}",
-        "# mutations_per_round = 50": "mutations_per_round = 100",
+        "# mutations_per_round = 50": f"mutations_per_round = {mutations}",
+        "#[evaluator]": f"[evaluator]\n{evaluator}" if evaluator else "#",
         'url = "http://127.0.0.1:9091"': f'url = "http://{gateway}:9091"\n'
         'name = "night"\n'
         'basic = { user = "night", password_file = "credential:gateway-password" }',
@@ -111,6 +147,11 @@ class Night:
         assert found == (state, result, status), f"{found}\n{self.machine('journalctl', '--no-pager').stdout}"
         return shown
 
+    def sitting(self):
+        """Starts a batch, and waits until two evaluators sit beside their daemons: with the agent and two hosts, seven."""
+        self.machine("systemctl", "start", "--no-block", SERVICE)
+        wait_for("evaluators that sit", lambda: len(self.processes()) == 7)
+
     def under_way(self):
         """Waits until a long batch has said how far it is, and gives what it said."""
         return wait_for("STATUS=", lambda: (text := self.show()["StatusText"]).startswith("round ") and text)
@@ -136,6 +177,11 @@ class Night:
         logs = sorted(path for path in (self.data / "audit").glob("*.jsonl*") if is_log(path))
         return [record for log in logs for record in read_log(log)]
 
+    def processes(self):
+        """Whoever is in the service's control group."""
+        groups = [path for path in self.machine.group.rglob("cgroup.procs") if path.parent.name == SERVICE]
+        return [line for path in groups for line in path.read_text().split()]
+
     def newest_manifest(self):
         """The manifest of the newest batch."""
         return json.loads(max((self.data / "audit").glob("*.manifest.json")).read_text())
@@ -147,6 +193,12 @@ class Night:
         for status in ("completed", "failed", "interrupted", "crashed"):
             found = exposition.value("mutation_batches_total", status=status)
             equal(f"batches {status}", found, batches.get(status, 0))
+
+
+def drop_in(root, night, name, lines):
+    """As `systemctl edit` leaves it."""
+    write(root, f"/etc/systemd/system/{SERVICE}.d/{name}.conf", f"[Service]\n{lines}\n")
+    night.machine("systemctl", "daemon-reload")
 
 
 def by_hand():
@@ -169,6 +221,60 @@ def owned_by_the_dynamic_user(data):
         if not path.is_symlink():
             equal(f"mode of {path}", stat.st_mode & 0o7777, 0o700 if path.is_dir() else 0o600)
     equal("mode of /var/lib/private", data.parent.stat().st_mode & 0o777, 0o700)
+
+
+def evaluated(root, night):
+    """Batches with an evaluator under the unit as it is; so many were completed, interrupted and crashed."""
+    # The example as it stands in the installed config, with both limits, and the same in a stream.
+    example = re.findall(r"^#(command = .*|memory = .*|cpu = .*)$", root.file("/usr/share/agent.toml").read_text(), re.M)
+    equal("lines of the example", len(example), 3)
+    stream = [*(line.replace('"{candidate}"', '"--stream"') for line in example), 'mode = "stream"']
+    for lines in (example, stream):
+        before = len(night.records())
+        configure(root, rounds=2, mutations=20, evaluator="\n".join(lines))
+        night.machine("systemctl", "start", SERVICE)
+        night.ended("inactive", "success", 0)
+        records = night.records()[before:]
+        equal("records", len(records), 40)
+        judged = [record for record in records if record["outcome"] != "duplicate"]
+        assert len(judged) > 20 and all(record["fitness"] is not None for record in judged), records
+        equal("processes left", night.processes(), [])
+
+    # Fenced in as the agent is; runtimes that compile, and data in /home, need a drop-in.
+    write(root, "/home/quant/prices.csv", "day,close\n")
+    judge = 'command = ["python3", "{}.py", "{{candidate}}"]\nworkers = 2'
+    for name, text in {"sits": SITS, "fenced": FENCED}.items():
+        write(root, f"/etc/mutation-agent/{name}.py", text)
+    configure(root, rounds=1, mutations=4, evaluator=judge.format("fenced") + '\nmemory = "1GiB"\ncpu = "1m"')
+    night.machine("systemctl", "start", SERVICE)
+    night.ended("inactive", "success", 0)
+    drop_in(root, night, "evaluators",
+            "MemoryDenyWriteExecute=no\nProtectHome=tmpfs\nBindReadOnlyPaths=/home/quant/prices.csv")
+    night.machine("systemctl", "start", SERVICE, exits=None)
+    night.ended("failed", "exit-code", 1)
+    said = [entry["MESSAGE"] for entry in night.journal("-t", "mutation-agent", "-p", "err")]
+    assert any("allowed: home compile" in text for text in said), said
+
+    # A stop in the middle of evaluations seals what was judged, and says of nothing that it failed.
+    configure(root, rounds=1, mutations=100, evaluator=judge.format("sits"))
+    before = len(night.records())
+    night.sitting()
+    night.machine("systemctl", "stop", SERVICE)
+    night.ended("inactive", "success", 143)
+    equal("the stopped batch", night.newest_manifest()["status"], "interrupted")
+    equal("outcomes", [record["outcome"] for record in night.records()[before:]], ["success"] * 10)
+    equal("processes left", night.processes(), [])
+
+    # The agent alone is killed: nobody is left, and the next batch counts what was judged.
+    night.sitting()
+    night.machine("systemctl", "kill", "--kill-whom=main", "--signal=KILL", SERVICE)
+    night.ended("failed", "signal", 9)
+    equal("processes left", night.processes(), [])
+    configure(root, rounds=1, mutations=10, evaluator=judge.format("sits"))
+    night.machine("systemctl", "start", SERVICE)
+    night.ended("inactive", "success", 0)
+    equal("records", len(night.records()), before + 30)
+    assert not (night.data / "evaluating").exists(), "candidates are left behind"
 
 
 root = prepared()
@@ -309,6 +415,10 @@ equal("one night is made up for", len(night.records()), before + 300)
 assert time.time() - stamp.stat().st_mtime < 60, "the stamp is old"
 night.shown(completed=7, crashed=1, interrupted=1)
 owned_by_the_dynamic_user(night.data)
+night.machine("systemctl", "stop", TIMER)
+evaluated(root, night)
+night.shown(completed=11, failed=1, crashed=2, interrupted=2)
+owned_by_the_dynamic_user(night.data)
 night.machine.off()
 
-print("timer, credential, crash, failure template, stop, a gateway that is away or fenced off, by hand, catch-up: under a systemd of its own")
+print("timer, credential, crash, failure template, stop, a gateway that is away or fenced off, by hand, catch-up, evaluators: under a systemd of its own")
