@@ -108,6 +108,9 @@ pub struct UnusableEntry {
     pub reason: String,
     /// The reason in words.
     pub detail: String,
+    /// The number that stands there, if one does: rules may speak of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Number>,
 }
 
 /// Push attempts to one gateway by result, and the last failure in words.

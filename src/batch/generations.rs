@@ -1,5 +1,6 @@
 //! Evaluated rounds: proposed one after the other from the survivors, judged by many workers, recorded as they end.
 
+use super::drafting::Fitting;
 use super::ending::Ended;
 use super::evaluated::Attempt;
 use super::judge::{Candidate, Judge, Waited};
@@ -143,7 +144,9 @@ impl<'a> Evolving<'a> {
         progress: &Progress,
         records: &mut Vec<Record<'a>>,
     ) -> Result<(), Ended> {
-        let mut proposer = Generation::new(self.batch, searches, &self.strategies, round);
+        let plan = self.batch.plan;
+        let fits: Vec<_> = self.strategies.iter().map(|index| plan.fitting(*index)).collect();
+        let mut proposer = Generation::new(self.batch, searches, &fits, round);
         let mut judged = HashMap::new();
         for index in 0..self.batch.plan.mutations_per_round {
             while self.judge.is_busy() {
@@ -239,16 +242,17 @@ impl<'a, 's> Generation<'a, 's> {
     fn new(
         batch: &'a OpenBatch<'a>,
         searches: &'s Searches,
-        strategies: &[usize],
+        fits: &'s [Fitting<'a>],
         round: u32,
     ) -> Self {
         let plan = batch.plan;
-        let slots = strategies.iter().filter_map(|index| {
-            let strategy = &plan.strategies[*index];
+        let slots = fits.iter().filter_map(|Fitting { strategy, fits }| {
             let search = searches.get(&batch.id, &strategy.name)?;
             let streams = Streams::new(plan.seed, round, &strategy.name);
             let genes = plan.genes(strategy);
-            Some(Slot { strategy, streams, genes, proposing: Proposing::new(search) })
+            let settings = &batch.config.evolution.settings;
+            let proposing = Proposing::new(settings, search).within(fits);
+            Some(Slot { strategy, streams, genes, proposing })
         });
         let slots: Vec<Slot<'a, 's>> = slots.collect();
         let turns = Turns::new(slots.len().max(1), round, plan.mutations_per_round);

@@ -76,6 +76,11 @@ impl PlannedStrategy {
         self.targets.iter().map(|target| (target.parameter.clone(), target.value)).collect()
     }
 
+    /// The number of a parameter that is not mutated.
+    pub(super) fn fixed(&self, parameter: &str) -> Option<Number> {
+        self.fixed.get(parameter).copied()
+    }
+
     /// Indices of the plan's constraints that speak of nothing but its numbers.
     pub fn rules(&self) -> &[usize] {
         &self.rules

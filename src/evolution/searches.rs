@@ -34,10 +34,16 @@ impl Searches {
     /// Folds a record of the batch that was begun; those of a round in any order. One that is of
     /// no strategy that was begun changes nothing.
     pub fn take(&mut self, settings: &Settings, record: &Record<'_>) {
-        let search = self.all.values_mut().find(|search| {
-            search.name() == record.strategy && *search.last_batch() == *record.batch_id
-        });
-        if let (Some(search), Some(trial)) = (search, Trial::of(record)) {
+        if let Some(trial) = Trial::of(record) {
+            self.take_trial(settings, &record.batch_id, &record.strategy, trial);
+        }
+    }
+
+    /// The same for what a record says, of the strategy that is named.
+    pub fn take_trial(&mut self, settings: &Settings, batch: &BatchId, name: &str, trial: Trial) {
+        let mut all = self.all.values_mut();
+        let search = all.find(|search| search.name() == name && search.last_batch() == batch);
+        if let Some(search) = search {
             search.take(settings, trial);
         }
     }
