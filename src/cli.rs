@@ -61,6 +61,10 @@ enum Command {
     Check(commands::check::Args),
     /// Deliver totals that a gateway has not seen
     Push(commands::push::Args),
+    /// Show the best candidate of each strategy beside its source
+    Best(commands::best::Args),
+    /// Put the best candidate in the place of its source, past the gate of [promote]
+    Promote(commands::promote::Args),
     /// Statistics over audit files
     Stats(commands::stats::Args),
     /// The audit log: what there is, whether it is what was written, what may go
@@ -133,6 +137,8 @@ impl Cli {
             Command::Run(args) => commands::run::run(&self.config, args, json, &notifier, &mut out),
             Command::Check(args) => commands::check::run(&self.config, args, &mut out),
             Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
+            Command::Best(args) => commands::best::run(&self.config, args, &mut out),
+            Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),
@@ -140,7 +146,7 @@ impl Cli {
             Command::Completions { shell } => {
                 // It panics where a write fails, and memory does not.
                 let mut script = Vec::new();
-                let command = &mut Self::command();
+                let command = &mut shown();
                 clap_complete::generate(*shell, command, "mutation-agent", &mut script);
                 out.write_all(&script).map(|()| Exit::Done).map_err(Failure::from)
             }
@@ -165,6 +171,16 @@ impl Cli {
             }
         }
     }
+}
+
+/// The command line as a person uses it. Completions would offer hidden subcommands as well.
+fn shown() -> clap::Command {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    clap::Command::new("mutation-agent")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(shown.collect::<Vec<_>>())
 }
 
 /// Says what went wrong. A reader that went away (`| head`) is nothing that did.
@@ -199,5 +215,15 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+        shown().debug_assert();
+    }
+
+    #[test]
+    fn completions_offer_what_a_person_may_start() {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut shown(), "agent", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("run check push stats audit demo completions man"), "{script}");
+        assert!(!script.contains("evaluator-host"));
     }
 }

@@ -11,10 +11,11 @@ mod ownership;
 
 pub use ownership::{Exposed, exposed};
 
+use crate::units::Digest;
 use rustix::fs::OFlags;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The action of [`DiskError::is_sync`].
@@ -195,6 +196,52 @@ pub fn replace(path: &Path, bytes: &[u8], mode: Mode) -> Result<(), DiskError> {
         let _ = fs::remove_file(&temporary);
     }
     placed
+}
+
+/// Adds to a file of ours, which is made where there is none, and makes that lasting.
+pub fn append(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let is_new = path.symlink_metadata().is_err();
+    let mut file = match create_new(path, Mode::Private) {
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+            open_own_as(OpenOptions::new().append(true), path)?
+        }
+        made => made?,
+    };
+    file.write_all(bytes).map_err(DiskError::new("write", path))?;
+    file.sync_all().map_err(DiskError::new(SYNC, path))?;
+    if is_new { sync_folder(folder_of(path)) } else { Ok(()) }
+}
+
+/// Puts `bytes` in the place of a user's own file, with its owner and permissions, if it still has the digest
+/// `expected`: whole or not at all.
+pub fn replace_alike(path: &Path, expected: &Digest, bytes: &[u8]) -> Result<(), DiskError> {
+    let temporary = temporary(path);
+    remove_if_there(&temporary)?;
+    let replaced = write_alike(path, &temporary, bytes).and_then(|()| {
+        let there = fs::read(path).map_err(DiskError::new("read", path))?;
+        if Digest::of(&there) != *expected {
+            let changed = io::Error::other("it was changed meanwhile; nothing was done");
+            return Err(DiskError::new("replace", path)(changed));
+        }
+        rename(&temporary, path)
+    });
+    if replaced.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    replaced
+}
+
+fn write_alike(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let metadata = fs::metadata(path).map_err(DiskError::new("look at", path))?;
+    let mut file = create_new(temporary, Mode::Private)?;
+    file.write_all(bytes).map_err(DiskError::new("write", temporary))?;
+    let failed = |source| DiskError::new("set the permissions of", temporary)(source);
+    if file.metadata().map_err(failed)?.uid() != metadata.uid() {
+        std::os::unix::fs::fchown(&file, Some(metadata.uid()), Some(metadata.gid()))
+            .map_err(failed)?;
+    }
+    file.set_permissions(metadata.permissions()).map_err(failed)?;
+    file.sync_all().map_err(DiskError::new(SYNC, temporary))
 }
 
 /// Writes a new file that nobody needs after a power cut.

@@ -5,7 +5,7 @@ use super::generations::Evolving;
 use super::judge::{Candidate, Waited};
 use crate::evaluator::Verdict;
 use crate::evolution::{Individual, Start, Values};
-use crate::mutation::Streams;
+use crate::mutation::evaluation_seed;
 use crate::units::MutationId;
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ impl Evolving<'_> {
             .map(|index| Task { strategy: *index, values: plan.strategies[*index].values() })
             .collect();
         self.batch.notifier.status(&format!("evaluating {} sources", sources.len()));
-        let verdicts = self.judge_all(&sources, 0)?;
+        let verdicts = self.judge_all(&sources)?;
         let (mut fitness, mut failures) = (BTreeMap::new(), Vec::new());
         for (task, verdict) in sources.iter().zip(verdicts) {
             let strategy = &plan.strategies[task.strategy].name;
@@ -110,7 +110,7 @@ impl Evolving<'_> {
             survivors = tasks.len(),
             "a source has another fitness than before: survivors are evaluated again"
         );
-        let verdicts = self.judge_all(&tasks, 1)?;
+        let verdicts = self.judge_all(&tasks)?;
         for (task, verdict) in tasks.iter().zip(verdicts) {
             let name = &plan.strategies[task.strategy].name;
             let fitness = in_words(verdict).ok();
@@ -123,14 +123,14 @@ impl Evolving<'_> {
         Ok(())
     }
 
-    /// The verdicts over all tasks, in their order. `first` tells their seeds from those of other tasks.
-    fn judge_all(&mut self, tasks: &[Task], first: u64) -> Result<Vec<Verdict>, Ended> {
+    /// The verdicts over all tasks, in their order.
+    fn judge_all(&mut self, tasks: &[Task]) -> Result<Vec<Verdict>, Ended> {
         let mut verdicts = vec![None; tasks.len()];
         let mut next = tasks.iter().enumerate();
         let mut waiting = next.next();
         while waiting.is_some() || !self.judge.is_idle() {
             if let Some((number, task)) = waiting.filter(|_| !self.judge.is_busy()) {
-                self.ask(number as u64, task, first + number as u64)?;
+                self.ask(number as u64, task)?;
                 waiting = next.next();
                 continue;
             }
@@ -154,7 +154,7 @@ impl Evolving<'_> {
         Ok(verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(lost)).collect())
     }
 
-    fn ask(&mut self, number: u64, task: &Task, seed: u64) -> Result<(), Ended> {
+    fn ask(&mut self, number: u64, task: &Task) -> Result<(), Ended> {
         let plan = self.batch.plan;
         let strategy = &plan.strategies[task.strategy];
         let text = strategy.rendered(&task.values).map_err(|error| {
@@ -167,7 +167,8 @@ impl Evolving<'_> {
             strategy,
             values: &task.values,
             text: &text,
-            seed: Streams::new(plan.seed, 0, &strategy.name).evaluation_seed(seed),
+            // All of a night are judged under the same circumstances.
+            seed: evaluation_seed(plan.seed, 0),
         };
         self.judge.ask(&candidate).map_err(Ended::Error)
     }

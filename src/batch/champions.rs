@@ -2,9 +2,15 @@
 
 use super::evaluated::Attempt;
 use super::open_batch::OpenBatch;
-use crate::evolution::{Change, Direction, Individual, Origin, Searches, Step};
+use super::output::Output;
+use super::{PlannedStrategy, Provenance, Shutdown};
+use crate::audit::Folder;
+use crate::disk::{self, DiskError, Mode};
+use crate::evolution::{Change, Direction, Individual, Origin, Search, Searches, Step};
 use crate::record::Outcome;
+use crate::units::BatchId;
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// The best `keep` of each strategy, the survivors of earlier nights among them.
 #[derive(Debug, Default)]
@@ -18,7 +24,6 @@ pub(super) struct Champions {
 #[derive(Clone, Debug)]
 struct Champion {
     individual: Individual,
-    #[expect(dead_code, reason = "written with the candidates, in a moment")]
     metrics: BTreeMap<String, f64>,
 }
 
@@ -28,8 +33,8 @@ impl Champions {
     }
 
     /// Takes in the survivors of earlier nights.
-    pub(super) fn begin(&mut self, batch: &OpenBatch<'_>, searches: &Searches) {
-        for search in searches.of(&batch.id) {
+    pub(super) fn begin<'s>(&mut self, searches: impl Iterator<Item = &'s Search>) {
+        for search in searches {
             for individual in search.population().iter().filter(|one| one.born().is_some()) {
                 let champion =
                     Champion { individual: individual.clone(), metrics: BTreeMap::new() };
@@ -39,7 +44,13 @@ impl Champions {
     }
 
     /// Takes in an attempt that is on record.
-    pub(super) fn offer(&mut self, attempt: &Attempt<'_, '_>, round: u32, batch: &OpenBatch<'_>) {
+    pub(super) fn offer(
+        &mut self,
+        attempt: &Attempt<'_, '_>,
+        round: u32,
+        seed: u64,
+        batch: &BatchId,
+    ) {
         let (Outcome::Success, Some(fitness)) = (attempt.outcome, attempt.fitness) else { return };
         if self.keep == 0 {
             return;
@@ -51,9 +62,9 @@ impl Champions {
             Change { parameter: target.parameter.clone(), old: one.old, new }
         });
         let step = Step {
-            born: Origin { batch: batch.id.clone(), mutation: attempt.mutation },
+            born: Origin { batch: batch.clone(), mutation: attempt.mutation },
             round,
-            seed: batch.plan.seed,
+            seed,
             changes: changes.collect(),
             fitness,
         };
@@ -72,5 +83,75 @@ impl Champions {
         });
         best.insert(place, champion);
         best.truncate(self.keep);
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.best.values().map(Vec::len).sum()
+    }
+
+    /// Writes `<output>/<batch>/<strategy without .py>/<mutation>.py` for all of them, each with a `.json` beside it
+    /// that says how it came about. One of an earlier night has its batch before the mutation.
+    pub(super) fn write(
+        &self,
+        batch: &OpenBatch<'_>,
+        searches: &Searches,
+        audit: &Folder,
+        shutdown: &Shutdown,
+    ) -> Result<Option<PathBuf>, DiskError> {
+        if self.count() == 0 {
+            return Ok(None);
+        }
+        let folder = &batch.config.output.dir;
+        tracing::info!(candidates = self.count(), folder = %folder.display(), "writing candidates");
+        let output = Output::begin(folder, &batch.id, audit)?;
+        for strategy in &batch.plan.strategies {
+            let best = self.best.get(&strategy.name).filter(|best| !best.is_empty());
+            let search = searches.get(&batch.id, &strategy.name);
+            let (Some(best), Some(search)) = (best, search) else { continue };
+            if shutdown.asked().is_some() {
+                // Sealing and the last push come first; the records tell all that is in a candidate.
+                tracing::warn!("asked to stop: no candidates are written");
+                output.abandon()?;
+                return Ok(None);
+            }
+            let folder = output.folder(&strategy.name)?;
+            for champion in best {
+                if let Err(why) =
+                    champion.write(&folder, strategy, search, self.direction, &batch.id)?
+                {
+                    tracing::error!(strategy = strategy.name, why, "candidate not written");
+                }
+            }
+        }
+        output.finish().map(Some)
+    }
+}
+
+impl Champion {
+    /// Inside, why it cannot be rendered: it was before, so that would be our mistake.
+    fn write(
+        &self,
+        folder: &Path,
+        strategy: &PlannedStrategy,
+        search: &Search,
+        direction: Direction,
+        batch: &BatchId,
+    ) -> Result<Result<(), String>, DiskError> {
+        let text = match strategy.rendered(&self.individual.values) {
+            Ok(text) => text,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let Some(born) = self.individual.born() else { return Ok(Ok(())) };
+        let name = born.seen_from(batch).replace('/', "-");
+        disk::replace(&folder.join(format!("{name}.py")), text.as_bytes(), Mode::Shared)?;
+        let provenance =
+            Provenance::new(strategy, search, &self.individual, &self.metrics, direction, &text);
+        let path = folder.join(format!("{name}.json"));
+        let mut json = serde_json::to_vec_pretty(&provenance)
+            .map_err(|error| DiskError::new("write", &path)(error.into()))?;
+        json.push(b'\n');
+        disk::replace(&path, &json, Mode::Shared)?;
+        Ok(Ok(()))
     }
 }

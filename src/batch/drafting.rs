@@ -64,7 +64,7 @@ impl BatchPlan {
     }
 
     /// Whether a survivor's values are within tonight's bounds and rules.
-    pub(super) fn fits(&self, strategy: &PlannedStrategy, values: &Values) -> bool {
+    pub fn fits(&self, strategy: &PlannedStrategy, values: &Values) -> bool {
         let in_bounds = strategy.targets.iter().all(|target| {
             let value = values.get(&target.parameter).map(|value| value.to_f64());
             value.is_some_and(|value| target.mutator.domain().contains(value))

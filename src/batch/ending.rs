@@ -5,7 +5,7 @@ use super::open_batch::OpenBatch;
 use super::publisher;
 use super::recorder::Recorder;
 use super::{PushLog, Shutdown, Signal};
-use crate::audit::{self, JournalEnd, Manifest};
+use crate::audit::{self, Folder, JournalEnd, Manifest};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::metrics::{BatchSummary, Status, Tally};
@@ -69,9 +69,8 @@ impl OpenBatch<'_> {
                 return Self::unsealed(data, manifest.summary, &recorder, &error);
             }
         };
-        let (output, tally) = (&self.config.output.dir, recorder.tally().clone());
-        let written =
-            recorder.candidates().write(self.plan, output, &self.id, &data.folder, shutdown);
+        let tally = recorder.tally().clone();
+        let written = self.write_candidates(&data.folder, &manifest, &recorder, shutdown);
         manifest.pushes.clone_from(pushes);
         let mut exit = self.complete(&mut manifest, journal, tally, ended, written.as_ref().err());
         // Candidates take a while, and what is under the journal's name is about to be sealed.
@@ -108,6 +107,23 @@ impl OpenBatch<'_> {
             delivered: Vec::new(),
             exit,
             summary: manifest.summary,
+        }
+    }
+
+    /// The best where there is a fitness, else a sample.
+    fn write_candidates(
+        &self,
+        audit: &Folder,
+        manifest: &Manifest,
+        recorder: &Recorder<'_>,
+        shutdown: &Shutdown,
+    ) -> Result<Option<PathBuf>, DiskError> {
+        let output = &self.config.output.dir;
+        match &manifest.evolution {
+            Some(evolution) => {
+                recorder.champions().write(self, &evolution.searches, audit, shutdown)
+            }
+            None => recorder.candidates().write(self.plan, output, &self.id, audit, shutdown),
         }
     }
 

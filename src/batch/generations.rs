@@ -1,6 +1,5 @@
 //! Evaluated rounds: proposed one after the other from the survivors, judged by many workers, recorded as they end.
 
-use super::champions::Champions;
 use super::ending::Ended;
 use super::evaluated::Attempt;
 use super::judge::{Candidate, Judge, Waited};
@@ -12,7 +11,7 @@ use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
 use crate::evolution::{Gene, Proposing, Searches};
-use crate::mutation::Streams;
+use crate::mutation::{Streams, evaluation_seed};
 use crate::record::{Millis, Record};
 use crate::state::DataDir;
 use crate::units::MutationId;
@@ -36,7 +35,6 @@ pub(super) struct Desk<'a, 'b> {
     pub(super) publisher: &'a Publisher,
     pub(super) manifest: &'a mut Manifest,
     pub(super) recorder: &'a mut Recorder<'b>,
-    pub(super) champions: &'a mut Champions,
 }
 
 impl OpenBatch<'_> {
@@ -106,7 +104,7 @@ impl<'a> Evolving<'a> {
         let baselines = self.baselines()?;
         self.begin_search(&baselines)?;
         self.strategies = baselines.into_keys().collect();
-        desk.champions.begin(self.batch, &self.searches);
+        desk.recorder.begin_search(self.searches.of(&self.batch.id));
         desk.manifest.evolution = Some(Evolution {
             settings: self.batch.config.evolution.settings,
             workers: Judge::workers(evaluator),
@@ -152,7 +150,7 @@ impl<'a> Evolving<'a> {
                 let attempt = self.answered(&mut judged)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
             }
-            let (mut attempt, text, seed) = proposer.attempt(index);
+            let (mut attempt, text) = proposer.attempt(index);
             match text {
                 None => {
                     attempt.ended = Instant::now();
@@ -166,7 +164,7 @@ impl<'a> Evolving<'a> {
                             strategy: attempt.strategy,
                             values: &attempt.draft.values,
                             text: &text,
-                            seed,
+                            seed: evaluation_seed(self.batch.plan.seed, attempt.mutation.0),
                         })
                         .map_err(Ended::Error)?;
                     judged.insert(attempt.mutation.0, attempt);
@@ -203,7 +201,6 @@ impl<'a> Evolving<'a> {
     ) -> Result<Option<Record<'a>>, Ended> {
         let Some(attempt) = attempt else { return Ok(None) };
         let record = desk.recorder.evaluated(&attempt).map_err(Ended::Error)?;
-        desk.champions.offer(&attempt, round, self.batch);
         let (attempts, successes) = desk.recorder.counts();
         progress.at(attempts, successes);
         self.batch.tell(round, attempts, successes);
@@ -258,9 +255,8 @@ impl<'a, 's> Generation<'a, 's> {
         Self { batch, round, turns, slots }
     }
 
-    /// The round's attempt number `index`, from 0: the text to be judged, and with which seed; none where there is
-    /// nothing to judge.
-    fn attempt(&mut self, index: u32) -> (Attempt<'a, 's>, Option<String>, u64) {
+    /// The round's attempt number `index`, from 0, and the text to be judged; none where there is nothing to judge.
+    fn attempt(&mut self, index: u32) -> (Attempt<'a, 's>, Option<String>) {
         let started = Instant::now();
         let plan = self.batch.plan;
         let before = u64::from(self.round - 1) * u64::from(plan.mutations_per_round);
@@ -281,6 +277,6 @@ impl<'a, 's> Generation<'a, 's> {
             ended: started,
             metrics: BTreeMap::new(),
         };
-        (attempt, text, streams.evaluation_seed(number))
+        (attempt, text)
     }
 }

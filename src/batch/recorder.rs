@@ -1,12 +1,15 @@
 //! Through here an attempt becomes a fact: journal first, then the tally.
 
 use super::attempt::Attempted;
+use super::champions::Champions;
 use super::evaluated::Attempt;
+use super::open_batch::OpenBatch;
 use super::verdict::{Change, Verdict, broken};
 use super::{BatchPlan, Candidates, Clock, Target};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
-use crate::metrics::{Buckets, Tally};
+use crate::evolution::Search;
+use crate::metrics::Tally;
 use crate::record::{Also, Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
 use std::borrow::Cow;
@@ -23,6 +26,7 @@ pub(super) struct Recorder<'a> {
     /// The tally when the journal was last synced: what may be shown to others.
     durable: Tally,
     candidates: Candidates,
+    champions: Champions,
     recorded: u64,
     round: u32,
     clock: Clock,
@@ -33,25 +37,20 @@ pub(super) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(
-        plan: &'a BatchPlan,
-        batch_id: &'a BatchId,
-        journal: Journal,
-        buckets: Buckets,
-        candidates: Candidates,
-        flush_interval: Duration,
-    ) -> Self {
+    pub(super) fn new(batch: &'a OpenBatch<'a>, journal: Journal) -> Self {
+        let keep = batch.config.output.keep;
         Self {
-            plan,
-            batch_id,
+            plan: batch.plan,
+            batch_id: &batch.id,
             journal,
-            tally: Tally::new(buckets.clone()),
-            durable: Tally::new(buckets),
-            candidates,
+            tally: Tally::new(batch.buckets()),
+            durable: Tally::new(batch.buckets()),
+            candidates: Candidates::new(batch.plan, keep),
+            champions: Champions::new(keep, batch.config.evolution.settings.direction),
             recorded: 0,
             round: 0,
             clock: Clock::start(),
-            flush_interval,
+            flush_interval: batch.config.audit.flush_interval,
             flushed: Instant::now(),
             log_each: tracing::enabled!(tracing::Level::DEBUG),
         }
@@ -194,6 +193,7 @@ impl<'a> Recorder<'a> {
         if self.log_each {
             log(&record);
         }
+        self.champions.offer(attempt, self.round, self.plan.seed, self.batch_id);
         Ok(record)
     }
 
@@ -254,6 +254,16 @@ impl<'a> Recorder<'a> {
     /// Whether the journal is still as it was closed.
     pub(super) fn is_untouched(&self) -> Result<(), DiskError> {
         self.journal.is_untouched()
+    }
+
+    /// The survivors of earlier nights may be among the best of this one.
+    pub(super) fn begin_search<'s>(&mut self, searches: impl Iterator<Item = &'s Search>) {
+        self.champions.begin(searches);
+    }
+
+    /// The best that were evaluated.
+    pub(super) const fn champions(&self) -> &Champions {
+        &self.champions
     }
 
     /// What is written for people.

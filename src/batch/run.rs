@@ -1,6 +1,5 @@
 //! The story of a batch, from the lock to the last push.
 
-use super::champions::Champions;
 use super::delivery::{families, write_textfile};
 use super::ending::{BatchEnd, Ended};
 use super::generations::Desk;
@@ -9,7 +8,7 @@ use super::publisher::{self, Publisher};
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
-use super::{BatchPlan, Candidates, Clock, Progress, Shutdown, Signal, Threads};
+use super::{BatchPlan, Clock, Progress, Shutdown, Signal, Threads};
 use crate::config::Config;
 use crate::disk::DiskError;
 use crate::gateway::Client;
@@ -73,19 +72,14 @@ pub fn run(
         config.push.interval,
         config.push.attempt_timeout,
     );
-    let candidates = Candidates::new(plan, config.output.keep);
-    let buckets = batch.buckets();
-    let mut recorder =
-        Recorder::new(plan, &batch.id, journal, buckets, candidates, config.audit.flush_interval);
+    let mut recorder = Recorder::new(&batch, journal);
     batch.publish(&data, &publisher, &mut manifest.summary, &recorder);
-    let direction = config.evolution.settings.direction;
-    let mut champions = Champions::new(config.output.keep, direction);
     let ended = match &config.evaluator {
         None => batch.rounds(&data, &publisher, &mut manifest.summary, &mut recorder, &shutdown),
         Some(evaluator) => {
             let (data, publisher) = (&data, &publisher);
             let (manifest, recorder) = (&mut manifest, &mut recorder);
-            let mut desk = Desk { data, publisher, manifest, recorder, champions: &mut champions };
+            let mut desk = Desk { data, publisher, manifest, recorder };
             batch.evolve(evaluator, &mut desk, &shutdown)
         }
     };

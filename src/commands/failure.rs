@@ -32,6 +32,11 @@ impl Failure {
         Self { exit, message, broken_pipe: false }
     }
 
+    /// In words of the caller's own.
+    pub fn said(exit: Exit, message: String) -> Self {
+        Self { exit, message, broken_pipe: false }
+    }
+
     /// How the process ends.
     pub const fn exit(&self) -> Exit {
         self.exit

@@ -1,9 +1,11 @@
 //! One file per subcommand; composition only. Results go to standard output, which is handed in.
 
 pub mod audit;
+pub mod best;
 pub mod check;
 pub mod demo;
 pub mod evaluator_host;
+pub mod promote;
 pub mod push;
 pub mod run;
 pub mod stats;

@@ -13,7 +13,7 @@ use super::wait::wait;
 use rustix::event::{PollFd, PollFlags};
 
 /// What a host may take longer than its evaluator may.
-const SLACK: Duration = Duration::from_secs(10);
+const SLACK: Duration = Duration::from_secs(5);
 
 /// Workers that judge candidates. What is running when it is dropped is ended.
 #[derive(Debug)]
@@ -120,17 +120,29 @@ impl Pool {
                 None => return,
             };
             let Some(job) = self.queue.pop_front() else { return };
-            match order(job) {
-                Ok(order) => {
-                    // Whether it arrived shows when the host is listened to.
-                    let waits = match self.settings.mode {
-                        Mode::Process => SLACK,
-                        Mode::Stream => SLACK + LONGEST_PAUSE,
-                    };
-                    let overdue = self.settings.timeout.saturating_add(GRACE + GRACE + waits);
-                    self.posts[idle].send(&order, overdue);
-                }
-                Err(answer) => self.answers.push_back(answer),
+            self.give(idle, job);
+        }
+    }
+
+    /// Gives a job to an idle worker, or to another one where that has died since its last job.
+    fn give(&mut self, idle: usize, job: Job) {
+        let waits = match self.settings.mode {
+            Mode::Process => SLACK,
+            Mode::Stream => SLACK + LONGEST_PAUSE,
+        };
+        let overdue = self.settings.timeout.saturating_add(GRACE + GRACE + waits);
+        match order(&job) {
+            Ok(order) if self.posts[idle].send(&order, overdue) => {}
+            Ok(_) => {
+                self.queue.push_front(job);
+                self.posts.swap_remove(idle).bury(&self.batch_id);
+            }
+            Err(verdict) => {
+                self.answers.push_back(Answer {
+                    number: job.number,
+                    took: Duration::ZERO,
+                    verdict,
+                });
             }
         }
     }
@@ -213,18 +225,17 @@ impl Drop for Pool {
 }
 
 /// A job as it goes to a host.
-fn order(job: Job) -> Result<Order, Answer> {
+fn order(job: &Job) -> Result<Order, Verdict> {
     let Some(candidate) = job.candidate.to_str() else {
-        let text = format!("the candidate's path is no UTF-8: {}", job.candidate.display());
-        let verdict = Verdict::Unusable(text);
-        return Err(Answer { number: job.number, took: Duration::ZERO, verdict });
+        let path = job.candidate.display();
+        return Err(Verdict::Unusable(format!("the candidate's path is no UTF-8: {path}")));
     };
     Ok(Order {
         number: job.number,
         candidate: candidate.to_owned(),
-        mutation_id: job.mutation_id,
-        strategy: job.strategy,
-        parameters: job.parameters,
+        mutation_id: job.mutation_id.clone(),
+        strategy: job.strategy.clone(),
+        parameters: job.parameters.clone(),
         seed: job.seed,
     })
 }

@@ -111,11 +111,16 @@ impl Post {
         self.answer.take()
     }
 
-    /// Gives it a job, to be answered within `patience`.
-    pub(super) fn send(&mut self, order: &Order, patience: Duration) {
+    /// Gives it a job, to be answered within `patience`; false if it has ended since its last one.
+    pub(super) fn send(&mut self, order: &Order, patience: Duration) -> bool {
         let at = Instant::now();
-        self.job = Some(Given { number: order.number, at, overdue: at.checked_add(patience) });
         self.write(order);
+        // One that never came up shows that where it is read.
+        if self.orders.is_none() && self.ready {
+            return false;
+        }
+        self.job = Some(Given { number: order.number, at, overdue: at.checked_add(patience) });
+        true
     }
 
     fn write(&mut self, line: &impl serde::Serialize) {

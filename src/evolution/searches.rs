@@ -70,6 +70,12 @@ impl Searches {
         self.all.values().find(|search| search.last_batch() == batch && search.name() == name)
     }
 
+    /// The one that a batch would go on with.
+    pub fn latest_of(&self, name: &str, source: &Digest) -> Option<&Search> {
+        let key = (name.to_owned(), source.as_str().to_owned());
+        self.all.get(&key).or_else(|| self.latest(source))
+    }
+
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Search> {
         self.all.values()

@@ -21,7 +21,7 @@ pub use bounds::BoundRule;
 pub use domain::{Domain, DomainError};
 pub use mutator::{Mutator, MutatorError, Proposal};
 pub use operator::Operator;
-pub use streams::Streams;
+pub use streams::{Streams, evaluation_seed};
 pub use weights::{Weights, WeightsError};
 
 #[cfg(test)]

@@ -18,8 +18,6 @@ pub struct Streams {
 /// Tells these keys from any other use of SHA-256; a new version means new candidates.
 const TAG: &[u8] = b"mutation-agent/streams/1\0";
 
-const EVALUATION_TAG: &[u8] = b"mutation-agent/evaluation/1\0";
-
 impl Streams {
     /// The streams of `strategy`, named as in the records, in `round` of the batch with `seed`.
     pub fn new(seed: u64, round: u32, strategy: &str) -> Self {
@@ -38,17 +36,20 @@ impl Streams {
         rng.set_stream(attempt);
         rng
     }
+}
 
-    /// The seed that the evaluator is given for an attempt's candidate: of 53 bits, which every reader of JSON
-    /// keeps, and nothing that the attempt itself draws from.
-    pub fn evaluation_seed(&self, attempt: u64) -> u64 {
-        let digest = Sha256::new()
-            .chain_update(EVALUATION_TAG)
-            .chain_update(self.key)
-            .chain_update(attempt.to_le_bytes());
-        let bytes: [u8; 32] = digest.finalize().into();
-        bytes[..8].iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)) >> 11
-    }
+/// Tells these digests from the keys of streams.
+const EVALUATION_TAG: &[u8] = b"mutation-agent/evaluation/1\0";
+
+/// The seed that the evaluator is given for a mutation's candidate, 0 standing for what is no mutation: of 53 bits,
+/// which every reader of JSON keeps, and nothing that the mutation itself draws from.
+pub fn evaluation_seed(seed: u64, mutation: u64) -> u64 {
+    let digest = Sha256::new()
+        .chain_update(EVALUATION_TAG)
+        .chain_update(seed.to_le_bytes())
+        .chain_update(mutation.to_le_bytes());
+    let bytes: [u8; 32] = digest.finalize().into();
+    bytes[..8].iter().fold(0, |seed, byte| seed << 8 | u64::from(*byte)) >> 11
 }
 
 #[cfg(test)]

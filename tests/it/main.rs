@@ -28,6 +28,8 @@ mod delivery;
 mod demo;
 mod disk_full;
 mod evaluator;
+mod evaluator_orphans;
+mod evaluator_stream;
 mod hard_inputs;
 mod hostile;
 mod listing;

@@ -30,6 +30,8 @@ pub(super) struct Child {
     /// Says when it has ended.
     handle: OwnedFd,
     ended: bool,
+    /// How, once it is reaped; its number may then be another's.
+    status: Option<WaitStatus>,
     input: Option<ChildStdin>,
     output: Option<ChildStdout>,
     errors: Option<ChildStderr>,
@@ -77,14 +79,22 @@ impl Child {
         let pid = Pid::from_child(&child);
         limits.put_upon(pid);
         let input = child.stdin.take();
-        if let Some(input) = &input {
-            // One that does not read must not hold us.
-            rustix::io::ioctl_fionbio(input, true)?;
-        }
+        // One that does not read must not hold us.
+        let unblocked =
+            input.as_ref().map_or(Ok(()), |input| rustix::io::ioctl_fionbio(input, true));
+        let handle = match unblocked.and_then(|()| pidfd_open(pid, PidfdFlags::empty())) {
+            Ok(handle) => handle,
+            Err(error) => {
+                child.kill()?;
+                child.wait()?;
+                return Err(error.into());
+            }
+        };
         Ok(Self {
             pid,
-            handle: pidfd_open(pid, PidfdFlags::empty())?,
+            handle,
             ended: false,
+            status: None,
             input,
             output: child.stdout.take(),
             errors: child.stderr.take(),
@@ -202,7 +212,7 @@ impl Child {
 
     /// Asks all that descends from us to end, and gives it a short grace.
     pub(super) fn terminate(&mut self, agent: &mut Agent) {
-        let _ = kill_process_group(self.pid, Signal::TERM);
+        self.signal_group(Signal::TERM);
         let group = self.pid.as_raw_nonzero().get();
         let mut others = family();
         others.retain(|one| one.group != group);
@@ -213,10 +223,26 @@ impl Child {
         }
     }
 
+    /// Reaps the orphans that have ended below it while it goes on.
+    pub(super) fn reap_orphans(&mut self) {
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if pid == self.pid {
+                self.ended = true;
+                self.status = Some(status);
+            }
+        }
+    }
+
+    fn signal_group(&self, signal: Signal) {
+        // Not reaped yet, the number of its group is still its own.
+        if self.status.is_none() {
+            let _ = kill_process_group(self.pid, signal);
+        }
+    }
+
     /// Ends whatever is left of it, and says how its first process had ended.
     pub(super) fn finish(mut self) -> Ended {
-        // Not reaped yet, so that the number of its group is still its own.
-        let _ = kill_process_group(self.pid, Signal::KILL);
+        self.signal_group(Signal::KILL);
         self.input = None;
         let until = Instant::now() + REAPING;
         while !self.ended && Instant::now() < until {
@@ -225,19 +251,25 @@ impl Child {
             self.ended = !fds[0].revents().is_empty();
         }
         let cpu = cpu_time(self.pid.as_raw_nonzero().get()).unwrap_or_default();
-        let status = match waitpid(Some(self.pid), WaitOptions::NOHANG) {
-            Ok(Some((_, status))) => Some(status),
-            Ok(None) | Err(_) => None,
-        };
+        if self.status.is_none()
+            && let Ok(Some((_, status))) = waitpid(Some(self.pid), WaitOptions::NOHANG)
+        {
+            self.status = Some(status);
+        }
         clear(until);
         self.drain();
-        Ended { status, cpu, written: self.written, tail: self.tail }
+        Ended { status: self.status, cpu, written: self.written, tail: self.tail }
     }
 }
 
 /// All that descends from us.
 fn family() -> Vec<super::super::processes::Process> {
     descendants(std::process::id().cast_signed())
+}
+
+/// Ends all that may still descend from us.
+pub(super) fn end_all() {
+    clear(Instant::now() + REAPING);
 }
 
 /// Kills and reaps all that descends from us: every orphan below us has become our child.

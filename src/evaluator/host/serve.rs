@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::super::protocol::{Assignment, Order, Report};
 use super::super::settings::Mode;
 use super::agent::Agent;
+use super::child::end_all;
 use super::limits::without_core_files;
 use super::process;
 use super::stream::Stream;
@@ -36,6 +37,7 @@ pub fn serve(out: &mut dyn Write) -> Result<(), HostError> {
     report(out, &Report::Ready)?;
     let served = orders(&assignment, &mut agent, &mut stream, out);
     stream.end(&mut agent);
+    end_all();
     served
 }
 
@@ -72,7 +74,11 @@ fn next(agent: &mut Agent, stream: &mut Stream) -> Option<Vec<u8>> {
 fn report(out: &mut dyn Write, report: &Report) -> Result<(), HostError> {
     let mut line = serde_json::to_vec(report).map_err(HostError::Line)?;
     line.push(b'\n');
-    out.write_all(&line).and_then(|()| out.flush()).map_err(HostError::Report)
+    match out.write_all(&line).and_then(|()| out.flush()) {
+        // Nobody is there to hear it. The orders have ended as well, which is seen next.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(HostError::Report),
+    }
 }
 
 /// A session of our own, every orphan below us, and no signal that is meant for the agent.

@@ -17,6 +17,9 @@ use serde::Serialize;
 /// The wait before the first restart; each one that brings no success doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a worker that closed its standard output may take to end by itself.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
 /// A worker, once it is needed, and how it has done of late.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -73,6 +76,7 @@ impl Stream {
         let took = began.elapsed();
         let verdict = match heard {
             Heard::Answer(verdict) => {
+                worker.reap_orphans();
                 self.worker = Some(worker);
                 self.failures = 0;
                 self.not_before = None;
@@ -184,6 +188,11 @@ fn ask(worker: &mut Child, order: &Order, until: Option<Instant>, agent: &mut Ag
 
 /// The verdict on the evaluation in which a worker ended.
 fn crash(mut worker: Child, assignment: &Assignment, agent: &mut Agent) -> Verdict {
+    // Its pipes close a moment before it has ended.
+    let until = Instant::now() + LAST_MOMENT;
+    while !worker.has_ended() && Instant::now() < until {
+        worker.attend(agent, Some(until), None);
+    }
     let what = if worker.has_ended() {
         "the worker ended without an answer"
     } else {

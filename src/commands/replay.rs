@@ -1,0 +1,110 @@
+//! `replay`: batches drawn again from their manifests, and held to their records.
+
+use super::Failure;
+use crate::audit::{Folder, Manifest, read_records};
+use crate::batch::{Difference, Replay, ReplayError};
+use crate::config::{Config, Environment, Secrets};
+use crate::exit::Exit;
+use crate::metrics::Status;
+use crate::units::BatchId;
+use serde::Serialize;
+use std::io::Write;
+use std::path::Path;
+
+/// Which batches, in which form.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Args {
+    /// Batches by id, or `latest`; without any, all that are sealed
+    pub batches: Vec<String>,
+    /// One JSON object per batch
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What came of one batch.
+#[derive(Debug, Serialize)]
+struct Row {
+    batch_id: BatchId,
+    /// Records that were compared.
+    records: u64,
+    /// `same`, `differs`, or `impossible`.
+    result: &'static str,
+    /// Where it differs first, or why it cannot be drawn again.
+    problem: Option<String>,
+}
+
+/// Draws each batch again and says at which record, if any, it differs.
+pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
+    let folder = Folder::new(config.audit.dir);
+    let sealed = folder.batches().map_err(|error| Failure::new(Exit::Io, &error))?;
+    let sealed: Vec<BatchId> =
+        sealed.into_iter().filter(|(_, files)| files.is_sealed()).map(|(id, _)| id).collect();
+    let mut wanted = Vec::new();
+    for name in &args.batches {
+        let found = match name.as_str() {
+            "latest" => sealed.last(),
+            name => sealed.iter().find(|id| id.as_str() == name),
+        };
+        let none = || {
+            let place = folder.path().display();
+            Failure::said(Exit::Usage, format!("no sealed batch `{name}` in {place}; see `mutation-agent audit list`"))
+        };
+        wanted.push(found.ok_or_else(none)?.clone());
+    }
+    let mut exit = Exit::Done;
+    for id in if args.batches.is_empty() { sealed } else { wanted } {
+        let row = replay(&folder, id)?;
+        if row.result == "differs" || row.result == "impossible" && !args.batches.is_empty() {
+            exit = Exit::NoStrategy;
+        }
+        if args.json {
+            let json = serde_json::to_string(&row)
+                .map_err(|error| Failure::new(Exit::Internal, &error))?;
+            writeln!(out, "{json}")?;
+        } else {
+            let Row { batch_id, records, .. } = &row;
+            match (row.result, &row.problem) {
+                ("same", _) => writeln!(out, "{batch_id}: {records} records, each as it is drawn again")?,
+                (_, problem) => writeln!(out, "{batch_id}: {}", problem.as_deref().unwrap_or_default())?,
+            }
+        }
+    }
+    Ok(exit)
+}
+
+fn replay(folder: &Folder, id: BatchId) -> Result<Row, Failure> {
+    let impossible = |batch_id, why: String| {
+        Ok(Row { batch_id, records: 0, result: "impossible", problem: Some(format!("cannot be drawn again: {why}")) })
+    };
+    let manifest = match Manifest::read(folder, &id) {
+        Ok((manifest, _)) => manifest,
+        Err(error) => return impossible(id, error.to_string()),
+    };
+    let mut replay = match Replay::new(&manifest) {
+        Ok(replay) => replay,
+        // Nothing was attempted, so there is nothing to be drawn.
+        Err(ReplayError::Missing(_)) if manifest.records == 0 && manifest.summary.status != Status::Running => {
+            return Ok(Row { batch_id: id, records: 0, result: "same", problem: None });
+        }
+        Err(error) => return impossible(id, error.to_string()),
+    };
+    let (mut line, mut records, mut difference) = (0_u64, 0_u64, None);
+    let plain = folder.sealed(&id);
+    let path = if plain.exists() { plain } else { folder.compressed(&id) };
+    let read = read_records(&path, |record, _| {
+        line += 1;
+        if difference.is_none() {
+            records += 1;
+            difference = replay.take(record).err().map(|difference| (line, difference));
+        }
+    });
+    if let Err(error) = read {
+        return impossible(id, error.to_string());
+    }
+    let problem = difference.map(|(line, Difference { mutation, field, found, expected })| {
+        format!("line {line}, {mutation}: `{field}` is {found}, and {expected} is drawn")
+    });
+    let result = if problem.is_some() { "differs" } else { "same" };
+    Ok(Row { batch_id: id, records, result, problem })
+}
