@@ -65,6 +65,8 @@ enum Command {
     Best(commands::best::Args),
     /// Put the best candidate in the place of its source, past the gate of [promote]
     Promote(commands::promote::Args),
+    /// Draw batches again from their manifests, and say at which record, if any, they differ
+    Replay(commands::replay::Args),
     /// Statistics over audit files
     Stats(commands::stats::Args),
     /// The audit log: what there is, whether it is what was written, what may go
@@ -139,6 +141,7 @@ impl Cli {
             Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
             Command::Best(args) => commands::best::run(&self.config, args, &mut out),
             Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
+            Command::Replay(args) => commands::replay::run(&self.config, args, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),

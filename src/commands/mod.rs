@@ -7,6 +7,7 @@ pub mod demo;
 pub mod evaluator_host;
 pub mod promote;
 pub mod push;
+pub mod replay;
 pub mod run;
 pub mod stats;
 

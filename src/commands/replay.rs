@@ -48,7 +48,10 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         };
         let none = || {
             let place = folder.path().display();
-            Failure::said(Exit::Usage, format!("no sealed batch `{name}` in {place}; see `mutation-agent audit list`"))
+            Failure::said(
+                Exit::Usage,
+                format!("no sealed batch `{name}` in {place}; see `mutation-agent audit list`"),
+            )
         };
         wanted.push(found.ok_or_else(none)?.clone());
     }
@@ -64,10 +67,11 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
             writeln!(out, "{json}")?;
         } else {
             let Row { batch_id, records, .. } = &row;
-            match (row.result, &row.problem) {
-                ("same", _) => writeln!(out, "{batch_id}: {records} records, each as it is drawn again")?,
-                (_, problem) => writeln!(out, "{batch_id}: {}", problem.as_deref().unwrap_or_default())?,
-            }
+            let said = match &row.problem {
+                None => format!("{records} records, each as it is drawn again"),
+                Some(problem) => problem.clone(),
+            };
+            writeln!(out, "{batch_id}: {said}")?;
         }
     }
     Ok(exit)
@@ -75,7 +79,12 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
 
 fn replay(folder: &Folder, id: BatchId) -> Result<Row, Failure> {
     let impossible = |batch_id, why: String| {
-        Ok(Row { batch_id, records: 0, result: "impossible", problem: Some(format!("cannot be drawn again: {why}")) })
+        Ok(Row {
+            batch_id,
+            records: 0,
+            result: "impossible",
+            problem: Some(format!("cannot be drawn again: {why}")),
+        })
     };
     let manifest = match Manifest::read(folder, &id) {
         Ok((manifest, _)) => manifest,
@@ -84,7 +93,9 @@ fn replay(folder: &Folder, id: BatchId) -> Result<Row, Failure> {
     let mut replay = match Replay::new(&manifest) {
         Ok(replay) => replay,
         // Nothing was attempted, so there is nothing to be drawn.
-        Err(ReplayError::Missing(_)) if manifest.records == 0 && manifest.summary.status != Status::Running => {
+        Err(ReplayError::Missing(_))
+            if manifest.records == 0 && manifest.summary.status != Status::Running =>
+        {
             return Ok(Row { batch_id: id, records: 0, result: "same", problem: None });
         }
         Err(error) => return impossible(id, error.to_string()),

@@ -1,0 +1,341 @@
+//! A batch drawn again from its manifest: every proposal, from the seed and the audited evaluations alone.
+//!
+//! It needs neither the strategies nor today's config: the manifest has the values that stood in the
+//! sources, the config in force, and where the search began.
+
+use super::turns::Turns;
+use crate::audit::Manifest;
+use crate::config::{Config, ConfigError};
+use crate::evolution::{Draft, Fate, Gene, Move, Proposing, Searches, Settings, Values, moves};
+use crate::mutation::{Streams, Weights};
+use crate::record::{Outcome, Record};
+use crate::units::{BatchId, MutationId, Number};
+use rand::Rng;
+use std::collections::BTreeMap;
+
+/// A batch that cannot be drawn again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// Killed in its first moment, or from before manifests held their config.
+    #[error("its manifest does not have {0}")]
+    Missing(&'static str),
+    /// Its own config cannot be read any more.
+    #[error("the config in its manifest cannot be used: {0}")]
+    Config(#[from] ConfigError),
+}
+
+/// A record that is not what is drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Which.
+    pub mutation: MutationId,
+    /// The field.
+    pub field: &'static str,
+    /// What stands there.
+    pub found: String,
+    /// What is drawn.
+    pub expected: String,
+}
+
+/// A batch that is drawn again while its records are read.
+pub struct Replay {
+    id: BatchId,
+    seed: u64,
+    per_round: u32,
+    config: Config,
+    strategies: Vec<Strategy>,
+    /// Draws a variant; `None` where there are none.
+    variants: Option<Weights>,
+    evolution: Option<(Settings, Searches)>,
+    /// The round that is read, and what is drawn in it, by the mutation's number.
+    round: u32,
+    drawn: BTreeMap<u64, Expected>,
+}
+
+/// A strategy as the manifest lists it.
+struct Strategy {
+    name: String,
+    values: Values,
+    /// Its targets, as indices into the config's parameters.
+    parameters: Vec<usize>,
+    weights: Weights,
+}
+
+/// What a record should say.
+struct Expected {
+    strategy: String,
+    variant: Option<String>,
+    parent: Option<String>,
+    outcome: Foreseen,
+    changes: Vec<Changed>,
+}
+
+/// What is known of an outcome before anything is judged.
+#[derive(Clone, Copy)]
+enum Foreseen {
+    Is(Outcome),
+    /// Whatever the rendering and the evaluator made of it.
+    Judged,
+    /// A constraint speaks of a number that no manifest has.
+    Unknown,
+}
+
+struct Changed {
+    parameter: String,
+    operator: &'static str,
+    old: Number,
+    new: Number,
+    clamped: bool,
+}
+
+impl Replay {
+    /// Of the batch with this manifest.
+    pub fn new(manifest: &Manifest) -> Result<Self, ReplayError> {
+        let text = manifest.config.as_ref().ok_or(ReplayError::Missing("its config"))?;
+        let seed = manifest.seed.ok_or(ReplayError::Missing("its seed"))?;
+        let config = Config::replayed(text)?;
+        let evolution = manifest.evolution.as_ref();
+        let id = &manifest.summary.batch_id;
+        let is_used = |name: &str| match evolution {
+            Some(evolution) => evolution.searches.get(id, name).is_some(),
+            None => true,
+        };
+        let entries = manifest.strategies.iter().filter(|entry| is_used(&entry.path));
+        let strategies = entries.filter_map(|entry| {
+            let place = |name: &str| config.parameters.iter().position(|one| one.name == name);
+            let places: Option<Vec<usize>> =
+                entry.usable.iter().map(|target| place(&target.parameter)).collect();
+            let parameters = places?;
+            let weights: Vec<f64> =
+                parameters.iter().map(|index| config.parameters[*index].weight).collect();
+            let values = entry.usable.iter().map(|target| (target.parameter.clone(), target.value));
+            let (name, values) = (entry.path.clone(), values.collect());
+            Some(Strategy { name, values, parameters, weights: Weights::new(&weights).ok()? })
+        });
+        let variants: Vec<f64> = config.variants.iter().map(|variant| variant.weight).collect();
+        Ok(Self {
+            id: id.clone(),
+            seed,
+            per_round: manifest.mutations_per_round.max(1),
+            strategies: strategies.collect(),
+            variants: Weights::new(&variants).ok(),
+            evolution: evolution.map(|one| (one.settings, one.searches.clone())),
+            config,
+            round: 0,
+            drawn: BTreeMap::new(),
+        })
+    }
+
+    /// Compares the next record, and says where it is not what is drawn.
+    pub fn take(&mut self, record: &Record<'_>) -> Result<(), Difference> {
+        let mutation = record.mutation_id;
+        let round = mutation.0.saturating_sub(1) / u64::from(self.per_round) + 1;
+        let differs = |field, found: String, expected: String| {
+            Err(Difference { mutation, field, found, expected })
+        };
+        if u64::from(record.round) != round {
+            return differs("round", record.round.to_string(), round.to_string());
+        }
+        if record.round != self.round {
+            self.begin_round(record.round);
+        }
+        if let Some((settings, searches)) = &mut self.evolution {
+            searches.take(settings, record);
+        }
+        match self.drawn.get(&mutation.0) {
+            Some(expected) => expected.compare(record),
+            None => differs("mutation_id", mutation.to_string(), "no such mutation".to_owned()),
+        }
+    }
+
+    /// Draws a round. It goes on from what the records of the rounds before it say.
+    fn begin_round(&mut self, round: u32) {
+        if let Some((settings, searches)) = &mut self.evolution {
+            searches.end_round(settings);
+        }
+        self.round = round;
+        self.drawn.clear();
+        if self.strategies.is_empty() {
+            return;
+        }
+        let turns = Turns::new(self.strategies.len(), round, self.per_round);
+        let mut proposing: Vec<Option<Proposing<'_>>> = self
+            .strategies
+            .iter()
+            .map(|strategy| {
+                let (_, searches) = self.evolution.as_ref()?;
+                searches.get(&self.id, &strategy.name).map(Proposing::new)
+            })
+            .collect();
+        let streams: Vec<Streams> =
+            self.strategies.iter().map(|one| Streams::new(self.seed, round, &one.name)).collect();
+        let first = u64::from(round - 1) * u64::from(self.per_round) + 1;
+        let mut drawn = BTreeMap::new();
+        for index in 0..self.per_round {
+            let (slot, number) = turns.of(index);
+            let mut rng = streams[slot].attempt(number);
+            let strategy = &self.strategies[slot];
+            let expected = self.draw(strategy, proposing[slot].as_mut(), &mut rng);
+            drawn.insert(first + u64::from(index), expected);
+        }
+        self.drawn = drawn;
+    }
+
+    fn draw(
+        &self,
+        strategy: &Strategy,
+        proposing: Option<&mut Proposing<'_>>,
+        rng: &mut impl Rng,
+    ) -> Expected {
+        let variant = self.variants.as_ref().map(|weights| weights.pick(rng));
+        let of_variant = variant.map(|index| &self.config.variants[index]);
+        let most = of_variant.and_then(|one| one.parameters_per_mutation);
+        let most = most.unwrap_or(self.config.evolution.parameters_per_mutation);
+        let genes: Vec<Gene<'_>> = strategy
+            .parameters
+            .iter()
+            .map(|index| {
+                let parameter = &self.config.parameters[*index];
+                let own = &parameter.mutator;
+                let mutator = of_variant.map_or(own, |variant| &variant.mutators[*index]);
+                Gene { name: &parameter.name, mutator, weight: parameter.weight }
+            })
+            .collect();
+        let (parent, moves, values, fate) = if let Some(proposing) = proposing {
+            let Draft { parent, moves, values, fate } =
+                proposing.propose(&genes, most as usize, rng);
+            (parent.born().map(|born| born.seen_from(&self.id)), moves, values, fate)
+        } else {
+            let plain = variant.is_none() && most == 1;
+            let (moves, values, fate) = strategy.draw(&genes, plain, most, rng);
+            (None, moves, values, fate)
+        };
+        let changes = moves.iter().map(|one| {
+            let Gene { name, mutator, .. } = genes[one.gene];
+            let new = values.get(name).copied().unwrap_or(one.old);
+            let (operator, clamped) = (mutator.operator().as_str(), one.proposal.clamped);
+            Changed { parameter: name.to_owned(), operator, old: one.old, new, clamped }
+        });
+        Expected {
+            strategy: strategy.name.clone(),
+            variant: of_variant.map(|variant| variant.name.clone()),
+            parent,
+            outcome: self.foreseen(fate, &values),
+            changes: changes.collect(),
+        }
+    }
+
+    fn foreseen(&self, fate: Fate, values: &Values) -> Foreseen {
+        match fate {
+            Fate::Unchanged => return Foreseen::Is(Outcome::NoChange),
+            Fate::Duplicate => return Foreseen::Is(Outcome::Duplicate),
+            Fate::New => {}
+        }
+        let rules = self.config.constraints.iter();
+        let held: Vec<Option<bool>> =
+            rules.map(|rule| rule.holds(|name| values.get(name).copied())).collect();
+        if held.contains(&Some(false)) {
+            Foreseen::Is(Outcome::ConstraintViolated)
+        } else if held.contains(&None) {
+            Foreseen::Unknown
+        } else {
+            Foreseen::Judged
+        }
+    }
+}
+
+impl Strategy {
+    /// An attempt from the source.
+    fn draw(
+        &self,
+        genes: &[Gene<'_>],
+        plain: bool,
+        most: u32,
+        rng: &mut impl Rng,
+    ) -> (Vec<Move>, Values, Fate) {
+        let moves = if plain {
+            let gene = self.weights.pick(rng);
+            let old = self.values.get(genes[gene].name).copied();
+            let propose = |old: Number| Move {
+                gene,
+                old,
+                proposal: genes[gene].mutator.propose(old.to_f64(), rng),
+            };
+            old.map(propose).into_iter().collect()
+        } else {
+            moves(genes, &self.values, |_| None, most as usize, rng)
+        };
+        let mut values = self.values.clone();
+        let mut fate = Fate::Unchanged;
+        for one in moves.iter().filter(|one| one.proposal.changed) {
+            let Gene { name, mutator, .. } = genes[one.gene];
+            let new = Number::of(one.proposal.value, mutator.domain().kind());
+            values.insert(name.to_owned(), new);
+            fate = Fate::New;
+        }
+        (moves, values, fate)
+    }
+}
+
+impl Expected {
+    fn compare(&self, record: &Record<'_>) -> Result<(), Difference> {
+        let own = std::iter::once((
+            &record.parameter,
+            record.operator,
+            record.old_value,
+            record.new_value,
+            record.clamped,
+        ));
+        let also = record.also.iter().map(|also| {
+            (&also.parameter, also.operator, also.old_value, also.new_value, also.clamped)
+        });
+        let found: Vec<_> = own.chain(also).collect();
+        let none = || "null".to_owned();
+        let text = |text: Option<&str>| text.map_or_else(none, str::to_owned);
+        let mut pairs = vec![
+            ("strategy", record.strategy.to_string(), self.strategy.clone()),
+            ("variant", text(record.variant.as_deref()), text(self.variant.as_deref())),
+            ("parent", text(record.parent.as_deref()), text(self.parent.as_deref())),
+            ("also", found.len().to_string(), self.changes.len().to_string()),
+        ];
+        for ((parameter, operator, old, new, clamped), change) in found.iter().zip(&self.changes) {
+            pairs.extend([
+                ("parameter", parameter.to_string(), change.parameter.clone()),
+                ("operator", operator.to_string(), change.operator.to_owned()),
+                ("old_value", old.to_string(), change.old.to_string()),
+                ("new_value", new.to_string(), change.new.to_string()),
+                ("clamped", clamped.to_string(), change.clamped.to_string()),
+            ]);
+        }
+        let outcome = record.outcome;
+        if !self.outcome.allows(outcome) {
+            pairs.push(("outcome", outcome.as_str().to_owned(), self.outcome.as_str().to_owned()));
+        }
+        match pairs.into_iter().find(|(_, found, expected)| found != expected) {
+            None => Ok(()),
+            Some((field, found, expected)) => {
+                Err(Difference { mutation: record.mutation_id, field, found, expected })
+            }
+        }
+    }
+}
+
+impl Foreseen {
+    fn allows(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Is(foreseen) => outcome == foreseen,
+            Self::Judged => !matches!(
+                outcome,
+                Outcome::NoChange | Outcome::Duplicate | Outcome::ConstraintViolated
+            ),
+            Self::Unknown => !matches!(outcome, Outcome::NoChange | Outcome::Duplicate),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Is(outcome) => outcome.as_str(),
+            Self::Judged | Self::Unknown => "another outcome",
+        }
+    }
+}
