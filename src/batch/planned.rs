@@ -72,7 +72,7 @@ impl PlannedStrategy {
     }
 
     /// The values of its targets in the source.
-    pub(super) fn values(&self) -> Values {
+    pub fn values(&self) -> Values {
         self.targets.iter().map(|target| (target.parameter.clone(), target.value)).collect()
     }
 
