@@ -89,6 +89,16 @@ fn totals(name: &str) -> Totals {
         exit_code: Some(0),
         rounds_completed: 1,
         targets: BTreeMap::from([(name.to_owned(), 1)]),
+        search: Some(SearchSummary {
+            less_is_better: true,
+            strategies: BTreeMap::from([(
+                name.to_owned(),
+                StrategySearch {
+                    baseline: -1.5,
+                    sigmas: BTreeMap::from([(name.to_owned(), 0.15)]),
+                },
+            )]),
+        }),
         tally,
     });
     totals.count_pushes(name, &BTreeMap::from([(PushResult::Delivered, 1)]));

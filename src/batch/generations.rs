@@ -106,11 +106,14 @@ impl<'a> Evolving<'a> {
         self.begin_search(&baselines)?;
         self.strategies = baselines.into_keys().collect();
         desk.recorder.begin_search(self.searches.of(&self.batch.id));
+        let settings = self.batch.config.evolution.settings;
         desk.manifest.evolution = Some(Evolution {
-            settings: self.batch.config.evolution.settings,
+            settings,
             workers: Judge::workers(evaluator),
             searches: self.searches.clone(),
         });
+        let shown = self.searches.summary(&settings, &self.batch.id);
+        desk.manifest.summary.search = Some(shown);
         desk.manifest.write(&desk.data.folder).map_err(Ended::Error)?;
         Ok(())
     }
@@ -131,6 +134,8 @@ impl<'a> Evolving<'a> {
             self.searches.take(&settings, record);
         }
         self.searches.end_round(&settings);
+        let shown = self.searches.summary(&settings, &self.batch.id);
+        desk.manifest.summary.search = Some(shown);
         ended
     }
 

@@ -1,6 +1,7 @@
 //! The searches of all strategies, from night to night.
 
-use super::{Search, Settings, Start, Trial};
+use super::{Direction, Search, Settings, Start, Trial};
+use crate::metrics::{SearchSummary, StrategySearch};
 use crate::record::Record;
 use crate::units::{BatchId, Digest};
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,18 @@ impl Searches {
     /// The search of a strategy that the batch goes on with.
     pub fn get(&self, batch: &BatchId, name: &str) -> Option<&Search> {
         self.all.values().find(|search| search.last_batch() == batch && search.name() == name)
+    }
+
+    /// What metrics show of a batch's searches.
+    pub fn summary(&self, settings: &Settings, batch: &BatchId) -> SearchSummary {
+        let strategies = self.of(batch).map(|search| {
+            let steps = search.steps().iter();
+            let sigmas = steps.map(|(name, step)| (name.clone(), step.adapted)).collect();
+            let shown = StrategySearch { baseline: search.baseline(), sigmas };
+            (search.name().to_owned(), shown)
+        });
+        let less_is_better = settings.direction == Direction::Minimize;
+        SearchSummary { less_is_better, strategies: strategies.collect() }
     }
 
     /// The one that a batch would go on with.
