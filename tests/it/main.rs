@@ -28,6 +28,7 @@ mod delivery;
 mod demo;
 mod disk_full;
 mod evaluator;
+mod evolution;
 mod hard_inputs;
 mod hostile;
 mod listing;
