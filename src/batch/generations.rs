@@ -3,7 +3,7 @@
 use super::champions::Champions;
 use super::ending::Ended;
 use super::evaluated::Attempt;
-use super::judge::{Candidate, Judge, Waited};
+use super::judge::{Candidate, Judge, JudgeError, Waited};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
@@ -52,7 +52,8 @@ impl OpenBatch<'_> {
         }
         let judge = match Judge::start(self, evaluator) {
             Ok(judge) => judge,
-            Err(error) => return Ended::Evaluator(error.to_string()),
+            Err(JudgeError::Disk(error)) => return Ended::Error(error),
+            Err(JudgeError::Evaluator(error)) => return Ended::Evaluator(error.to_string()),
         };
         let mut evolving = Evolving {
             batch: self,

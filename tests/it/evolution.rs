@@ -3,6 +3,7 @@
 
 use crate::story::Story;
 use serde_json::Value;
+use std::os::unix::fs::symlink;
 
 /// The evaluator: it notes what it is asked, and finds a lower stop loss better.
 const JUDGE: &str = r#"
@@ -143,4 +144,25 @@ fn a_state_that_is_lost_after_a_night_of_a_broken_evaluator_finds_its_survivors_
     story.expect(75, &["push"]);
     assert!(searches[0]["population"][0]["lineage"][0].is_object(), "there are survivors");
     assert_eq!(story.state()["searches"], searches);
+}
+
+#[test]
+fn a_folder_that_takes_no_candidate_is_an_error_of_the_disk_and_not_of_the_evaluator() {
+    let story = story();
+    story.write("mutation-data/evaluating", "somebody's");
+    let ended = story.expect(74, &["run"]);
+    assert!(ended.stderr.contains("mutation-data/evaluating: Not a directory"), "{}", ended.stderr);
+    let manifest = story.manifest(&story.newest());
+    assert_eq!((&manifest["status"], &manifest["ended_by"]), (&"failed".into(), &"error".into()));
+}
+
+#[test]
+fn what_a_link_in_the_place_of_the_candidates_leads_to_is_left_alone() {
+    let story = story();
+    story.expect(0, &["run"]);
+    story.write("elsewhere/mine", "");
+    symlink(story.path("elsewhere"), story.path("mutation-data/evaluating")).unwrap();
+    story.expect(0, &["run"]);
+    assert!(story.path("elsewhere/mine").exists());
+    assert_eq!(std::fs::read_dir(story.path("elsewhere")).unwrap().count(), 1);
 }
