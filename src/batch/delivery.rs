@@ -164,7 +164,8 @@ fn replace(delivered: &mut [Delivered], again: Vec<Delivered>) {
 /// The totals as families, with the configured series that have not happened yet.
 pub(crate) fn families(config: &Config, totals: Totals) -> Vec<MetricFamily> {
     let gateways = config.gateways.iter().map(|gateway| gateway.name().to_owned());
-    Exposition::new(totals).with_configured(BatchPlan::series(config), gateways).gather()
+    let exposition = Exposition::new(totals).with_best(config.evolution.settings.lowest_is_best());
+    exposition.with_configured(BatchPlan::series(config), gateways).gather()
 }
 
 /// The same exposition for `node_exporter`, whatever the gateways do.

@@ -19,6 +19,13 @@ pub struct Settings {
     pub patience: Option<u32>,
 }
 
+impl Settings {
+    /// Whether of two the lower fitness is the better one.
+    pub const fn lowest_is_best(&self) -> bool {
+        matches!(self.direction, Direction::Minimize)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self { direction: Direction::Maximize, survivors: 4, memory: 1000, patience: None }

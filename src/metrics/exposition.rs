@@ -50,6 +50,7 @@ pub struct Exposition {
     totals: Totals,
     series: BTreeSet<OutcomeSeries>,
     gateways: BTreeSet<String>,
+    lowest_is_best: bool,
     descriptions: Vec<Desc>,
 }
 
@@ -57,7 +58,20 @@ impl Exposition {
     /// Shows `totals`.
     pub fn new(totals: Totals) -> Self {
         let descriptions = f::FAMILIES.iter().filter_map(describe).collect();
-        Self { totals, series: BTreeSet::new(), gateways: BTreeSet::new(), descriptions }
+        Self {
+            totals,
+            series: BTreeSet::new(),
+            gateways: BTreeSet::new(),
+            lowest_is_best: false,
+            descriptions,
+        }
+    }
+
+    /// Shows the lowest fitness as the best one, if `lowest_is_best`.
+    #[must_use]
+    pub const fn with_best(mut self, lowest_is_best: bool) -> Self {
+        self.lowest_is_best = lowest_is_best;
+        self
     }
 
     /// Also shows the configured parameters with their operators and variants, and gateways, of which nothing is known yet.
@@ -161,7 +175,8 @@ impl Collector for Exposition {
         let maybe = |of: &Family, value: Option<f64>| {
             family(of, value.map(|value| gauge(of, &[], value)).into_iter().collect())
         };
-        let best = tally.best_fitness().iter();
+        let best =
+            if self.lowest_is_best { tally.lowest_fitness() } else { tally.best_fitness() }.iter();
         let batches = Status::ENDED.iter();
         let BuildInfo { version, revision } = BuildInfo::CURRENT;
         let mut families = vec![

@@ -72,9 +72,9 @@ pub fn samples(families: &[MetricFamily]) -> Samples {
     samples
 }
 
-/// The samples that a fold over records gives.
-pub fn folded_samples(totals: &Totals) -> Samples {
-    let mut families = Exposition::new(totals.clone()).gather();
+/// The samples that a fold over records gives; of the fitness the lowest, if that is the best.
+pub fn folded_samples(totals: &Totals, lowest_is_best: bool) -> Samples {
+    let mut families = Exposition::new(totals.clone()).with_best(lowest_is_best).gather();
     families.retain(|family| is_fold(family.name()));
     samples(&families)
 }
@@ -154,8 +154,8 @@ mod tests {
     #[test]
     fn equal_totals_differ_in_nothing_and_one_more_is_seen_everywhere() {
         let (one, two) = (totals(&[Outcome::Success]), totals(&[Outcome::Success; 2]));
-        assert_eq!(differences(&folded_samples(&one), &folded_samples(&one)), []);
-        let differing = differences(&folded_samples(&one), &folded_samples(&two));
+        assert_eq!(differences(&folded_samples(&one, false), &folded_samples(&one, false)), []);
+        let differing = differences(&folded_samples(&one, false), &folded_samples(&two, false));
         let named = |name: &str| differing.iter().find(|one| one.series.name == name).unwrap();
         let attempts = named("exit_mutations_total");
         assert_eq!((attempts.expected, attempts.found), (Some(1.0), Some(2.0)));

@@ -176,6 +176,9 @@ pub struct Tally {
     evaluation_histogram: Histogram,
     /// The highest fitness by strategy.
     best_fitness: BTreeMap<String, f64>,
+    /// The lowest one. Which of both is the best, a record does not say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    lowest_fitness: BTreeMap<String, f64>,
 }
 
 impl Tally {
@@ -189,6 +192,7 @@ impl Tally {
             durations: Durations::default(),
             evaluation_histogram: Histogram::new(Buckets::evaluation()),
             best_fitness: BTreeMap::new(),
+            lowest_fitness: BTreeMap::new(),
         }
     }
 
@@ -206,7 +210,8 @@ impl Tally {
             self.evaluation_histogram.observe(evaluation);
         }
         if let Some(fitness) = record.fitness.filter(|fitness| fitness.is_finite()) {
-            keep_best(&mut self.best_fitness, &record.strategy, fitness);
+            keep(&mut self.best_fitness, &record.strategy, fitness, f64::max);
+            keep(&mut self.lowest_fitness, &record.strategy, fitness, f64::min);
         }
     }
 
@@ -231,7 +236,10 @@ impl Tally {
         self.durations.merge(&later.durations);
         self.evaluation_histogram.merge(&later.evaluation_histogram);
         for (strategy, fitness) in &later.best_fitness {
-            keep_best(&mut self.best_fitness, strategy, *fitness);
+            keep(&mut self.best_fitness, strategy, *fitness, f64::max);
+        }
+        for (strategy, fitness) in &later.lowest_fitness {
+            keep(&mut self.lowest_fitness, strategy, *fitness, f64::min);
         }
         self.duration_histogram.merge(&later.duration_histogram)
     }
@@ -288,6 +296,11 @@ impl Tally {
     pub const fn best_fitness(&self) -> &BTreeMap<String, f64> {
         &self.best_fitness
     }
+
+    /// The lowest fitness by strategy.
+    pub const fn lowest_fitness(&self) -> &BTreeMap<String, f64> {
+        &self.lowest_fitness
+    }
 }
 
 /// Changes the value under `name`, with one look-up and no new `String` where it is there.
@@ -298,10 +311,15 @@ fn change<V: Default>(map: &mut BTreeMap<String, V>, name: &str, change: impl Fn
     }
 }
 
-fn keep_best(best: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64) {
-    match best.get_mut(strategy) {
-        Some(known) => *known = known.max(fitness),
-        None => drop(best.insert(strategy.to_owned(), fitness)),
+fn keep(
+    known: &mut BTreeMap<String, f64>,
+    strategy: &str,
+    fitness: f64,
+    which: fn(f64, f64) -> f64,
+) {
+    match known.get_mut(strategy) {
+        Some(known) => *known = which(*known, fitness),
+        None => drop(known.insert(strategy.to_owned(), fitness)),
     }
 }
 

@@ -4,7 +4,6 @@
 What was recorded is never evaluated again, what was in flight is all that is lost, and nothing of an evaluator lives on.
 """
 
-import json
 import os
 import signal
 import time

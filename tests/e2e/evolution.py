@@ -8,7 +8,7 @@ import os
 import time
 from collections import Counter
 
-from lib import equal, wait_for
+from lib import Pushgateway, equal
 from nights import BASELINE, EVALUATED, Nights, shape
 
 # It depends on the candidate how long its evaluation takes, so that they end in another order than they began.
@@ -53,7 +53,8 @@ def nothing_is_evaluated_twice_and_the_best_stays():
                     record["fitness"] for record in house.records() if record["success"] and record["strategy"] == name
                 )]
                 equal(f"best of {name}", now, better(known))
-                equal("what is shown of it", house.shown().value("exit_mutation_best_fitness", strategy=name), now)
+                shown = house.shown().value("exit_mutation_best_fitness", strategy=name)
+                equal("the best candidate that is shown", shown, better(known[1:]))
                 equal(f"best of {name}, before and now", better(best.get(name, now), now), now)
                 best[name] = now
         tried = Counter((call.strategy, call.values) for call in house.calls())
@@ -290,6 +291,22 @@ def a_stream_worker_is_started_once():
     return f"{len(crashed)} crashes of 3 stream workers in {len(records)} evaluations"
 
 
+def a_gateway_is_told_the_same():
+    """Where the lowest fitness is the best one as well."""
+    gateway = Pushgateway()
+    for direction, better in (("maximize", max), ("minimize", min)):
+        house = Nights(evaluator=f'direction = "{direction}"', output=f"""keep = 0
+            [[gateway]]
+            url = "{gateway.url}"
+            grouping = {{ instance = "{direction}" }}""")
+        house("run")
+        house("run")
+        shown = gateway.exposition().value("exit_mutation_best_fitness", instance=direction)
+        equal(direction, shown, better(record["fitness"] for record in house.records() if record["success"]))
+        house("audit", "verify", "--gateway")
+    return "a gateway shows what the audit has, for both directions"
+
+
 def told_what_it_judges():
     """Id, seed and strategy as they stand in the record; the seed is the same for any number of workers."""
     house = Nights()
@@ -311,7 +328,8 @@ if __name__ == "__main__":
         many_workers_search_as_one_does, nothing_is_evaluated_twice_and_the_best_stays, a_small_memory_forgets,
         a_broken_evaluator_ends_the_batch_at_once, an_evaluator_that_fails_for_one_strategy_leaves_that_one_out,
         other_data_mean_another_fitness, one_candidates_failure_is_its_own, patience_ends_a_batch,
-        a_search_belongs_to_the_bytes_of_its_strategy, a_stream_worker_is_started_once, told_what_it_judges,
+        a_search_belongs_to_the_bytes_of_its_strategy, a_stream_worker_is_started_once, a_gateway_is_told_the_same,
+        told_what_it_judges,
     ]:
         if only in fact.__name__:
             began = time.monotonic()

@@ -166,3 +166,20 @@ fn what_a_link_in_the_place_of_the_candidates_leads_to_is_left_alone() {
     assert!(story.path("elsewhere/mine").exists());
     assert_eq!(std::fs::read_dir(story.path("elsewhere")).unwrap().count(), 1);
 }
+
+#[test]
+fn the_best_fitness_that_is_shown_is_the_lowest_where_that_is_the_better_one() {
+    let mut story = story();
+    story.set("metrics", "textfile", "\"agent.prom\"");
+    for (direction, better) in
+        [("maximize", f64::max as fn(f64, f64) -> f64), ("minimize", f64::min)]
+    {
+        story.set("evaluator", "direction", &format!("\"{direction}\""));
+        story.expect(0, &["run"]);
+        let lines = story.all_lines();
+        let best = lines.iter().filter_map(|line| line["fitness"].as_f64()).reduce(better).unwrap();
+        let sample =
+            format!("exit_mutation_best_fitness{{strategy=\"strategies/only.py\"}} {best}\n");
+        assert!(story.read("agent.prom").contains(&sample), "{direction}: {sample}");
+    }
+}

@@ -58,15 +58,17 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    pub(super) fn of(report: &Report) -> Self {
+    /// Of a config in which the lowest fitness is the best, or the highest.
+    pub(super) fn of(report: &Report, lowest_is_best: bool) -> Self {
         let totals = report.totals.clone().unwrap_or_else(|| Totals::new(Buckets::default()));
         let mut with_open = totals.clone();
         for open in &report.open {
             with_open.fold(&BatchSummary::new(open.id.clone(), open.tally.clone()));
         }
         Self {
-            sealed: folded_samples(&totals),
-            with_open: (!report.open.is_empty()).then(|| folded_samples(&with_open)),
+            sealed: folded_samples(&totals, lowest_is_best),
+            with_open: (!report.open.is_empty())
+                .then(|| folded_samples(&with_open, lowest_is_best)),
             is_empty: report.totals.is_none() && report.open.is_empty(),
             is_sound: report.findings.is_empty(),
             ended: totals.ended(),

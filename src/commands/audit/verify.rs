@@ -37,7 +37,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let folder = Folder::new(config.audit.dir.clone());
     let ask = || ask(&config, &clients, &threads);
     let (report, state, shown) = state::verify(&store, &folder, ask).map_err(failure)?;
-    let expected = Expected::of(&report);
+    let expected = Expected::of(&report, config.evolution.settings.lowest_is_best());
     let compared = clients.iter().zip(shown);
     let compared = compared
         .map(|(client, shown)| expected.compare(client, shown, state.as_ref()))
