@@ -11,6 +11,7 @@ use super::turns::Turns;
 use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
+use crate::evaluator;
 use crate::evolution::{Proposing, Searches};
 use crate::mutation::Streams;
 use crate::record::{Millis, Record};
@@ -43,14 +44,20 @@ impl OpenBatch<'_> {
     /// Judges the sources, then runs the rounds to the end, or to whatever comes first.
     pub(super) fn evolve<'a>(
         &'a self,
-        evaluator: &Evaluator,
+        settings: &Evaluator,
         desk: &mut Desk<'_, 'a>,
         shutdown: &'a Shutdown,
     ) -> Ended {
         if self.plan.usable().is_empty() {
             return Ended::NoTarget;
         }
-        let judge = match Judge::start(self, evaluator) {
+        if let Some(last) = &desk.data.newest {
+            let ended = evaluator::end_left_behind(last.as_str());
+            if ended > 0 {
+                tracing::warn!(batch = %last, ended, "processes of the last batch's evaluator were still running");
+            }
+        }
+        let judge = match Judge::start(self, settings) {
             Ok(judge) => judge,
             Err(JudgeError::Disk(error)) => return Ended::Error(error),
             Err(JudgeError::Evaluator(error)) => return Ended::Evaluator(error.to_string()),
@@ -63,7 +70,7 @@ impl OpenBatch<'_> {
             deadline: self.config.batch.deadline.map(|limit| Instant::now() + limit),
             strategies: Vec::new(),
         };
-        let ended = evolving.run(evaluator, desk);
+        let ended = evolving.run(settings, desk);
         self.notifier.status("ending the evaluators");
         evolving.judge.stop();
         ended

@@ -7,6 +7,7 @@ What was recorded is never evaluated again, what was in flight is all that is lo
 import os
 import signal
 import time
+from pathlib import Path
 
 from lib import equal, wait_for
 from nights import EVALUATED, PROCESS, Nights
@@ -159,6 +160,56 @@ def a_second_signal_leaves_at_once():
     return "a second signal takes the evaluators along"
 
 
+def hosts_that_are_killed_cost_what_they_have():
+    """The agent holds each evaluator by a process of its own; one that is killed takes its evaluation along. Where all of
+    them are killed with the agent, as `pkill -9` by name does, the next night ends what they left."""
+    house = Nights(more="[ $MUTATION_ID = exit_mut_000000 ] || [ -e go ] || sleep 1000", evaluator="workers = 2")
+
+    def killed_hosts(agent_too):
+        (house.folder / "go").unlink(missing_ok=True)
+        before, process = len(house.calls()), house.start("run")
+        wait_for("two evaluations", lambda: len(house.calls()) == before + 2)
+        hosts = children(process.pid)
+        equal("hosts", len(hosts), 2)
+        (house.folder / "go").touch()
+        if agent_too:
+            # They stand still, so that none can end its evaluator when it sees the agent gone.
+            for host in hosts:
+                os.kill(host, signal.SIGSTOP)
+            process.kill()
+        for host in hosts:
+            os.kill(host, signal.SIGKILL)
+        process.communicate(timeout=60)
+        return process.returncode
+
+    equal("exit code without its hosts", killed_hosts(False), 0)
+    house.is_calm()
+    failed = [record for record in house.newest()[1] if record["outcome"] == "evaluator_failed"]
+    equal("failed", len(failed), 2)
+    assert all("host ended: killed by signal 9" in record["error"] for record in failed), failed
+    house.holds()
+
+    equal("exit code", killed_hosts(True), -9)
+    assert house.alive(), "nothing was left to be ended"
+    done = house("run")
+    assert "were still running" in done.stderr, done.stderr
+    house.holds()
+    return "killed hosts cost an evaluation each, and what is left of them goes"
+
+
+def children(pid):
+    """Of a process."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = stat.read_text().rsplit(")", 1)[1].split()[1]
+        except OSError:
+            continue
+        if parent == str(pid):
+            found.append(int(stat.parent.name))
+    return found
+
+
 def a_deadline_ends_the_evaluators():
     """Completed with a success on record, failed without."""
     for more, status, code in (("sleep 0.05", "completed", 0), (STUBBORN, "failed", 1)):
@@ -198,7 +249,7 @@ if __name__ == "__main__":
     only = os.environ.get("ONLY", "")
     for fact in [
         processes_are_killed, streams_are_killed_too, a_signal_ends_the_evaluators, a_second_signal_leaves_at_once,
-        a_deadline_ends_the_evaluators,
+        hosts_that_are_killed_cost_what_they_have, a_deadline_ends_the_evaluators,
     ]:
         if only in fact.__name__:
             began = time.monotonic()
