@@ -3,7 +3,7 @@
 use super::drafting::Fitting;
 use super::ending::Ended;
 use super::evaluated::Attempt;
-use super::judge::{Candidate, Judge, Waited};
+use super::judge::{Candidate, Judge, JudgeError, Waited};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
@@ -11,6 +11,7 @@ use super::turns::Turns;
 use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
+use crate::evaluator;
 use crate::evolution::{Gene, Proposing, Searches};
 use crate::mutation::{Streams, evaluation_seed};
 use crate::record::{Millis, Record};
@@ -42,16 +43,23 @@ impl OpenBatch<'_> {
     /// Judges the sources, then runs the rounds to the end, or to whatever comes first.
     pub(super) fn evolve<'a>(
         &'a self,
-        evaluator: &Evaluator,
+        settings: &Evaluator,
         desk: &mut Desk<'_, 'a>,
         shutdown: &'a Shutdown,
     ) -> Ended {
         if self.plan.usable().is_empty() {
             return Ended::NoTarget;
         }
-        let judge = match Judge::start(self, evaluator) {
+        if let Some(last) = &desk.data.newest {
+            let ended = evaluator::end_left_behind(last.as_str());
+            if ended > 0 {
+                tracing::warn!(batch = %last, ended, "processes of the last batch's evaluator were still running");
+            }
+        }
+        let judge = match Judge::start(self, settings) {
             Ok(judge) => judge,
-            Err(error) => return Ended::Evaluator(error.to_string()),
+            Err(JudgeError::Disk(error)) => return Ended::Error(error),
+            Err(JudgeError::Evaluator(error)) => return Ended::Evaluator(error.to_string()),
         };
         let mut evolving = Evolving {
             batch: self,
@@ -61,7 +69,7 @@ impl OpenBatch<'_> {
             deadline: self.config.batch.deadline.map(|limit| Instant::now() + limit),
             strategies: Vec::new(),
         };
-        let ended = evolving.run(evaluator, desk);
+        let ended = evolving.run(settings, desk);
         self.notifier.status("ending the evaluators");
         evolving.judge.stop();
         ended
