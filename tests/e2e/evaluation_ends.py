@@ -21,7 +21,7 @@ STUBBORN = "trap '' TERM HUP INT; sleep 1000 & sleep 1000"
 SHUTDOWN = 10
 STREAM = """
 import json, os, signal, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.ON_TERM)
 for line in sys.stdin:
     job = json.loads(line)
     values = job["parameters"]
@@ -129,7 +129,7 @@ def a_signal_ends_the_evaluators():
             house = Nights(more=more_than_once, batch=limits, evaluator=f"workers = {WORKERS}")
             longest = max(longest, asked_to_stop(house, sent, code, what))
     house = Nights(["python3", "stream.py"], batch=limits, evaluator=f'workers = {WORKERS}\nmode = "stream"')
-    (house.folder / "stream.py").write_text(STREAM.replace("HOW", "1000"))
+    (house.folder / "stream.py").write_text(STREAM.replace("HOW", "1000").replace("ON_TERM", "SIG_IGN"))
     longest = max(longest, asked_to_stop(house, signal.SIGTERM, 143, "a stubborn stream"))
 
     house = Nights(more=STUBBORN, batch=limits)
@@ -235,8 +235,8 @@ def streams_are_killed_too():
         ["python3", "stream.py"], evaluator=f'workers = {WORKERS}\nmode = "stream"',
         batch="rounds = 4\nmutations_per_round = 8",
     )
-    (house.folder / "stream.py").write_text(STREAM.replace("HOW", "0.02"))
-    return "streams: " + a_kill_loses_what_is_in_flight_and_no_more(house, (1, 5, 14, 24))
+    (house.folder / "stream.py").write_text(STREAM.replace("HOW", "0.02").replace("ON_TERM", "SIG_DFL"))
+    return "streams: " + a_kill_loses_what_is_in_flight_and_no_more(house, (1, 5, 9, 14, 19, 24))
 
 
 def processes_are_killed():
