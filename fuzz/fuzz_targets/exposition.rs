@@ -4,7 +4,7 @@
 #![cfg_attr(fuzzing, no_main)]
 
 use mutation_agent::gateway::{GroupingKey, Shown};
-use mutation_agent::metrics::{BatchSummary, Status};
+use mutation_agent::metrics::{BatchSummary, SearchSummary, Status, StrategySearch};
 use mutation_agent::metrics::{
     Buckets, Exposition, PushResult, Samples, Tally, Totals, encode_text, same, samples,
 };

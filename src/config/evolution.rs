@@ -103,7 +103,7 @@ pub(super) fn evolution(
                 plain.survivors,
                 1..=1000,
             )?,
-            memory: reader.whole("memory", raw.memory.as_ref(), plain.memory, 0..=100_000)?,
+            memory: reader.whole("memory", raw.memory.as_ref(), plain.memory, 0..=10_000)?,
             patience,
         },
         parameters_per_mutation: parameters_per_mutation(
