@@ -226,7 +226,10 @@ mod tests {
         let mut script = Vec::new();
         clap_complete::generate(clap_complete::Shell::Bash, &mut shown(), "agent", &mut script);
         let script = String::from_utf8(script).unwrap();
-        assert!(script.contains("run check push stats audit demo completions man"), "{script}");
+        assert!(
+            script.contains("run check push best promote replay stats audit demo completions man"),
+            "{script}"
+        );
         assert!(!script.contains("evaluator-host"));
     }
 }

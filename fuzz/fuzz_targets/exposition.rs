@@ -4,7 +4,7 @@
 #![cfg_attr(fuzzing, no_main)]
 
 use mutation_agent::gateway::{GroupingKey, Shown};
-use mutation_agent::metrics::{BatchSummary, Status};
+use mutation_agent::metrics::{BatchSummary, SearchSummary, Status, StrategySearch};
 use mutation_agent::metrics::{
     Buckets, Exposition, PushResult, Samples, Tally, Totals, encode_text, same, samples,
 };
@@ -89,6 +89,16 @@ fn totals(name: &str) -> Totals {
         exit_code: Some(0),
         rounds_completed: 1,
         targets: BTreeMap::from([(name.to_owned(), 1)]),
+        search: Some(SearchSummary {
+            less_is_better: true,
+            strategies: BTreeMap::from([(
+                name.to_owned(),
+                StrategySearch {
+                    baseline: -1.5,
+                    sigmas: BTreeMap::from([(name.to_owned(), 0.15)]),
+                },
+            )]),
+        }),
         tally,
     });
     totals.count_pushes(name, &BTreeMap::from([(PushResult::Delivered, 1)]));

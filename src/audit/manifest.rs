@@ -12,8 +12,8 @@ use std::path::PathBuf;
 
 /// The manifest's form; a greater number is from a later version of the agent.
 const SCHEMA: u32 = 1;
-/// A thousand strategies with ten targets each are some two megabytes.
-const LONGEST: u64 = 256 << 20;
+/// A thousand strategies with ten targets each are some two megabytes, and their searches as much as the state's.
+const LONGEST: u64 = 1 << 30;
 
 /// The manifest of a batch. While the batch runs it says `running` and what was planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -108,6 +108,9 @@ pub struct UnusableEntry {
     pub reason: String,
     /// The reason in words.
     pub detail: String,
+    /// The number that stands there, if one does: rules may speak of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Number>,
 }
 
 /// Push attempts to one gateway by result, and the last failure in words.

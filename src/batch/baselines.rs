@@ -4,7 +4,7 @@ use super::ending::Ended;
 use super::generations::Evolving;
 use super::judge::{Candidate, Waited};
 use crate::evaluator::Verdict;
-use crate::evolution::{Individual, Start, Values};
+use crate::evolution::{Individual, Start, StepSize, Values};
 use crate::mutation::evaluation_seed;
 use crate::units::MutationId;
 use std::collections::BTreeMap;
@@ -61,12 +61,11 @@ impl Evolving<'_> {
             .iter()
             .map(|(index, fitness)| {
                 let strategy = &plan.strategies[*index];
-                let sigmas = strategy
-                    .targets
-                    .iter()
-                    .filter_map(|target| Some((target.parameter.clone(), target.mutator.sigma()?)));
-                let sigmas: BTreeMap<String, f64> = sigmas.collect();
-                (strategy, *fitness, strategy.values(), sigmas)
+                let steps = strategy.targets.iter().filter_map(|target| {
+                    Some((target.parameter.clone(), StepSize::new(&target.mutator)?))
+                });
+                let steps: BTreeMap<String, StepSize> = steps.collect();
+                (strategy, *fitness, strategy.values(), steps)
             })
             .collect();
         let fits: Vec<_> = facts
@@ -74,14 +73,14 @@ impl Evolving<'_> {
             .map(|(strategy, ..)| move |values: &Values| plan.fits(strategy, values))
             .collect();
         let starts =
-            facts.iter().zip(&fits).filter_map(|((strategy, fitness, values, sigmas), fits)| {
+            facts.iter().zip(&fits).filter_map(|((strategy, fitness, values, steps), fits)| {
                 let source = strategy.sha256.as_ref()?;
                 Some(Start {
                     name: &strategy.name,
                     source,
                     baseline: *fitness,
                     values,
-                    sigmas,
+                    steps,
                     fits,
                 })
             });

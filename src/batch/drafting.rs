@@ -6,7 +6,19 @@ use crate::evolution::{Constraint, Draft, Fate, Gene, Proposing, Values};
 use crate::record::Outcome;
 use rand::Rng;
 
+/// A strategy, and whether values are within tonight's bounds and rules.
+pub(super) struct Fitting<'a> {
+    pub(super) strategy: &'a PlannedStrategy,
+    pub(super) fits: Box<dyn Fn(&Values) -> bool + 'a>,
+}
+
 impl BatchPlan {
+    /// A strategy by its index, for those that propose.
+    pub(super) fn fitting(&self, index: usize) -> Fitting<'_> {
+        let strategy = &self.strategies[index];
+        Fitting { strategy, fits: Box::new(move |values| self.fits(strategy, values)) }
+    }
+
     /// How a strategy's targets are drawn, by variant; one way where there are no variants.
     pub(super) fn genes<'g>(&self, strategy: &'g PlannedStrategy) -> Vec<Vec<Gene<'g>>> {
         let variants = (0..self.variants.len()).map(Some);

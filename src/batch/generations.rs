@@ -1,8 +1,9 @@
 //! Evaluated rounds: proposed one after the other from the survivors, judged by many workers, recorded as they end.
 
+use super::drafting::Fitting;
 use super::ending::Ended;
 use super::evaluated::Attempt;
-use super::judge::{Candidate, Judge, Waited};
+use super::judge::{Candidate, Judge, JudgeError, Waited};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
@@ -10,6 +11,7 @@ use super::turns::Turns;
 use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
+use crate::evaluator;
 use crate::evolution::{Gene, Proposing, Searches};
 use crate::mutation::{Streams, evaluation_seed};
 use crate::record::{Millis, Record};
@@ -41,16 +43,23 @@ impl OpenBatch<'_> {
     /// Judges the sources, then runs the rounds to the end, or to whatever comes first.
     pub(super) fn evolve<'a>(
         &'a self,
-        evaluator: &Evaluator,
+        settings: &Evaluator,
         desk: &mut Desk<'_, 'a>,
         shutdown: &'a Shutdown,
     ) -> Ended {
         if self.plan.usable().is_empty() {
             return Ended::NoTarget;
         }
-        let judge = match Judge::start(self, evaluator) {
+        if let Some(last) = &desk.data.newest {
+            let ended = evaluator::end_left_behind(last.as_str());
+            if ended > 0 {
+                tracing::warn!(batch = %last, ended, "processes of the last batch's evaluator were still running");
+            }
+        }
+        let judge = match Judge::start(self, settings) {
             Ok(judge) => judge,
-            Err(error) => return Ended::Evaluator(error.to_string()),
+            Err(JudgeError::Disk(error)) => return Ended::Error(error),
+            Err(JudgeError::Evaluator(error)) => return Ended::Evaluator(error.to_string()),
         };
         let mut evolving = Evolving {
             batch: self,
@@ -60,7 +69,7 @@ impl OpenBatch<'_> {
             deadline: self.config.batch.deadline.map(|limit| Instant::now() + limit),
             strategies: Vec::new(),
         };
-        let ended = evolving.run(evaluator, desk);
+        let ended = evolving.run(settings, desk);
         self.notifier.status("ending the evaluators");
         evolving.judge.stop();
         ended
@@ -105,11 +114,14 @@ impl<'a> Evolving<'a> {
         self.begin_search(&baselines)?;
         self.strategies = baselines.into_keys().collect();
         desk.recorder.begin_search(self.searches.of(&self.batch.id));
+        let settings = self.batch.config.evolution.settings;
         desk.manifest.evolution = Some(Evolution {
-            settings: self.batch.config.evolution.settings,
+            settings,
             workers: Judge::workers(evaluator),
             searches: self.searches.clone(),
         });
+        let shown = self.searches.summary(&settings, &self.batch.id);
+        desk.manifest.summary.search = Some(shown);
         desk.manifest.write(&desk.data.folder).map_err(Ended::Error)?;
         Ok(())
     }
@@ -130,6 +142,8 @@ impl<'a> Evolving<'a> {
             self.searches.take(&settings, record);
         }
         self.searches.end_round(&settings);
+        let shown = self.searches.summary(&settings, &self.batch.id);
+        desk.manifest.summary.search = Some(shown);
         ended
     }
 
@@ -143,7 +157,9 @@ impl<'a> Evolving<'a> {
         progress: &Progress,
         records: &mut Vec<Record<'a>>,
     ) -> Result<(), Ended> {
-        let mut proposer = Generation::new(self.batch, searches, &self.strategies, round);
+        let plan = self.batch.plan;
+        let fits: Vec<_> = self.strategies.iter().map(|index| plan.fitting(*index)).collect();
+        let mut proposer = Generation::new(self.batch, searches, &fits, round);
         let mut judged = HashMap::new();
         for index in 0..self.batch.plan.mutations_per_round {
             while self.judge.is_busy() {
@@ -239,16 +255,17 @@ impl<'a, 's> Generation<'a, 's> {
     fn new(
         batch: &'a OpenBatch<'a>,
         searches: &'s Searches,
-        strategies: &[usize],
+        fits: &'s [Fitting<'a>],
         round: u32,
     ) -> Self {
         let plan = batch.plan;
-        let slots = strategies.iter().filter_map(|index| {
-            let strategy = &plan.strategies[*index];
+        let slots = fits.iter().filter_map(|Fitting { strategy, fits }| {
             let search = searches.get(&batch.id, &strategy.name)?;
             let streams = Streams::new(plan.seed, round, &strategy.name);
             let genes = plan.genes(strategy);
-            Some(Slot { strategy, streams, genes, proposing: Proposing::new(search) })
+            let settings = &batch.config.evolution.settings;
+            let proposing = Proposing::new(settings, search).within(fits);
+            Some(Slot { strategy, streams, genes, proposing })
         });
         let slots: Vec<Slot<'a, 's>> = slots.collect();
         let turns = Turns::new(slots.len().max(1), round, plan.mutations_per_round);

@@ -139,6 +139,7 @@ impl BatchPlan {
                     parameter: parameter.clone(),
                     reason: reason.as_str().to_owned(),
                     detail: reason.to_string(),
+                    value: strategy.fixed(parameter),
                 })
                 .collect(),
         });

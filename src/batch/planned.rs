@@ -72,8 +72,13 @@ impl PlannedStrategy {
     }
 
     /// The values of its targets in the source.
-    pub(super) fn values(&self) -> Values {
+    pub fn values(&self) -> Values {
         self.targets.iter().map(|target| (target.parameter.clone(), target.value)).collect()
+    }
+
+    /// The number of a parameter that is not mutated.
+    pub(super) fn fixed(&self, parameter: &str) -> Option<Number> {
+        self.fixed.get(parameter).copied()
     }
 
     /// Indices of the plan's constraints that speak of nothing but its numbers.

@@ -6,7 +6,9 @@
 use super::turns::Turns;
 use crate::audit::Manifest;
 use crate::config::{Config, ConfigError};
-use crate::evolution::{Draft, Fate, Gene, Move, Proposing, Searches, Settings, Values, moves};
+use crate::evolution::{
+    Constraint, Draft, Fate, Gene, Move, Proposing, Searches, Settings, Values, moves,
+};
 use crate::mutation::{Streams, Weights};
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
@@ -59,6 +61,8 @@ struct Strategy {
     /// Its targets, as indices into the config's parameters.
     parameters: Vec<usize>,
     weights: Weights,
+    /// Numbers that are not mutated, of which rules may speak.
+    fixed: Values,
 }
 
 /// What a record should say.
@@ -76,8 +80,6 @@ enum Foreseen {
     Is(Outcome),
     /// Whatever the rendering and the evaluator made of it.
     Judged,
-    /// A constraint speaks of a number that no manifest has.
-    Unknown,
 }
 
 struct Changed {
@@ -109,8 +111,15 @@ impl Replay {
             let weights: Vec<f64> =
                 parameters.iter().map(|index| config.parameters[*index].weight).collect();
             let values = entry.usable.iter().map(|target| (target.parameter.clone(), target.value));
-            let (name, values) = (entry.path.clone(), values.collect());
-            Some(Strategy { name, values, parameters, weights: Weights::new(&weights).ok()? })
+            let fixed = entry.unusable.iter();
+            let fixed = fixed.filter_map(|one| Some((one.parameter.clone(), one.value?)));
+            Some(Strategy {
+                name: entry.path.clone(),
+                values: values.collect(),
+                parameters,
+                weights: Weights::new(&weights).ok()?,
+                fixed: fixed.collect(),
+            })
         });
         let variants: Vec<f64> = config.variants.iter().map(|variant| variant.weight).collect();
         Ok(Self {
@@ -159,12 +168,20 @@ impl Replay {
             return;
         }
         let turns = Turns::new(self.strategies.len(), round, self.per_round);
+        let rules = &self.config.constraints;
+        let fits: Vec<_> = self
+            .strategies
+            .iter()
+            .map(|strategy| move |values: &Values| strategy.fits(rules, values))
+            .collect();
         let mut proposing: Vec<Option<Proposing<'_>>> = self
             .strategies
             .iter()
-            .map(|strategy| {
-                let (_, searches) = self.evolution.as_ref()?;
-                searches.get(&self.id, &strategy.name).map(Proposing::new)
+            .zip(&fits)
+            .map(|(strategy, fits)| {
+                let (settings, searches) = self.evolution.as_ref()?;
+                let search = searches.get(&self.id, &strategy.name)?;
+                Some(Proposing::new(settings, search).within(fits))
             })
             .collect();
         let streams: Vec<Streams> =
@@ -220,31 +237,32 @@ impl Replay {
             strategy: strategy.name.clone(),
             variant: of_variant.map(|variant| variant.name.clone()),
             parent,
-            outcome: self.foreseen(fate, &values),
+            outcome: self.foreseen(strategy, fate, &values),
             changes: changes.collect(),
         }
     }
 
-    fn foreseen(&self, fate: Fate, values: &Values) -> Foreseen {
+    fn foreseen(&self, strategy: &Strategy, fate: Fate, values: &Values) -> Foreseen {
         match fate {
             Fate::Unchanged => return Foreseen::Is(Outcome::NoChange),
             Fate::Duplicate => return Foreseen::Is(Outcome::Duplicate),
             Fate::New => {}
         }
-        let rules = self.config.constraints.iter();
-        let held: Vec<Option<bool>> =
-            rules.map(|rule| rule.holds(|name| values.get(name).copied())).collect();
-        if held.contains(&Some(false)) {
-            Foreseen::Is(Outcome::ConstraintViolated)
-        } else if held.contains(&None) {
-            Foreseen::Unknown
-        } else {
+        if strategy.fits(&self.config.constraints, values) {
             Foreseen::Judged
+        } else {
+            Foreseen::Is(Outcome::ConstraintViolated)
         }
     }
 }
 
 impl Strategy {
+    /// Whether values are within the rules. A batch asks for bounds too, and all that is drawn is within them.
+    fn fits(&self, rules: &[Constraint], values: &Values) -> bool {
+        let number = |name: &str| values.get(name).or_else(|| self.fixed.get(name)).copied();
+        rules.iter().all(|rule| rule.holds(number) != Some(false))
+    }
+
     /// An attempt from the source.
     fn draw(
         &self,
@@ -328,14 +346,13 @@ impl Foreseen {
                 outcome,
                 Outcome::NoChange | Outcome::Duplicate | Outcome::ConstraintViolated
             ),
-            Self::Unknown => !matches!(outcome, Outcome::NoChange | Outcome::Duplicate),
         }
     }
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Is(outcome) => outcome.as_str(),
-            Self::Judged | Self::Unknown => "another outcome",
+            Self::Judged => "another outcome",
         }
     }
 }

@@ -16,6 +16,8 @@ use toml::Spanned;
 const CANDIDATE: &str = "{candidate}";
 /// Fewer bytes and no interpreter starts.
 const LEAST_MEMORY: u64 = 1 << 20;
+/// More than a strategy has: a search learns how parameters belong together from attempts that change all.
+const ALL_PARAMETERS: u32 = 100;
 /// Labels are bounded by the config.
 const MOST_VARIANTS: usize = 100;
 const MOST_CONSTRAINTS: usize = 1000;
@@ -85,6 +87,7 @@ pub(super) fn evolution(
     reader: &Reader<'_>,
     raw: &raw::Evolution,
     direction: Direction,
+    is_evaluated: bool,
 ) -> Result<Evolution, ConfigError> {
     let plain = Settings::default();
     let patience = raw.patience.as_ref();
@@ -100,14 +103,14 @@ pub(super) fn evolution(
                 plain.survivors,
                 1..=1000,
             )?,
-            memory: reader.whole("memory", raw.memory.as_ref(), plain.memory, 0..=100_000)?,
+            memory: reader.whole("memory", raw.memory.as_ref(), plain.memory, 0..=10_000)?,
             patience,
         },
         parameters_per_mutation: parameters_per_mutation(
             reader,
             raw.parameters_per_mutation.as_ref(),
         )?
-        .unwrap_or(1),
+        .unwrap_or(if is_evaluated { ALL_PARAMETERS } else { 1 }),
     })
 }
 
@@ -227,7 +230,8 @@ fn parameters_per_mutation(
     reader: &Reader<'_>,
     typed: Option<&Spanned<i64>>,
 ) -> Result<Option<u32>, ConfigError> {
-    typed.map(|typed| reader.whole("parameters_per_mutation", Some(typed), 1, 1..=100)).transpose()
+    let allowed = 1..=i64::from(ALL_PARAMETERS);
+    typed.map(|typed| reader.whole("parameters_per_mutation", Some(typed), 1, allowed)).transpose()
 }
 
 fn command(

@@ -65,7 +65,8 @@ impl Config {
         let variants = evolution::variants(&reader, &raw.variant, &parameters)?;
         let direction = evolution::direction(&reader, raw.evaluator.as_ref())?;
         let evaluator = evolution::evaluator(&reader, raw.evaluator.as_ref())?;
-        let evolution = evolution::evolution(&reader, &raw.evolution, direction)?;
+        let evolution =
+            evolution::evolution(&reader, &raw.evolution, direction, evaluator.is_some())?;
         let promote = evolution::promote(&reader, &raw.promote)?;
         let output = sections::output(&reader, &raw.output)?;
         let metrics = sections::metrics(&reader, &raw.metrics)?;

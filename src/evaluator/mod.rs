@@ -17,6 +17,9 @@ pub use job::{Answer, Job, Verdict};
 mod pool;
 pub use pool::Pool;
 
+mod left_behind;
+pub use left_behind::end_left_behind;
+
 mod post;
 
 mod protocol;

@@ -42,12 +42,22 @@ pub(super) fn descendants(ancestor: i32) -> Vec<Process> {
 /// All that are alive and either in `session` or marked by `name=value` in their environment.
 pub(super) fn belonging(session: i32, name: &str, value: &str) -> Vec<Process> {
     let variable = format!("{name}={value}");
-    let marked = |one: &Process| {
-        let environment = fs::read(format!("/proc/{}/environ", one.pid)).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes())
-    };
+    let marked = |one: &Process| has_variable(one, |entry| entry == variable.as_bytes());
     let belongs = |one: &Process| !one.zombie && (one.session == session || marked(one));
     all().into_iter().filter(belongs).collect()
+}
+
+/// All that are alive and have a variable in their environment whose `name=value` begins so.
+pub(super) fn marked(beginning: &str) -> Vec<Process> {
+    let belongs = |one: &Process| {
+        !one.zombie && has_variable(one, |entry| entry.starts_with(beginning.as_bytes()))
+    };
+    all().into_iter().filter(belongs).collect()
+}
+
+fn has_variable(process: &Process, is_it: impl Fn(&[u8]) -> bool) -> bool {
+    let environment = fs::read(format!("/proc/{}/environ", process.pid)).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(is_it)
 }
 
 /// Sends a signal to each; those that ended meanwhile need none.

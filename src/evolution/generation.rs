@@ -1,77 +1,39 @@
 //! The end of a round: selection, step sizes, memory. It depends on the set of the round's records alone.
 
 use super::search::limit;
-use super::{Fingerprint, Individual, Origin, Search, Settings, Step, StepSize, Trial};
+use super::{Fingerprint, Individual, Origin, Search, Settings, Step, Trial, Values};
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
-
-impl StepSize {
-    /// Adapted step sizes stay within these.
-    pub const RANGE: (f64, f64) = (0.01, 1.5);
-
-    /// Where `sigma` is configured.
-    pub const fn new(sigma: f64) -> Self {
-        Self { configured: sigma, adapted: sigma.clamp(Self::RANGE.0, Self::RANGE.1) }
-    }
-
-    /// The σ to propose with where `sigma` is configured, which a variant may have otherwise: what
-    /// was learned is a ratio.
-    pub const fn of(&self, sigma: f64) -> f64 {
-        (self.adapted * (sigma / self.configured)).clamp(Self::RANGE.0, Self::RANGE.1)
-    }
-
-    /// The 1/5 success rule: ×1.5 for a success, ×1.5^(−1/4) for a failure, so that one success in
-    /// five leaves it as it is.
-    ///
-    /// I. Rechenberg, "Evolutionsstrategie" (1973), with the constants of S. Kern et al., "Learning
-    /// Probability Distributions in Continuous Evolutionary Algorithms" (2004). The attempts of a
-    /// round step equally far, so they are one observation of how often that succeeds: with the
-    /// share p of successes it is ×1.5^((5p − 1)/4), the rule itself for one attempt. Applied once
-    /// for each attempt it would overshoot, by 1.5^50 in a round of fifty.
-    fn adapt(&mut self, successes: u32, attempts: u32) {
-        let share = f64::from(successes) / f64::from(attempts);
-        let factor = 1.5_f64.powf((5.0 * share - 1.0) / 4.0);
-        self.adapted = (self.adapted * factor).clamp(Self::RANGE.0, Self::RANGE.1);
-    }
-}
 
 impl Search {
     /// Ends the round whose records were taken. Without any it does nothing.
     pub fn end_round(&mut self, settings: &Settings) {
         let mut trials = mem::take(&mut self.pending);
         trials.sort_by_key(|trial| trial.mutation);
+        let Some(round) = trials.first().map(|trial| trial.round) else { return };
         let best = self.population.first().map(|one| one.fitness);
+        let centre = self.centre();
         let mut offspring = Vec::new();
         let mut successes = BTreeMap::<String, (u32, u32)>::new();
-        let mut evaluated = false;
         for trial in trials.into_iter().filter(Trial::was_evaluated) {
-            // A record of a parent that is not there would be of another history than this one.
-            let parent = self.population.iter().find(|one| one.born() == trial.parent.as_ref());
-            let Some(parent) = parent else { continue };
-            let mut values = parent.values.clone();
-            for change in &trial.changes {
-                values.insert(change.parameter.clone(), change.new);
-            }
+            let Some((values, parent)) = self.child(&trial) else { continue };
             self.memory.insert(Fingerprint::of(&values), limit(settings));
             let Some(fitness) = trial.fitness else { continue };
-            evaluated = true;
-            let better = settings.direction.better(fitness, parent.fitness);
-            for change in &trial.changes {
+            self.learn_of(&values, fitness);
+            let parent = &self.population[parent];
+            // An equal fitness, as on a plateau, does not say that the step was too long.
+            let order = settings.direction.order(fitness, parent.fitness);
+            for change in trial.changes.iter().filter(|_| order.is_ne()) {
                 let counts = successes.entry(change.parameter.clone()).or_default();
-                *counts = (counts.0 + u32::from(better), counts.1 + 1);
+                *counts = (counts.0 + u32::from(order.is_lt()), counts.1 + 1);
             }
-            let mut lineage = parent.lineage.clone();
-            lineage.push(Step {
-                born: Origin { batch: self.batch.clone(), mutation: trial.mutation },
-                round: trial.round,
-                seed: self.seed,
-                changes: trial.changes,
-                fitness,
-            });
+            let lineage = self.lineage(parent, trial, fitness);
             offspring.push(Individual { values, fitness, lineage });
         }
+        let evaluated = !offspring.is_empty();
         self.population.append(&mut offspring);
         self.select(settings);
+        self.learn_directions(round, &centre);
         for (name, (successes, attempts)) in successes {
             if let Some(step) = self.steps.get_mut(&name) {
                 step.adapt(successes, attempts);
@@ -88,6 +50,75 @@ impl Search {
         }
     }
 
+    /// What an attempt gave, and the place of its parent. One of a parent that is not there, which
+    /// would be of another history than this one, gave nothing.
+    fn child(&self, trial: &Trial) -> Option<(Values, usize)> {
+        let parent = self.population.iter().position(|one| one.born() == trial.parent.as_ref())?;
+        let mut values = self.population[parent].values.clone();
+        for change in &trial.changes {
+            values.insert(change.parameter.clone(), change.new);
+        }
+        Some((values, parent))
+    }
+
+    fn lineage(&self, parent: &Individual, trial: Trial, fitness: f64) -> Vec<Step> {
+        let mut lineage = parent.lineage.clone();
+        lineage.push(Step {
+            born: Origin { batch: self.batch.clone(), mutation: trial.mutation },
+            round: trial.round,
+            seed: self.seed,
+            changes: trial.changes,
+            fitness,
+        });
+        lineage
+    }
+
+    /// The survivors' weighted mean, by parameter that has a step size, on its scale.
+    pub(super) fn centre(&self) -> Vec<f64> {
+        let weights = weights(self.population.len());
+        let mut centre = vec![0.0; self.steps.len()];
+        for (weight, one) in weights.iter().zip(&self.population) {
+            for (sum, at) in centre.iter_mut().zip(self.coordinates(&one.values)) {
+                *sum += weight * at;
+            }
+        }
+        centre
+    }
+
+    /// Where values are, by parameter that has a step size, on its scale.
+    pub(super) fn coordinates(&self, values: &Values) -> Vec<f64> {
+        let steps = self.steps.iter();
+        steps
+            .map(|(name, step)| values.get(name).map_or(0.0, |one| step.coordinate(*one)))
+            .collect()
+    }
+
+    /// Learns from those who were born in the round and survived; from nobody there is nothing to learn.
+    fn learn_directions(&mut self, round: u32, before: &[f64]) {
+        let weights = weights(self.population.len());
+        let steps = |at: &[f64]| -> Vec<f64> {
+            let ways = at.iter().zip(before).zip(self.steps.values());
+            ways.map(|((at, before), step)| (at - before) / step.adapted).collect()
+        };
+        let fresh = |one: &&Individual| {
+            one.lineage
+                .last()
+                .is_some_and(|last| last.born.batch == self.batch && last.round == round)
+        };
+        let newborn: Vec<_> = weights
+            .iter()
+            .zip(&self.population)
+            .filter(|(_, one)| fresh(one))
+            .map(|(weight, one)| (*weight, steps(&self.coordinates(&one.values))))
+            .collect();
+        if newborn.is_empty() || before.is_empty() {
+            return;
+        }
+        let breadth = 1.0 / weights.iter().map(|weight| weight * weight).sum::<f64>();
+        let way = steps(&self.centre());
+        self.shape.learn(breadth, &way, &newborn);
+    }
+
     /// Keeps the best μ of different values, the best first; of equals the older one.
     pub(super) fn select(&mut self, settings: &Settings) {
         self.population.sort_by(|a, b| a.order(b, settings.direction));
@@ -95,4 +126,12 @@ impl Search {
         self.population.retain(|one| seen.insert(Fingerprint::of(&one.values)));
         self.population.truncate(settings.survivors.max(1) as usize);
     }
+}
+
+/// Logarithmic weights of ranks, the best one's first; together 1.
+fn weights(count: usize) -> Vec<f64> {
+    let raw = (1..=count).map(|rank| (count as f64 + 0.5).ln() - (rank as f64).ln());
+    let raw: Vec<f64> = raw.collect();
+    let total: f64 = raw.iter().sum();
+    raw.iter().map(|weight| weight / total).collect()
 }

@@ -11,12 +11,16 @@ mod constraint;
 mod direction;
 mod generation;
 mod individual;
+mod matrix;
 mod memory;
+mod model;
 mod origin;
 mod proposing;
 mod search;
 mod searches;
 mod settings;
+mod shape;
+mod step_size;
 mod trial;
 mod values;
 
@@ -26,9 +30,10 @@ pub use individual::{Change, Individual, Step};
 pub use memory::Memory;
 pub use origin::{Origin, OriginError};
 pub use proposing::{Draft, Fate, Gene, Move, Proposing, moves};
-pub use search::{Search, Start, StepSize};
+pub use search::{Search, Start};
 pub use searches::Searches;
 pub use settings::Settings;
+pub use step_size::StepSize;
 pub use trial::Trial;
 pub use values::{Fingerprint, Values};
 

@@ -1,9 +1,13 @@
 //! The attempts of a round: from a survivor to new values.
 
-use super::{Fingerprint, Individual, Search, Values};
-use crate::mutation::{Mutator, Proposal};
+use super::matrix::Triangle;
+use super::model::Model;
+use super::search::EVALUATIONS;
+use super::{Direction, Fingerprint, Individual, Search, Settings, Values};
+use crate::mutation::{Mutator, Operator, Proposal};
 use crate::units::Number;
 use rand::{Rng, RngExt as _};
+use rand_distr::{Distribution as _, StandardNormal};
 use std::collections::HashSet;
 
 /// A parameter as an attempt may change it.
@@ -53,68 +57,174 @@ pub enum Fate {
 }
 
 /// Makes the attempts of one round, one after the other.
-#[derive(Clone, Debug)]
+///
+/// The parent is the best survivor. Parameters whose operator has a σ on the scale of their domain,
+/// as the default ones have, step together: about the survivors' centre, along directions that
+/// survived before ([`Search`] keeps their covariance). As soon as there are evaluations enough for
+/// a model of them, an attempt draws many such steps and takes the one that promises most.
+/// Parameters with another operator step from the parent, each by itself.
 pub struct Proposing<'a> {
     search: &'a Search,
+    fits: &'a dyn Fn(&Values) -> bool,
     proposed: HashSet<Fingerprint>,
+    triangle: Triangle,
+    centre: Vec<f64>,
+    model: Option<Model>,
 }
 
 /// How often an attempt that gave nothing new is drawn again.
 const REDRAWS: u32 = 10;
 
+/// By how much each redraw steps further, so that there is something new to find where the
+/// neighbourhood is tried: at most 58 times as far.
+const STRETCH: f64 = 1.5;
+
+/// How many proposals a model chooses from.
+const CHOICE: usize = 30;
+
+/// One of several proposals of an attempt.
+struct Candidate {
+    moves: Vec<Move>,
+    values: Values,
+    fits: bool,
+    cost: f64,
+}
+
 impl<'a> Proposing<'a> {
     /// For the round that begins now. The search's last round has ended.
-    pub fn new(search: &'a Search) -> Self {
+    pub fn new(settings: &Settings, search: &'a Search) -> Self {
         let survivors = search.population().iter();
-        Self { search, proposed: survivors.map(|one| Fingerprint::of(&one.values)).collect() }
+        Self {
+            search,
+            fits: &|_| true,
+            proposed: survivors.map(|one| Fingerprint::of(&one.values)).collect(),
+            triangle: search.shape.triangle(),
+            centre: search.centre(),
+            model: model(settings, search),
+        }
+    }
+
+    /// Where a model chooses, it chooses among values within the constraints, if it can.
+    #[must_use]
+    pub fn within(self, fits: &'a dyn Fn(&Values) -> bool) -> Self {
+        Self { fits, ..self }
     }
 
     /// The next attempt, which changes `most` of the genes, or all if there are fewer.
     ///
-    /// Drawn are the parent, if there are several survivors, the genes by weight, each once, and
-    /// their values. What was tried before, or earlier in this round, is drawn again from the
-    /// parent on, ten times at the most. A gene whose value did not change is left out of the
-    /// moves, unless it is the first and none did.
+    /// Drawn are the genes by weight, each once, unless it is all of them, and their values. What
+    /// was tried before, or earlier in this round, is drawn again, ten times at the most. A gene
+    /// whose value did not change is left out of the moves, unless it is the first and none did.
     pub fn propose(&mut self, genes: &[Gene<'_>], most: usize, rng: &mut impl Rng) -> Draft<'a> {
         let mut redraws = 0;
+        let mut stretch = 1.0;
         loop {
-            let mut draft = self.draw(genes, most, rng);
-            let tried = Fingerprint::of(&draft.values);
-            if draft.fate == Fate::New && !self.tried(tried) {
-                self.proposed.insert(tried);
-                return draft;
-            }
-            if redraws == REDRAWS {
-                if draft.fate == Fate::New {
-                    draft.fate = Fate::Duplicate;
+            let picks = picks(genes, most, rng);
+            let mut candidates = self.candidates(genes, &picks, stretch, rng);
+            candidates.sort_by(|a, b| b.fits.cmp(&a.fits).then(a.cost.total_cmp(&b.cost)));
+            let fresh = candidates.iter().position(|one| !self.tried(&one.values));
+            if fresh.is_some() || redraws == REDRAWS {
+                let chosen = candidates.swap_remove(fresh.unwrap_or(0));
+                if fresh.is_some() {
+                    self.proposed.insert(Fingerprint::of(&chosen.values));
                 }
-                return draft;
+                return self.draft(chosen, fresh.is_some());
             }
             redraws += 1;
+            stretch *= STRETCH;
         }
     }
 
-    fn tried(&self, values: Fingerprint) -> bool {
+    fn tried(&self, values: &Values) -> bool {
+        let values = Fingerprint::of(values);
         self.proposed.contains(&values) || self.search.remembers(values)
     }
 
-    fn draw(&self, genes: &[Gene<'_>], most: usize, rng: &mut impl Rng) -> Draft<'a> {
-        let survivors = self.search.population();
-        let parent = if survivors.len() > 1 { rng.random_range(0..survivors.len()) } else { 0 };
-        let parent = &survivors[parent];
-        let sigma = |gene: &Gene<'_>| {
-            let step = self.search.steps().get(gene.name)?;
-            gene.mutator.sigma().map(|sigma| step.of(sigma))
-        };
-        let moves = moves(genes, &parent.values, sigma, most, rng);
-        let mut values = parent.values.clone();
+    fn parent(&self) -> &'a Individual {
+        &self.search.population()[0]
+    }
+
+    fn draft(&self, chosen: Candidate, fresh: bool) -> Draft<'a> {
+        let Candidate { mut moves, values, .. } = chosen;
         let changed = moves.iter().any(|one| one.proposal.changed);
-        for Move { gene, proposal, .. } in moves.iter().filter(|one| one.proposal.changed) {
-            let kind = genes[*gene].mutator.domain().kind();
-            values.insert(genes[*gene].name.to_owned(), Number::of(proposal.value, kind));
+        let fate = match (fresh, changed) {
+            (true, _) => Fate::New,
+            (false, true) => Fate::Duplicate,
+            (false, false) => Fate::Unchanged,
+        };
+        if changed {
+            moves.retain(|one| one.proposal.changed);
+        } else {
+            moves.truncate(1);
         }
-        let fate = if changed { Fate::New } else { Fate::Unchanged };
-        Draft { parent, moves, values, fate }
+        Draft { parent: self.parent(), moves, values, fate }
+    }
+
+    /// As many as there are to choose from; at least one.
+    fn candidates(
+        &self,
+        genes: &[Gene<'_>],
+        picks: &[usize],
+        stretch: f64,
+        rng: &mut impl Rng,
+    ) -> Vec<Candidate> {
+        let together = self.model.is_some()
+            && picks.iter().all(|gene| genes[*gene].steps_on_the_scale_of(self.search));
+        let count = if together { CHOICE } else { 1 };
+        (0..count).map(|_| self.candidate(genes, picks, stretch, rng)).collect()
+    }
+
+    fn candidate(
+        &self,
+        genes: &[Gene<'_>],
+        picks: &[usize],
+        stretch: f64,
+        rng: &mut impl Rng,
+    ) -> Candidate {
+        let deviates: Vec<f64> =
+            (0..self.centre.len()).map(|_| StandardNormal.sample(rng)).collect();
+        let way = self.triangle.times(&deviates);
+        let parent = self.parent();
+        let (mut moves, mut values) = (Vec::with_capacity(picks.len()), parent.values.clone());
+        for gene in picks.iter().copied() {
+            let Some(old) = parent.values.get(genes[gene].name).copied() else { continue };
+            let proposal = self.value(&genes[gene], (&way, stretch), old.to_f64(), rng);
+            if proposal.changed {
+                let kind = genes[gene].mutator.domain().kind();
+                values.insert(genes[gene].name.to_owned(), Number::of(proposal.value, kind));
+            }
+            moves.push(Move { gene, old, proposal });
+        }
+        let at = || self.search.coordinates(&values);
+        let cost = self.model.as_ref().map_or(0.0, |model| model.cost(&at()));
+        Candidate { moves, fits: (self.fits)(&values), values, cost }
+    }
+
+    fn value(
+        &self,
+        gene: &Gene<'_>,
+        (way, stretch): (&[f64], f64),
+        old: f64,
+        rng: &mut impl Rng,
+    ) -> Proposal {
+        let mutator = gene.mutator;
+        let known =
+            self.search.steps().iter().enumerate().find(|(_, (name, _))| *name == gene.name);
+        let (Some(configured), Some((index, (_, step)))) = (mutator.sigma(), known) else {
+            return mutator.propose(old, rng);
+        };
+        let sigma = step.of(configured) * stretch;
+        let spread = sigma * self.search.shape.spread(index);
+        mutator
+            .at(self.centre[index], sigma * way[index], spread, old)
+            .unwrap_or_else(|| mutator.propose_with(sigma, old, rng))
+    }
+}
+
+impl Gene<'_> {
+    fn steps_on_the_scale_of(&self, search: &Search) -> bool {
+        search.steps().contains_key(self.name)
+            && self.mutator.operator() == Operator::default_for(self.mutator.domain())
     }
 }
 
@@ -149,9 +259,30 @@ pub fn moves(
     moves
 }
 
+/// A model of the better half of the last evaluations.
+fn model(settings: &Settings, search: &Search) -> Option<Model> {
+    let cost = |fitness: f64| match settings.direction {
+        Direction::Maximize => -fitness,
+        Direction::Minimize => fitness,
+    };
+    let evaluations = search.evaluations.iter();
+    let mut points: Vec<(Vec<f64>, f64)> = evaluations
+        .map(|(numbers, fitness)| {
+            let steps = numbers.iter().zip(search.steps().values());
+            (steps.map(|(number, step)| step.coordinate(*number)).collect(), cost(*fitness))
+        })
+        .collect();
+    points.sort_by(|a, b| a.1.total_cmp(&b.1));
+    points.truncate(EVALUATIONS / 2);
+    Model::fit(&points)
+}
+
 /// Indices of `most` different genes, or of all, drawn by weight.
 fn picks(genes: &[Gene<'_>], most: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut left: Vec<usize> = (0..genes.len()).collect();
+    if most >= genes.len() {
+        return left;
+    }
     let mut picked = Vec::with_capacity(most.min(genes.len()));
     while picked.len() < most && !left.is_empty() {
         let total: f64 = left.iter().map(|gene| genes[*gene].weight).sum();

@@ -1,7 +1,8 @@
 //! The search in one strategy.
 
-use super::{Fingerprint, Individual, Memory, Origin, Settings, Trial, Values};
-use crate::units::{BatchId, Digest};
+use super::shape::Shape;
+use super::{Fingerprint, Individual, Memory, Origin, Settings, StepSize, Trial, Values};
+use crate::units::{BatchId, Digest, Number};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::mem;
@@ -29,16 +30,9 @@ pub struct Search {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pending: Vec<Trial>,
     pub(super) memory: Memory,
-}
-
-/// How far a parameter steps: σ as the config has it, and as the 1/5 success rule has made it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StepSize {
-    /// Where it began; another one in the config begins anew.
-    pub configured: f64,
-    /// Now.
-    pub adapted: f64,
+    pub(super) shape: Shape,
+    /// The last evaluations: values in the order of `steps`, and the fitness.
+    pub(super) evaluations: Vec<(Vec<Number>, f64)>,
 }
 
 /// A strategy as a batch finds it.
@@ -51,8 +45,8 @@ pub struct Start<'a> {
     pub baseline: f64,
     /// The values in the source, of its usable parameters.
     pub values: &'a Values,
-    /// The configured σ of the parameters whose operator has one.
-    pub sigmas: &'a BTreeMap<String, f64>,
+    /// Where the parameters whose operator has a σ begin, by [`StepSize::new`].
+    pub steps: &'a BTreeMap<String, StepSize>,
     /// Whether values are within tonight's bounds and constraints.
     pub fits: &'a dyn Fn(&Values) -> bool,
 }
@@ -61,20 +55,23 @@ impl Search {
     /// A search that knows the source alone.
     pub fn new(batch: &BatchId, seed: u64, start: &Start<'_>) -> Self {
         let source = Individual::source(start.values.clone(), start.baseline);
-        let steps = start.sigmas.iter();
-        Self {
+        let mut search = Self {
             name: start.name.to_owned(),
             source: start.source.clone(),
             baseline: start.baseline,
             batch: batch.clone(),
             seed,
             idle_rounds: 0,
-            steps: steps.map(|(name, sigma)| (name.clone(), StepSize::new(*sigma))).collect(),
+            steps: start.steps.clone(),
             memory: Memory::from_iter([Fingerprint::of(start.values)]),
             population: vec![source],
             stale: Vec::new(),
             pending: Vec::new(),
-        }
+            shape: Shape::round(start.steps.len()),
+            evaluations: Vec::new(),
+        };
+        search.learn_of(start.values, start.baseline);
+        search
     }
 
     /// Goes on in a later batch, with what of it still fits.
@@ -98,9 +95,13 @@ impl Search {
         }
         if other {
             self.memory.clear();
+            self.evaluations.clear();
         }
         self.memory.insert(Fingerprint::of(start.values), limit(settings));
-        self.steps = start.sigmas.iter().map(|(name, sigma)| self.step(name, *sigma)).collect();
+        self.begin_steps(start.steps);
+        if other || self.evaluations.is_empty() {
+            self.learn_of(start.values, start.baseline);
+        }
         self.name.clear();
         self.name.push_str(start.name);
         (self.baseline, self.seed, self.idle_rounds) = (start.baseline, seed, 0);
@@ -123,6 +124,7 @@ impl Search {
         self.memory.insert(Fingerprint::of(&survivor.values), limit(settings));
         if let Some(fitness) = fitness.filter(|fitness| fitness.is_finite()) {
             survivor.fitness = fitness;
+            self.learn_of(&survivor.values, fitness);
             self.population.push(survivor);
             self.select(settings);
         }
@@ -187,13 +189,35 @@ impl Search {
         self.idle_rounds
     }
 
-    /// A parameter's step size: the remembered one if it began from the same σ.
-    fn step(&self, name: &str, sigma: f64) -> (String, StepSize) {
-        let known = self.steps.get(name).copied();
-        let same = known.filter(|step| step.configured.to_bits() == sigma.to_bits());
-        (name.to_owned(), same.unwrap_or_else(|| StepSize::new(sigma)))
+    /// Takes over what was learned of the parameters that begin as they did. With other parameters
+    /// than before, directions and evaluations mean nothing any more.
+    fn begin_steps(&mut self, steps: &BTreeMap<String, StepSize>) {
+        let known = mem::replace(&mut self.steps, steps.clone());
+        for (name, step) in &mut self.steps {
+            if let Some(known) = known.get(name).filter(|known| known.began_as(step)) {
+                *step = *known;
+            }
+        }
+        if !known.keys().eq(self.steps.keys()) {
+            self.evaluations.clear();
+            self.shape = Shape::round(steps.len());
+        }
+        self.shape = self.shape.clone().fitted(steps.len());
+    }
+
+    /// Remembers an evaluation, and of all the last ones.
+    pub(super) fn learn_of(&mut self, values: &Values, fitness: f64) {
+        let numbers = self.steps.keys().map(|name| values.get(name).copied());
+        if let Some(numbers) = numbers.collect() {
+            self.evaluations.push((numbers, fitness));
+        }
+        let surplus = self.evaluations.len().saturating_sub(EVALUATIONS);
+        self.evaluations.drain(..surplus);
     }
 }
+
+/// So many evaluations are kept for a model to be fitted to the better half of them.
+pub(super) const EVALUATIONS: usize = 120;
 
 /// What was read may be anybody's, and a search without individuals could propose nothing.
 fn at_least_one<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Individual>, D::Error> {

@@ -1,6 +1,7 @@
 //! The searches of all strategies, from night to night.
 
-use super::{Search, Settings, Start, Trial};
+use super::{Direction, Search, Settings, Start, Trial};
+use crate::metrics::{SearchSummary, StrategySearch};
 use crate::record::Record;
 use crate::units::{BatchId, Digest};
 use serde::{Deserialize, Serialize};
@@ -34,10 +35,16 @@ impl Searches {
     /// Folds a record of the batch that was begun; those of a round in any order. One that is of
     /// no strategy that was begun changes nothing.
     pub fn take(&mut self, settings: &Settings, record: &Record<'_>) {
-        let search = self.all.values_mut().find(|search| {
-            search.name() == record.strategy && *search.last_batch() == *record.batch_id
-        });
-        if let (Some(search), Some(trial)) = (search, Trial::of(record)) {
+        if let Some(trial) = Trial::of(record) {
+            self.take_trial(settings, &record.batch_id, &record.strategy, trial);
+        }
+    }
+
+    /// The same for what a record says, of the strategy that is named.
+    pub fn take_trial(&mut self, settings: &Settings, batch: &BatchId, name: &str, trial: Trial) {
+        let mut all = self.all.values_mut();
+        let search = all.find(|search| search.name() == name && search.last_batch() == batch);
+        if let Some(search) = search {
             search.take(settings, trial);
         }
     }
@@ -68,6 +75,18 @@ impl Searches {
     /// The search of a strategy that the batch goes on with.
     pub fn get(&self, batch: &BatchId, name: &str) -> Option<&Search> {
         self.all.values().find(|search| search.last_batch() == batch && search.name() == name)
+    }
+
+    /// What metrics show of a batch's searches.
+    pub fn summary(&self, settings: &Settings, batch: &BatchId) -> SearchSummary {
+        let strategies = self.of(batch).map(|search| {
+            let steps = search.steps().iter();
+            let sigmas = steps.map(|(name, step)| (name.clone(), step.adapted)).collect();
+            let shown = StrategySearch { baseline: search.baseline(), sigmas };
+            (search.name().to_owned(), shown)
+        });
+        let less_is_better = settings.direction == Direction::Minimize;
+        SearchSummary { less_is_better, strategies: strategies.collect() }
     }
 
     /// The one that a batch would go on with.

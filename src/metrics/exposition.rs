@@ -122,6 +122,27 @@ impl Exposition {
         rows.collect()
     }
 
+    fn search(&self) -> [MetricFamily; 3] {
+        let search = self.totals.last().and_then(|last| last.search.as_ref());
+        let less_is_better = search.is_some_and(|search| search.less_is_better);
+        let best = self.totals.tally().best_fitness().iter().map(|(name, seen)| {
+            let best = if less_is_better { seen.least } else { seen.greatest };
+            gauge(&f::BEST_FITNESS, &[name], best)
+        });
+        let strategies = || search.iter().flat_map(|search| &search.strategies);
+        let baselines =
+            strategies().map(|(name, one)| gauge(&f::BASELINE_FITNESS, &[name], one.baseline));
+        let sigmas = strategies().flat_map(|(name, one)| {
+            let sigmas = one.sigmas.iter();
+            sigmas.map(move |(parameter, sigma)| gauge(&f::SIGMA, &[name, parameter], *sigma))
+        });
+        [
+            family(&f::BEST_FITNESS, best.collect()),
+            family(&f::BASELINE_FITNESS, baselines.collect()),
+            family(&f::SIGMA, sigmas.collect()),
+        ]
+    }
+
     fn last_batch(&self) -> Vec<MetricFamily> {
         let Some(last) = self.totals.last() else {
             return vec![
@@ -161,7 +182,6 @@ impl Collector for Exposition {
         let maybe = |of: &Family, value: Option<f64>| {
             family(of, value.map(|value| gauge(of, &[], value)).into_iter().collect())
         };
-        let best = tally.best_fitness().iter();
         let batches = Status::ENDED.iter();
         let BuildInfo { version, revision } = BuildInfo::CURRENT;
         let mut families = vec![
@@ -171,10 +191,6 @@ impl Collector for Exposition {
             family(&f::OUTCOMES, self.outcomes()),
             family(&f::CLAMPED, self.clamped()),
             family(&f::EVALUATION, vec![histogram(tally.evaluation_histogram())]),
-            family(
-                &f::BEST_FITNESS,
-                best.map(|(name, value)| gauge(&f::BEST_FITNESS, &[name], *value)).collect(),
-            ),
             maybe(&f::LAST_COMPLETION, self.totals.last_completion().map(Timestamp::to_f64)),
             maybe(&f::LAST_SUCCESS, self.totals.last_success().map(Timestamp::to_f64)),
             family(
@@ -190,6 +206,7 @@ impl Collector for Exposition {
             family(&f::BUILD_INFO, vec![gauge(&f::BUILD_INFO, &[version, revision], 1.0)]),
         ];
         families.extend(self.last_batch());
+        families.extend(self.search());
         families
     }
 }
@@ -268,7 +285,8 @@ fn histogram(from: &Histogram) -> Metric {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{BatchSummary, Buckets, Tally, tally::tests::record};
+    use crate::metrics::{BatchSummary, Buckets, SearchSummary, StrategySearch};
+    use crate::metrics::{Tally, tally::tests::record};
     use std::collections::BTreeMap;
 
     fn summary(status: Status, ended: i64) -> BatchSummary {
@@ -284,6 +302,16 @@ mod tests {
             exit_code: Some(0),
             rounds_completed: 1,
             targets: BTreeMap::from([("usable".to_owned(), 3)]),
+            search: Some(SearchSummary {
+                less_is_better: false,
+                strategies: BTreeMap::from([(
+                    "a.py".to_owned(),
+                    StrategySearch {
+                        baseline: 1.0,
+                        sigmas: BTreeMap::from([("stop_loss_pct".to_owned(), 0.15)]),
+                    },
+                )]),
+            }),
             tally,
         }
     }

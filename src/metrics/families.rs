@@ -78,6 +78,10 @@ families! {
         "Time of one evaluation of a candidate, over all batches.";
     BEST_FITNESS = Gauge "exit_mutation_best_fitness" ["strategy"]
         "Best fitness that an evaluator gave a candidate of the strategy, over all batches.";
+    BASELINE_FITNESS = Gauge "exit_mutation_baseline_fitness" ["strategy"]
+        "Fitness of the strategy as it is written, of the last batch that evaluated it.";
+    SIGMA = Gauge "exit_mutation_sigma" ["strategy", "parameter"]
+        "Step size of the search as the 1/5 success rule has made it, of the last batch with an evaluator.";
     TARGETS = Gauge "exit_mutation_targets" ["state"]
         "Targets (parameter in strategy) of the last batch by state: usable, or why not.";
     LAST_START = Gauge "mutation_batch_last_start_timestamp_seconds" []

@@ -24,5 +24,5 @@ pub use series::{
     Difference, Samples, Series, differences, folded_samples, is_fold, same, samples,
 };
 pub use statistics::{DurationStatistics, Statistics, VariantStatistics};
-pub use tally::{OutcomeCounts, ParameterTally, Tally};
-pub use totals::{BatchSummary, PushResult, Status, Totals};
+pub use tally::{Extremes, OutcomeCounts, ParameterTally, Tally};
+pub use totals::{BatchSummary, PushResult, SearchSummary, Status, StrategySearch, Totals};

@@ -146,6 +146,7 @@ mod tests {
             exit_code: Some(0),
             rounds_completed: 1,
             targets: BTreeMap::new(),
+            search: None,
             tally,
         });
         totals

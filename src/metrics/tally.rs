@@ -160,6 +160,16 @@ impl From<Operators> for BTreeMap<Operator, OutcomeCounts> {
     }
 }
 
+/// The least and the greatest of some numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extremes {
+    /// The best one where less is better.
+    pub least: f64,
+    /// The best one where more is better.
+    pub greatest: f64,
+}
+
 /// Everything that is known of a set of attempts, in memory that does not grow with their number.
 ///
 /// `add` and `merge` are its only ways to change, so a tally over records read back from the audit
@@ -174,8 +184,8 @@ pub struct Tally {
     duration_histogram: Histogram,
     durations: Durations,
     evaluation_histogram: Histogram,
-    /// The highest fitness by strategy.
-    best_fitness: BTreeMap<String, f64>,
+    /// Which fitness is the best depends on the evaluator, of which records say nothing.
+    best_fitness: BTreeMap<String, Extremes>,
 }
 
 impl Tally {
@@ -206,7 +216,8 @@ impl Tally {
             self.evaluation_histogram.observe(evaluation);
         }
         if let Some(fitness) = record.fitness.filter(|fitness| fitness.is_finite()) {
-            keep_best(&mut self.best_fitness, &record.strategy, fitness);
+            let both = Extremes { least: fitness, greatest: fitness };
+            keep_extremes(&mut self.best_fitness, &record.strategy, both);
         }
     }
 
@@ -231,7 +242,7 @@ impl Tally {
         self.durations.merge(&later.durations);
         self.evaluation_histogram.merge(&later.evaluation_histogram);
         for (strategy, fitness) in &later.best_fitness {
-            keep_best(&mut self.best_fitness, strategy, *fitness);
+            keep_extremes(&mut self.best_fitness, strategy, *fitness);
         }
         self.duration_histogram.merge(&later.duration_histogram)
     }
@@ -284,8 +295,8 @@ impl Tally {
         &self.evaluation_histogram
     }
 
-    /// The highest fitness by strategy.
-    pub const fn best_fitness(&self) -> &BTreeMap<String, f64> {
+    /// The least and the greatest fitness by strategy.
+    pub const fn best_fitness(&self) -> &BTreeMap<String, Extremes> {
         &self.best_fitness
     }
 }
@@ -298,10 +309,13 @@ fn change<V: Default>(map: &mut BTreeMap<String, V>, name: &str, change: impl Fn
     }
 }
 
-fn keep_best(best: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64) {
-    match best.get_mut(strategy) {
-        Some(known) => *known = known.max(fitness),
-        None => drop(best.insert(strategy.to_owned(), fitness)),
+fn keep_extremes(all: &mut BTreeMap<String, Extremes>, strategy: &str, seen: Extremes) {
+    match all.get_mut(strategy) {
+        Some(known) => {
+            known.least = known.least.min(seen.least);
+            known.greatest = known.greatest.max(seen.greatest);
+        }
+        None => drop(all.insert(strategy.to_owned(), seen)),
     }
 }
 

@@ -57,8 +57,31 @@ pub struct BatchSummary {
     pub rounds_completed: u32,
     /// Targets by state: `usable`, or why not.
     pub targets: BTreeMap<String, u64>,
+    /// What an evaluator's search came to; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchSummary>,
     /// The fold over its records.
     pub tally: Tally,
+}
+
+/// The search of a batch, as far as metrics show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchSummary {
+    /// Whether a smaller fitness is the better one.
+    pub less_is_better: bool,
+    /// By strategy; those whose source was evaluated.
+    pub strategies: BTreeMap<String, StrategySearch>,
+}
+
+/// The search in one strategy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategySearch {
+    /// The fitness of the source.
+    pub baseline: f64,
+    /// σ by parameter, of those whose operator has one.
+    pub sigmas: BTreeMap<String, f64>,
 }
 
 impl BatchSummary {
@@ -73,6 +96,7 @@ impl BatchSummary {
             exit_code: None,
             rounds_completed: 0,
             targets: BTreeMap::new(),
+            search: None,
             tally,
         }
     }
@@ -136,6 +160,9 @@ pub struct LastBatch {
     pub successes: u64,
     /// Targets by state.
     pub targets: BTreeMap<String, u64>,
+    /// The search of the last batch that had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchSummary>,
 }
 
 impl Totals {
@@ -170,7 +197,8 @@ impl Totals {
             duration_seconds: batch
                 .duration_seconds
                 .or(before.as_ref().and_then(|last| last.duration_seconds)),
-            exit_code: batch.exit_code.or(before.and_then(|last| last.exit_code)),
+            exit_code: batch.exit_code.or(before.as_ref().and_then(|last| last.exit_code)),
+            search: batch.search.clone().or(before.and_then(|last| last.search)),
             rounds_completed: batch.rounds_completed,
             attempts: batch.tally.attempts(),
             successes: batch.tally.successes(),

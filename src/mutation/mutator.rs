@@ -134,6 +134,42 @@ impl Mutator {
         self.by(&law, current, rng)
     }
 
+    /// The value at a step of `distance` σ-scales from `from`, which was drawn elsewhere, to take the place of `current`.
+    ///
+    /// `from` and `distance` are on the operator's own scale: the logarithm of the magnitude for
+    /// `lognormal`, shares of `max − min` for `gaussian`. The step is at least as likely to reach a
+    /// neighbour on the grid as a normal deviate of half a step would be: `spread` is its standard
+    /// deviation, and a smaller one is stretched to that. What leaves the bounds is brought back as by the
+    /// rule; `resample`, which cannot draw again here, mirrors. `None` for operators that step on another scale.
+    pub fn at(&self, from: f64, distance: f64, spread: f64, current: f64) -> Option<Proposal> {
+        let grid = self.domain.grid();
+        let (min, max) = self.domain.bounds();
+        let half = |scale: f64| distance * (0.5 / (scale * spread)).max(1.0);
+        let place = match self.operator {
+            Operator::Lognormal => {
+                let x = grid.place(from.exp().copysign(min.to_f64()));
+                x * half(x.abs()).exp()
+            }
+            Operator::Gaussian if !self.domain.has_one_sign() => {
+                let width = grid.place(max.to_f64()) - grid.place(min.to_f64());
+                width * (from + half(width))
+            }
+            Operator::Gaussian
+            | Operator::Polynomial
+            | Operator::Uniform
+            | Operator::CompatGaussian => return None,
+        };
+        let (index, clamped) = match self.span.cell(place) {
+            Some(cell) => (index(cell), false),
+            None if self.rule == BoundRule::Clamp => {
+                (index(self.span.clamp(place).round_ties_even()), true)
+            }
+            None => (index(self.law.mirror(place, &self.span).round_ties_even()), true),
+        };
+        let value = self.domain.value(index);
+        Some(Proposal { value, clamped, changed: !same(value.to_f64(), current) })
+    }
+
     fn by(&self, law: &Law, current: f64, rng: &mut impl Rng) -> Proposal {
         let x = self.span.between_mirrors(self.domain.grid().place(current));
         let mut clamped = false;

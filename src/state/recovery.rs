@@ -140,12 +140,37 @@ fn rebuild(
             Manifest::read_usable(folder, id)?
         {
             state.totals = before;
-            state.searches = evolution.map(|before| before.searches).unwrap_or_default();
             done.push(Recovery::Rebuilt { from: id.clone() });
+            state.searches = match evolution {
+                Some(before) => before.searches,
+                None => searches_before(folder, batches, id, done)?,
+            };
             return Ok(Some(id.clone()));
         }
     }
     Ok(None)
+}
+
+/// For a lost state: the searches as the last evaluated batch before `id` left them. Nights without an
+/// evaluator, or with a broken one, say nothing of them.
+fn searches_before(
+    folder: &Folder,
+    batches: &BTreeMap<BatchId, BatchFiles>,
+    id: &BatchId,
+    done: &mut Vec<Recovery>,
+) -> Result<Searches, RecoveryError> {
+    for (id, _) in batches.range(..id).rev() {
+        let Some((manifest, _)) = Manifest::read_usable(folder, id)? else { continue };
+        match searches_after(folder, &manifest) {
+            Ok(None) => {}
+            Ok(Some(searches)) => return Ok(searches),
+            Err(error) => {
+                done.push(Recovery::SearchLost { id: id.clone(), why: error.to_string() });
+                return Ok(manifest.evolution.map(|begun| begun.searches).unwrap_or_default());
+            }
+        }
+    }
+    Ok(Searches::default())
 }
 
 /// For a lost state: nothing was pruned where the oldest manifest names none before it; else nobody knows.

@@ -1,9 +1,10 @@
 //! One batch of the audit made ready for the fold: sealed, with a manifest that says what its log says.
 
 use super::{Recovery, RecoveryError, State};
-use crate::audit::{self, BatchFiles, Folder, Ids, LogFold, Manifest, Order};
+use crate::audit::{self, BatchFiles, Folder, Ids, LogFold, Manifest, Order, ReadError, Tail};
 use crate::disk;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
+use crate::record::Record;
 use crate::units::{BatchId, Digest};
 use std::fs::TryLockError;
 use std::path::PathBuf;
@@ -34,7 +35,11 @@ pub(super) fn settle(
         None => nameless(id),
     };
     let log = read_sealed(folder, id, files, buckets, order)?;
-    let manifest = crashed(draft, log, state);
+    let mut manifest = crashed(draft, log, state);
+    show_search(&mut manifest, |visit| {
+        let path = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
+        audit::read_own_records(&path, visit)
+    })?;
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
     Ok(Some((manifest, digest)))
@@ -131,7 +136,8 @@ fn seal_killed(
         Some((manifest, _)) => manifest,
         None => nameless(id),
     };
-    let manifest = crashed(draft, found.log, state);
+    let mut manifest = crashed(draft, found.log, state);
+    show_search(&mut manifest, |visit| audit::read_own_records(&folder.open_journal(id), visit))?;
     let records = manifest.records;
     let digest = audit::seal(folder, &manifest)?;
     done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
@@ -157,4 +163,17 @@ fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
     }
     draft.totals_before = Some(state.totals.clone());
     draft
+}
+
+/// What metrics show of the search, as the records of a killed batch left it.
+fn show_search(
+    manifest: &mut Manifest,
+    read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
+) -> Result<(), RecoveryError> {
+    let Some(evolution) = &manifest.evolution else { return Ok(()) };
+    let (settings, mut searches) = (evolution.settings, evolution.searches.clone());
+    read(&mut |record, _| searches.take(&settings, record))?;
+    searches.end_round(&settings);
+    manifest.summary.search = Some(searches.summary(&settings, &manifest.summary.batch_id));
+    Ok(())
 }

@@ -30,6 +30,7 @@ mod disk_full;
 mod evaluator;
 mod evaluator_orphans;
 mod evaluator_stream;
+mod evolution;
 mod hard_inputs;
 mod hostile;
 mod listing;

@@ -237,6 +237,7 @@ fn evaluated_attempts_have_variants_and_what_breaks_a_rule_is_never_evaluated() 
     let script = "echo \"$MUTATION_ID\" >> asked; sed -n 's/^stop_loss_pct = //p' \"$0\"";
     story.set("evaluator", "command", &format!("['sh', '-c', '''{script}''', '{{candidate}}']"));
     story.set("evaluator", "workers", "2");
+    story.set("evolution", "parameters_per_mutation", "1");
     story.expect(0, &["run"]);
     let lines = story.all_lines();
     assert_eq!(lines.len(), 60);

@@ -1,7 +1,7 @@
 //! From night to night.
 
-use super::{batch, search, settings, sigmas, source, start, trial};
-use crate::evolution::{Search, Searches, Settings, Start, Values};
+use super::{batch, search, settings, source, start, steps, trial};
+use crate::evolution::{Search, Searches, Settings, Start, StepSize, Values};
 use crate::record::Record;
 use crate::units::{Digest, MutationId, Number};
 use std::collections::BTreeMap;
@@ -50,14 +50,14 @@ fn another_baseline_makes_survivors_stale_and_memory_empty() {
 fn survivors_outside_of_tonights_bounds_go_and_the_source_comes_back() {
     let mut search = first_night();
     search.select(&settings(2));
-    let (digest, sigmas, values) = (Digest::of(b"source"), sigmas(), source());
+    let (digest, steps, values) = (Digest::of(b"source"), steps(), source());
     let fits = |values: &Values| values["a"].to_f64() < 0.15;
     let start = Start {
         name: "s.py",
         source: &digest,
         baseline: 1.0,
         values: &values,
-        sigmas: &sigmas,
+        steps: &steps,
         fits: &fits,
     };
     search.resume(&settings(4), &batch(2), 43, &start);
@@ -84,15 +84,16 @@ fn a_new_parameter_has_the_sources_value_and_one_that_went_makes_stale() {
 fn a_step_begins_anew_where_the_config_has_another_sigma() {
     let mut search = first_night();
     let adapted = search.steps()["b"].adapted;
-    let (digest, values, mut sigmas) = (Digest::of(b"source"), source(), sigmas());
-    sigmas.insert("a".into(), 0.3);
-    sigmas.remove("n");
+    let (digest, values, mut steps) = (Digest::of(b"source"), source(), steps());
+    let anew = StepSize { configured: 0.3, adapted: 0.3, width: None };
+    steps.insert("a".into(), anew);
+    steps.remove("n");
     let start = Start {
         name: "s.py",
         source: &digest,
         baseline: 1.0,
         values: &values,
-        sigmas: &sigmas,
+        steps: &steps,
         fits: &|_| true,
     };
     search.resume(&settings(4), &batch(2), 43, &start);
@@ -102,13 +103,13 @@ fn a_step_begins_anew_where_the_config_has_another_sigma() {
 }
 
 fn begin(searches: &mut Searches, night: u8, name: &str, text: &str) {
-    let (digest, sigmas, values) = (Digest::of(text.as_bytes()), sigmas(), source());
+    let (digest, steps, values) = (Digest::of(text.as_bytes()), steps(), source());
     let start = Start {
         name,
         source: &digest,
         baseline: 1.0,
         values: &values,
-        sigmas: &sigmas,
+        steps: &steps,
         fits: &|_| true,
     };
     searches.begin(&Settings::default(), &batch(night), 42, &[start]);

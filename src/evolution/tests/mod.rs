@@ -5,7 +5,7 @@ mod folding;
 mod proposals;
 
 use super::{Search, Settings, Start, Trial, Values};
-use crate::evolution::{Change, Direction, Gene, Origin, Proposing};
+use crate::evolution::{Change, Direction, Gene, Origin, Proposing, StepSize};
 use crate::mutation::{BoundRule, Domain, Mutator, Streams};
 use crate::record::Outcome;
 use crate::units::{BatchId, Digest, Kind, MutationId, Number};
@@ -35,20 +35,26 @@ fn source() -> Values {
     NAMES.map(str::to_owned).into_iter().zip(numbers).collect()
 }
 
-fn sigmas() -> BTreeMap<String, f64> {
+fn steps() -> BTreeMap<String, StepSize> {
     let all = NAMES.iter().zip(mutators());
-    all.filter_map(|(name, mutator)| Some(((*name).to_owned(), mutator.sigma()?))).collect()
+    all.map(|(name, mutator)| ((*name).to_owned(), StepSize::new(&mutator).unwrap())).collect()
 }
 
 /// Calls `with` with what a batch would begin with.
 fn start<T>(baseline: f64, values: &Values, with: impl FnOnce(&Start<'_>) -> T) -> T {
-    let (digest, sigmas) = (Digest::of(b"source"), sigmas());
+    let (digest, steps) = (Digest::of(b"source"), steps());
     let fits = |_: &Values| true;
-    with(&Start { name: "s.py", source: &digest, baseline, values, sigmas: &sigmas, fits: &fits })
+    with(&Start { name: "s.py", source: &digest, baseline, values, steps: &steps, fits: &fits })
 }
 
 fn search() -> Search {
     start(1.0, &source(), |start| Search::new(&batch(1), 42, start))
+}
+
+/// The same where [`nearness`] is what counts.
+fn searching() -> Search {
+    let baseline = nearness(&source());
+    start(baseline, &source(), |start| Search::new(&batch(1), 42, start))
 }
 
 fn settings(survivors: u32) -> Settings {
@@ -86,7 +92,7 @@ fn played(
         .map(|(name, mutator)| Gene { name, mutator, weight: 1.0 })
         .collect();
     let streams = Streams::new(7, round, "s.py");
-    let mut proposing = Proposing::new(search);
+    let mut proposing = Proposing::new(&settings(4), search);
     let trials = (0..attempts).map(|attempt| {
         let draft = proposing.propose(&genes, most, &mut streams.attempt(attempt));
         let change = |one: &super::Move| Change {
