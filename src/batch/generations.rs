@@ -3,7 +3,7 @@
 use super::drafting::Fitting;
 use super::ending::Ended;
 use super::evaluated::Attempt;
-use super::judge::{Candidate, Judge, JudgeError, Waited};
+use super::judge::{Candidate, Judge, JudgeError, Waited, evaluations_at_once};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
@@ -117,7 +117,7 @@ impl<'a> Evolving<'a> {
         let settings = self.batch.config.evolution.settings;
         desk.manifest.evolution = Some(Evolution {
             settings,
-            workers: Judge::workers(evaluator),
+            workers: evaluations_at_once(evaluator),
             searches: self.searches.clone(),
         });
         let shown = self.searches.summary(&settings, &self.batch.id);

@@ -42,14 +42,6 @@ pub(super) enum Waited {
 }
 
 impl Judge {
-    /// Evaluations at once that a config asks for.
-    pub(super) fn workers(evaluator: &Evaluator) -> usize {
-        match evaluator.workers {
-            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            workers => workers,
-        }
-    }
-
     /// Makes the folder and the pool. What a killed batch left in the folder goes.
     pub(super) fn start(batch: &OpenBatch<'_>, evaluator: &Evaluator) -> Result<Self, JudgeError> {
         let folder = batch.config.data_dir.join("evaluating");
@@ -57,7 +49,7 @@ impl Judge {
         disk::create_folder(&folder, Mode::Private)?;
         // A relative path would be one of another folder for the evaluator.
         let folder = folder.canonicalize().map_err(DiskError::new("find", &folder))?;
-        let workers = Self::workers(evaluator);
+        let workers = evaluations_at_once(evaluator);
         let settings = Settings {
             command: evaluator.command.clone(),
             mode: evaluator.mode,
@@ -120,6 +112,14 @@ impl Judge {
         if let Err(error) = clear(&self.folder) {
             tracing::warn!(%error, "what was judged is left behind");
         }
+    }
+}
+
+/// Evaluations at once that a config asks for.
+pub(crate) fn evaluations_at_once(evaluator: &Evaluator) -> usize {
+    match evaluator.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `check`: everything that can be known before the night.
 
 use super::Failure;
+use super::program::write_programs;
 use crate::batch::{BatchPlan, PlannedStrategy, Target, Threads};
 use crate::config::{Config, Environment, Secrets};
 use crate::disk;
@@ -41,9 +42,10 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     if let Some(textfile) = &config.metrics.textfile {
         write_textfile_folder(disk::folder_of(textfile), out)?;
     }
+    let programs = write_programs(&config, &Environment::program_folders(), out)?;
     let unusable = folders.into_iter().find(|exit| *exit != Exit::Done);
     let none = plan.usable().is_empty();
-    let mut exit = unusable.unwrap_or(if none { Exit::NoStrategy } else { Exit::Done });
+    let mut exit = unusable.unwrap_or(if none { Exit::NoStrategy } else { programs });
     writeln!(out, "\n# gateways")?;
     if config.gateways.is_empty() {
         writeln!(out, "none: metrics are pushed nowhere")?;

@@ -12,6 +12,7 @@ pub mod run;
 pub mod stats;
 
 mod failure;
+mod program;
 mod receiver;
 
 pub use failure::Failure;

@@ -36,4 +36,14 @@ impl Environment {
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }
     }
+
+    /// The folders in which programs without a slash in their names are looked up: `$PATH`.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the config's environment is read"
+    )]
+    pub fn program_folders() -> Vec<PathBuf> {
+        std::env::var_os("PATH")
+            .map_or_else(Vec::new, |path| std::env::split_paths(&path).collect())
+    }
 }

@@ -73,6 +73,29 @@ fn check_lists_every_target_by_file_and_line_and_writes_nothing() {
 }
 
 #[test]
+fn check_says_which_programs_would_be_run_and_runs_none() {
+    let story = Story::new();
+    let with = |evaluator: &str, promote: &str| {
+        let tables = format!(
+            "[evaluator]\ncommand = [{evaluator}]\nworkers = 3\n[promote]\ncommand = [{promote}]\n"
+        );
+        story.write("agent.toml", &format!("{}{tables}", story.config()));
+    };
+    with(r#""sh", "-c", "touch run; echo 1", "{candidate}""#, r#""./gate""#);
+    let said = story.start_as_it_is(&["check"], &[]).end().stdout;
+    for part in ["/sh  for each candidate, 3 at once\n", "promote    ./gate  is not there: "] {
+        assert!(said.contains(part), "{part:?} is not in\n{said}");
+    }
+    assert!(!story.path("run").exists());
+    with(r#""judge-that-nobody-has", "{candidate}""#, r#""sh""#);
+    let ended = story.start_as_it_is(&["check"], &[]).end();
+    assert_eq!(ended.code, 1);
+    let missing = "judge-that-nobody-has  is not in PATH: a run would fail with exit code 1\n";
+    assert!(ended.stdout.contains(missing), "{}", ended.stdout);
+    assert!(ended.stdout.contains("/sh  asked before a source is replaced\n"), "{}", ended.stdout);
+}
+
+#[test]
 fn check_prints_a_config_that_is_read_back_as_the_same() {
     let mut story = Story::new();
     story.push_to_url("main", "http://127.0.0.1:9");
