@@ -235,6 +235,7 @@ fn unit(family: &Family) -> &'static str {
         (name, _) if name.ends_with("_seconds") => "seconds",
         (name, _) if name.ends_with("_rate") => "0 to 1",
         (name, _) if name.ends_with("_fitness") => "the evaluator's",
+        (name, _) if name.ends_with("_sigma") => "of the value, or of max − min",
         (name, _) if name.ends_with("_exit_code") => "exit code",
         (name, _) if name.ends_with("_in_progress") => "0 or 1",
         (name, _) if name.ends_with("_info") => "always 1",

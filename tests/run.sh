@@ -31,19 +31,21 @@ export MUTATION_AGENT=$target/debug/mutation-agent
 checks=(
     e2e/readme e2e/nightly_job e2e/scraped e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
-    e2e/evaluators e2e/evolution e2e/evaluation_ends
+    e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends
     e2e/package e2e/systemd faults/crash faults/errors faults/full_disk faults/evolution
 )
 passed=0
 failed=0
-child=
+# By process: what it is, and since when.
+declare -A running=() began=()
 
 finish() {
     status=$?
     trap - EXIT INT TERM HUP
-    if [[ -n $child ]] && kill -TERM -- "-$child" 2>/dev/null; then
-        wait "$child" 2>/dev/null || true
-    fi
+    for pid in "${!running[@]}"; do
+        kill -TERM -- "-$pid" 2>/dev/null || true
+    done
+    wait
     rm -rf "$work"
     exit "$status"
 }
@@ -53,16 +55,30 @@ trap 'exit 143' TERM HUP
 
 # check NAME COMMAND...: runs it, says in one line how it went, and goes on.
 check() {
-    local name=$1 log=$work/log began=$EPOCHREALTIME status=0 seconds
+    begin "$@"
+    finish_one
+}
+
+# begin NAME COMMAND...: starts it beside those that run; in the background, so that a signal to us is seen at once,
+# and as a process group, so that it goes whole.
+begin() {
+    local name=$1
     shift
-    # In the background, so that a signal to us is seen at once, and as a process group, so that it goes whole.
     set -m
-    "$@" >"$log" 2>&1 </dev/null &
-    child=$!
+    "$@" >"$work/log.${name//\//.}" 2>&1 </dev/null &
     set +m
-    wait "$child" || status=$?
-    child=
-    seconds=$(awk -v from="$began" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
+    running[$!]=$name
+    began[$!]=$EPOCHREALTIME
+}
+
+# Waits for one of those that run, and says in one line how it went.
+finish_one() {
+    local pid status=0
+    wait -n -p pid "${!running[@]}" || status=$?
+    local name=${running[$pid]} seconds
+    local log=$work/log.${name//\//.}
+    unset "running[$pid]"
+    seconds=$(awk -v from="${began[$pid]}" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
     if ((status == 0)); then
         passed=$((passed + 1))
         printf 'ok    %7s s  %s%s\n' "$seconds" "$name" "$(note "$name" "$log")"
@@ -170,9 +186,14 @@ document() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
 }
 
+# Two at a time: most of them wait for something most of the time.
 run_checks() {
     for name in "$@"; do
-        check "$name" "$work/venv/bin/python" "tests/$name.py"
+        ((${#running[@]} < 2)) || finish_one
+        begin "$name" "$work/venv/bin/python" "tests/$name.py"
+    done
+    while ((${#running[@]} > 0)); do
+        finish_one
     done
 }
 

@@ -110,8 +110,6 @@ impl Champions {
             let search = searches.get(&batch.id, &strategy.name);
             let (Some(best), Some(search)) = (best, search) else { continue };
             if shutdown.asked().is_some() {
-                // Sealing and the last push come first; the records tell all that is in a candidate.
-                tracing::warn!("asked to stop: no candidates are written");
                 output.abandon()?;
                 return Ok(None);
             }

@@ -35,8 +35,10 @@ impl<'a> Output<'a> {
         Ok(folder)
     }
 
-    /// Removes it again.
+    /// Removes it again, for we were asked to stop: sealing and the last push come first, and the records tell all
+    /// that is in a candidate.
     pub(super) fn abandon(self) -> Result<(), DiskError> {
+        tracing::warn!("asked to stop: no candidates are written");
         remove_folder(&self.unfinished)
     }
 
@@ -53,7 +55,7 @@ impl<'a> Output<'a> {
 }
 
 /// `strategies/momentum.py` becomes `strategies/momentum`; nothing leads out of the output folder.
-pub(super) fn folder_name(strategy: &str) -> PathBuf {
+fn folder_name(strategy: &str) -> PathBuf {
     let path = Path::new(strategy).with_extension("");
     let names = path.components().map(|part| match part {
         Component::Normal(name) => PathBuf::from(name),

@@ -184,6 +184,7 @@ class Nights(Agent):
 
     def holds(self):
         """All that must be true between two nights, whatever has happened."""
+        self("replay")
         records = self.records()
         keys = Counter((record["batch_id"], record["mutation_id"]) for record in records)
         equal("records that are there twice", [key for key, count in keys.items() if count > 1], [])

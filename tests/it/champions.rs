@@ -1,0 +1,153 @@
+//! The best candidates: as files with their provenance, beside their source, and in its place.
+
+use crate::story::Story;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+const SOURCE: &str = "# stop_loss_pct = 0.5 was too loose\r\nstop_loss_pct = 0.10  # why\r\ntake_profit_pct = .2\r\nname = '\u{4e2d}\u{6587}'";
+
+/// A lower stop loss is better.
+fn story() -> Story {
+    let mut story = Story::of(SOURCE);
+    story.write("judge.sh", r#"sed -n 's/^stop_loss_pct = \([0-9.]*\).*/-\1/p' "$1""#);
+    story.set("batch", "mutations_per_round", "8");
+    story.set("evaluator", "command", r#"["sh", "judge.sh", "{candidate}"]"#);
+    story.set("output", "keep", "3");
+    story
+}
+
+/// The one strategy's name.
+fn strategy(story: &Story) -> String {
+    let entry = &story.manifest(&story.newest())["strategies"][0];
+    entry["path"].as_str().unwrap().to_owned()
+}
+
+fn files(story: &Story, ending: &str) -> Vec<PathBuf> {
+    let folder = story.path("evolved/latest").join(strategy(story)).with_extension("");
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == ending)).collect();
+    files.sort();
+    files
+}
+
+fn champion(story: &Story) -> Value {
+    let shown = story.expect(0, &["best", "--json"]).stdout;
+    let mut all: Vec<Value> = serde_json::from_str(&shown).unwrap();
+    assert_eq!(all.len(), 1, "{shown}");
+    all.remove(0)
+}
+
+/// The text with the two literals taken out.
+fn skeleton(text: &str) -> Vec<String> {
+    let literal = |line: &str| {
+        let (name, value) = line.split_once(" = ").unwrap_or((line, ""));
+        let end = value.find(|c: char| c != '.' && !c.is_ascii_digit()).unwrap_or(value.len());
+        if name.starts_with('#') { line.to_owned() } else { format!("{name} = {}", &value[end..]) }
+    };
+    text.split('\n').map(literal).collect()
+}
+
+#[test]
+fn the_best_are_kept_each_with_the_way_from_its_source() {
+    let story = story();
+    story.expect(0, &["run"]);
+    story.expect(0, &["run"]);
+    assert_eq!((files(&story, "py").len(), files(&story, "json").len()), (3, 3));
+    let mut fitness = Vec::new();
+    for (path, json) in files(&story, "py").iter().zip(files(&story, "json")) {
+        let text = fs::read_to_string(path).unwrap();
+        assert_eq!(skeleton(&text), skeleton(SOURCE), "only literals differ");
+        let said: Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
+        let mut values = said["source_values"].clone();
+        for step in said["lineage"].as_array().unwrap() {
+            for change in step["changes"].as_array().unwrap() {
+                let name = change["parameter"].as_str().unwrap();
+                assert_eq!(values[name], change["old"], "{said}");
+                values[name] = change["new"].clone();
+            }
+        }
+        assert_eq!(values, said["values"]);
+        fitness.push(said["fitness"].as_f64().unwrap());
+    }
+    let best = champion(&story)["fitness"].as_f64().unwrap();
+    assert!(fitness.iter().any(|one| (one - best).abs() < 1e-12), "{fitness:?} {best}");
+    let all = story.all_lines();
+    let seen = all.iter().filter_map(|line| line["fitness"].as_f64()).fold(-1.0, f64::max);
+    assert!((best - seen).abs() < 1e-12, "over both nights");
+}
+
+#[test]
+fn best_shows_a_diff_that_patch_would_take() {
+    let story = story();
+    assert!(story.expect(0, &["best"]).stdout.contains("no candidate was evaluated yet"));
+    story.expect(0, &["run"]);
+    let diff = story.expect(0, &["best", "--diff"]).stdout;
+    assert!(diff.starts_with("--- a/"), "{diff}");
+    assert!(diff.contains("-stop_loss_pct = 0.10  # why\r\n"), "{diff}");
+    assert!(diff.contains("+stop_loss_pct = "), "{diff}");
+    assert!(story.expect(2, &["best", "another.py"]).stderr.contains("no strategy is named"));
+}
+
+#[test]
+fn promote_replaces_the_source_alone_and_keeps_what_it_was() {
+    let story = story();
+    story.expect(0, &["run"]);
+    let name = strategy(&story);
+    let path = story.path(&name);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let best = champion(&story);
+    story.expect(0, &["promote", &name, "--dry-run"]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), SOURCE);
+    story.expect(0, &["promote", &name]);
+    let text = fs::read_to_string(&path).unwrap();
+    assert_ne!(text, SOURCE);
+    assert_eq!(skeleton(&text), skeleton(SOURCE));
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    let line: Value = serde_json::from_str(&story.read("mutation-data/promotions.jsonl")).unwrap();
+    assert_eq!(line["candidate_sha256"], best["candidate_sha256"]);
+    let backup = fs::read_to_string(story.path(line["backup"].as_str().unwrap())).unwrap();
+    assert_eq!(backup, SOURCE);
+    // The source is another one now, and the search begins anew from it.
+    let again = story.expect(1, &["promote", &name]).stderr;
+    assert!(again.contains("was changed since"), "{again}");
+    story.expect(0, &["run"]);
+    assert_eq!(story.state()["searches"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn nothing_is_promoted_that_does_not_pass_the_gate() {
+    let mut story = story();
+    story.expect(0, &["run"]);
+    let name = strategy(&story);
+    story.set("promote", "min_improvement", "0.5");
+    let refused = story.expect(1, &["promote", &name]).stderr;
+    assert!(refused.contains("`min_improvement` asks for more than 0.5"), "{refused}");
+    story.set("promote", "min_improvement", "0.0");
+    story.set("promote", "command", r#"["sh", "-c", "exit 3"]"#);
+    let refused = story.expect(1, &["promote", &name]).stderr;
+    assert!(refused.contains("said no (exit status: 3)"), "{refused}");
+    story.set("promote", "command", r#"["no-such-program"]"#);
+    assert!(story.expect(1, &["promote", &name]).stderr.contains("cannot be run"));
+    assert_eq!(fs::read_to_string(story.path(&name)).unwrap(), SOURCE);
+    let check = r#"grep -q why "$0" && ! cmp -s "$0" "$1""#;
+    let command = format!("['sh', '-c', '{check}', '{{candidate}}', '{{source}}']");
+    story.set("promote", "command", &command);
+    story.expect(0, &["promote", &name]);
+}
+
+#[test]
+fn promote_leads_through_a_link_to_the_file_itself() {
+    let story = story();
+    story.expect(0, &["run"]);
+    let path = story.path(&strategy(&story));
+    let real = story.path("elsewhere.py");
+    fs::copy(&path, &real).unwrap();
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    story.expect(0, &["promote", &strategy(&story)]);
+    assert!(path.is_symlink());
+    assert_ne!(fs::read_to_string(&real).unwrap(), SOURCE);
+}

@@ -1,0 +1,104 @@
+//! `replay`: batches drawn again from their manifests alone.
+
+use crate::story::Story;
+use serde_json::Value;
+use std::fs;
+
+/// Of a plateau, and with failures.
+const JUDGE: &str = r#"
+stop=$(sed -n 's/^stop_loss_pct = 0*.\([0-9]\).*/\1/p' "$1")
+[ "$MUTATION_ID" != exit_mut_000000 ] && [ $((SEED % 7)) = 0 ] && exit 1
+echo "-$stop"
+"#;
+
+fn evaluated(workers: &str) -> Story {
+    let source = "stop_loss_pct = 0.1\ntake_profit_pct = 0.2\nholding_period_days = 5\n";
+    let mut story = Story::of(source);
+    story.write("judge.sh", JUDGE);
+    story.set("batch", "rounds", "4");
+    story.set("batch", "mutations_per_round", "9");
+    story.set("evaluator", "command", r#"["sh", "judge.sh", "{candidate}"]"#);
+    story.set("evaluator", "workers", workers);
+    story
+}
+
+fn assert_same(story: &Story, batches: usize) {
+    let shown = story.expect(0, &["replay", "--json"]).stdout;
+    let rows: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows.len(), batches);
+    for (row, id) in rows.iter().zip(story.batches()) {
+        assert_eq!(row["result"], "same", "{row}");
+        assert_eq!(row["records"], story.lines(&id).len(), "{row}");
+    }
+}
+
+#[test]
+fn any_number_of_workers_is_drawn_again_over_several_nights() {
+    for workers in ["1", "3"] {
+        let mut story = evaluated(workers);
+        story.expect(0, &["run"]);
+        story.expect(0, &["run"]);
+        story.table(
+            "[[variant]]\nname = \"a\"\nparameters_per_mutation = 1\n[[variant]]\nname = \"b\"\nsigma = 0.5\n\
+             [[constraint]]\nrule = \"2 * stop_loss_pct < take_profit_pct\"",
+        );
+        story.expect(0, &["run"]);
+        assert_same(&story, 3);
+        // Neither today's sources nor today's config matter.
+        let name = &story.manifest(&story.newest())["strategies"][0]["path"];
+        story.write(name.as_str().unwrap(), "");
+        story.set("evolution", "survivors", "1");
+        assert_same(&story, 3);
+    }
+}
+
+#[test]
+fn a_batch_without_an_evaluator_is_drawn_again_too() {
+    let mut story = Story::new();
+    story.expect(0, &["run", "--seed", "7"]);
+    story.set("evolution", "parameters_per_mutation", "3");
+    story.expect(0, &["run"]);
+    story.table("[[variant]]\nname = \"a\"\noperator = \"uniform\"\n[[variant]]\nname = \"b\"");
+    story.expect(0, &["run"]);
+    assert_same(&story, 3);
+}
+
+#[test]
+fn the_first_record_that_differs_is_named() {
+    let story = evaluated("1");
+    story.expect(0, &["run"]);
+    let id = story.newest();
+    let path = story.audit().sealed(&id);
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let is_meant = |line: &&str| line.contains("\"round\":2") && line.contains("\"success\":true");
+    let at = lines.iter().position(is_meant).unwrap();
+    let value: Value = serde_json::from_str(lines[at]).unwrap();
+    for (field, changed) in [
+        ("new_value", Value::from(0.199)),
+        ("clamped", Value::from(!value["clamped"].as_bool().unwrap())),
+        ("parent", Value::from("exit_mut_000099")),
+        ("variant", Value::from("b")),
+    ] {
+        let mut record = value.clone();
+        record[field] = changed;
+        let record = record.to_string();
+        let mut lines = lines.clone();
+        lines[at] = &record;
+        story.write_bytes(path.to_str().unwrap(), (lines.join("\n") + "\n").as_bytes());
+        let said = story.expect(65, &["replay", id.as_str()]).stdout;
+        assert!(said.contains(&format!("line {}, ", at + 1)), "{field}: {said}");
+        assert!(said.contains(&format!("`{field}`")), "{field}: {said}");
+    }
+    // What an evaluation said is believed, and so what comes after it would have been drawn otherwise.
+    let mut record = value;
+    record["fitness"] = 1000.into();
+    let record = record.to_string();
+    let mut lines = lines.clone();
+    lines[at] = &record;
+    story.write_bytes(path.to_str().unwrap(), (lines.join("\n") + "\n").as_bytes());
+    let said = story.expect(65, &["replay", "latest"]).stdout;
+    assert!(!said.contains(&format!("line {}, ", at + 1)), "{said}");
+    let said = story.expect(2, &["replay", "20200101T000000Z-000000"]).stderr;
+    assert!(said.contains("no sealed batch"), "{said}");
+}
