@@ -4,6 +4,8 @@ Both take a while, so tests/run.sh names a folder (SHARED) in which one check le
 """
 
 import atexit
+import contextlib
+import fcntl
 import functools
 import os
 import shutil
@@ -41,17 +43,30 @@ def in_memory():
     return folder
 
 
+@contextlib.contextmanager
+def one_at_a_time():
+    """Of checks that run at once, one makes what they share, and the others wait for it."""
+    with (shared() / "clean-root.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def package(version):
     """The package under a version number, made from the binary that all checks use."""
     path = shared() / f"mutation-agent_{version}.deb"
-    if not path.exists():
-        made = subprocess.run(
-            [ROOT / "packaging/build-deb.sh", "--fast", "--deb-version", version, "--output", path],
-            env={**os.environ, "PROFILE": "dev", "CARGO_TARGET_DIR": str(BINARY.parents[1])},
-            capture_output=True, text=True, check=False,
-        )
-        assert made.returncode == 0, made.stderr
+    with one_at_a_time():
+        if not path.exists():
+            _build(version, path)
     return path
+
+
+def _build(version, path):
+    made = subprocess.run(
+        [ROOT / "packaging/build-deb.sh", "--fast", "--deb-version", version, "--output", path],
+        env={**os.environ, "PROFILE": "dev", "CARGO_TARGET_DIR": str(BINARY.parents[1])},
+        capture_output=True, text=True, check=False,
+    )
+    assert made.returncode == 0, made.stderr
 
 
 class CleanRoot:
@@ -60,8 +75,9 @@ class CleanRoot:
     def __init__(self):
         archive = shared() / "clean-root.tar"
         folder = in_memory()
-        if not archive.exists():
-            self._bootstrap(archive, folder)
+        with one_at_a_time():
+            if not archive.exists():
+                self._bootstrap(archive, folder)
         self.path = folder / "root"
         self.path.mkdir()
         subprocess.run(["tar", "--numeric-owner", "-xpf", archive, "-C", self.path], check=True)

@@ -25,6 +25,7 @@ FILES = (
     "/usr/share/doc/mutation-agent/README.md",
     "/usr/share/doc/mutation-agent/METRICS.md",
     "/usr/share/doc/mutation-agent/EVALUATORS.md",
+    "/usr/share/doc/mutation-agent/SEARCH.md",
     "/usr/share/doc/mutation-agent/examples/agent.toml.example",
     *(f"/usr/share/doc/mutation-agent/examples/strategies/{path.name}"
       for path in (ROOT / "examples/strategies").glob("*.py")),

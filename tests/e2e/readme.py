@@ -2,9 +2,10 @@
 """What a newcomer types first works: the README's commands, the example configuration, the demo."""
 
 import re
+import shutil
 import subprocess
 
-from lib import BINARY, ENVIRONMENT, EXAMPLE, ROOT, Agent, Exposition, Pushgateway, equal
+from lib import BINARY, ENVIRONMENT, EXAMPLE, ROOT, Agent, Exposition, Pushgateway, equal, temporary_folder
 
 readme = (ROOT / "README.md").read_text()
 help_text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout
@@ -33,4 +34,18 @@ assert "nothing was written or sent" in dry, dry
 assert not agent.audit.exists(), "a dry run wrote something"
 equal("on the gateway", gateway.exposition().all("exit_mutations_total"), [])
 
-print("README's commands exist; demo, check --gateway and run --dry-run work as they are")
+# "Let it evolve", word by word, in a clone's place.
+evolve = re.search(r"## Let it evolve\n.*?```sh\n(.*?)```", readme, re.DOTALL)[1]
+clone = temporary_folder()
+shutil.copytree(ROOT / "examples", clone / "examples")
+words = 'set -e; cargo() { test "$1 $2 $3" = "run --release --"; shift 3; "$MUTATION_AGENT" "$@"; }\n'
+evolved = subprocess.run(["bash", "-c", words + evolve], capture_output=True, text=True, check=False, cwd=clone,
+                         env=ENVIRONMENT | {"MUTATION_AGENT": str(BINARY)})
+assert evolved.returncode == 0, evolved.stdout + evolved.stderr
+for said in ("completed: 500 mutations", "examples/strategies/momentum.py: fitness ", "--- a/examples/strategies/momentum.py\n",
+             "momentum.py would be replaced (dry run)\n"):
+    assert said in evolved.stdout, f"{said} is not in:\n{evolved.stdout}"
+for path in (ROOT / "examples/strategies").glob("*.py"):
+    equal(path.name, (clone / "examples/strategies" / path.name).read_text(), path.read_text())
+
+print("README's commands exist; \"Let it evolve\", demo, check --gateway and run --dry-run work as they are")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections import defaultdict
 
@@ -239,6 +240,15 @@ def evaluated(root, night):
         judged = [record for record in records if record["outcome"] != "duplicate"]
         assert len(judged) > 20 and all(record["fitness"] is not None for record in judged), records
         equal("processes left", night.processes(), [])
+
+    # Root looks, and takes the patch by the README's command; what would write is refused.
+    readme = (ROOT / "README.md").read_text()
+    shows, takes = re.search(r"`(mutation-agent --config \S+ best --diff) momentum \| patch (-d \S+ -p1)`", readme).groups()
+    diff = night.machine(*shows.split()).stdout
+    takes = takes.replace("/etc/", f"{root.file('/etc/')}/")
+    subprocess.run(["patch", "--dry-run", "--force", *takes.split()], input=diff, text=True, check=True)
+    assert diff.count("\n+++ b/") >= 1, diff
+    night.machine("mutation-agent", "--config", "/etc/mutation-agent/agent.toml", "promote", "momentum", exits=77)
 
     # Fenced in as the agent is; runtimes that compile, and data in /home, need a drop-in.
     write(root, "/home/quant/prices.csv", "day,close\n")
