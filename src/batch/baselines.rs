@@ -9,6 +9,10 @@ use crate::mutation::evaluation_seed;
 use crate::units::MutationId;
 use std::collections::BTreeMap;
 
+/// When so many sources have failed and none has not, the others are not waited for: with a time-out of minutes and
+/// a hundred strategies that could be hours.
+const HOPELESS: usize = 8;
+
 /// Something to be judged that is no attempt: a source, or a survivor.
 struct Task {
     /// Index into the plan's strategies.
@@ -26,9 +30,10 @@ impl Evolving<'_> {
             .map(|index| Task { strategy: *index, values: plan.strategies[*index].values() })
             .collect();
         self.batch.notifier.status(&format!("evaluating {} sources", sources.len()));
-        let verdicts = self.judge_all(&sources)?;
+        let verdicts = self.judge_all(&sources, HOPELESS)?;
         let (mut fitness, mut failures) = (BTreeMap::new(), Vec::new());
         for (task, verdict) in sources.iter().zip(verdicts) {
+            let Some(verdict) = verdict else { continue };
             let strategy = &plan.strategies[task.strategy].name;
             match in_words(verdict) {
                 Ok(value) => {
@@ -109,10 +114,10 @@ impl Evolving<'_> {
             survivors = tasks.len(),
             "a source has another fitness than before: survivors are evaluated again"
         );
-        let verdicts = self.judge_all(&tasks)?;
+        let verdicts = self.judge_all(&tasks, usize::MAX)?;
         for (task, verdict) in tasks.iter().zip(verdicts) {
             let name = &plan.strategies[task.strategy].name;
-            let fitness = in_words(verdict).ok();
+            let fitness = verdict.and_then(|verdict| in_words(verdict).ok());
             if let Some(search) =
                 self.searches.of_mut(&self.batch.id).find(|one| one.name() == name)
             {
@@ -122,9 +127,15 @@ impl Evolving<'_> {
         Ok(())
     }
 
-    /// The verdicts over all tasks, in their order.
-    fn judge_all(&mut self, tasks: &[Task]) -> Result<Vec<Verdict>, Ended> {
+    /// The verdicts over all tasks, in their order; not over those that are left when the first `hopeless` have failed.
+    fn judge_all(
+        &mut self,
+        tasks: &[Task],
+        hopeless: usize,
+    ) -> Result<Vec<Option<Verdict>>, Ended> {
         let mut verdicts = vec![None; tasks.len()];
+        // Failures before the first success.
+        let mut failed = Some(0);
         let mut next = tasks.iter().enumerate();
         let mut waiting = next.next();
         while waiting.is_some() || !self.judge.is_idle() {
@@ -133,24 +144,24 @@ impl Evolving<'_> {
                 waiting = next.next();
                 continue;
             }
-            match self.judge.wait(self.shutdown, self.deadline) {
-                Waited::Answer(answer) => {
-                    if let Verdict::Unusable(why) = answer.verdict {
-                        return Err(Ended::Evaluator(format!(
-                            "the evaluator cannot be run: {why}"
-                        )));
-                    }
-                    if let Some(verdict) =
-                        usize::try_from(answer.number).ok().and_then(|at| verdicts.get_mut(at))
-                    {
-                        *verdict = Some(answer.verdict);
-                    }
-                }
+            let answer = match self.judge.wait(self.shutdown, self.deadline) {
+                Waited::Answer(answer) => answer,
                 Waited::Stop => return Err(self.stopped()),
+            };
+            if let Verdict::Unusable(why) = answer.verdict {
+                return Err(Ended::Evaluator(format!("the evaluator cannot be run: {why}")));
+            }
+            let is_success = matches!(answer.verdict, Verdict::Fitness { .. });
+            failed = failed.filter(|_| !is_success).map(|failed| failed + 1);
+            let place = usize::try_from(answer.number).ok();
+            if let Some(verdict) = place.and_then(|at| verdicts.get_mut(at)) {
+                *verdict = Some(answer.verdict);
+            }
+            if failed.is_some_and(|failed| failed >= hopeless) {
+                break;
             }
         }
-        let lost = || Verdict::Failed("no answer".to_owned());
-        Ok(verdicts.into_iter().map(|verdict| verdict.unwrap_or_else(lost)).collect())
+        Ok(verdicts)
     }
 
     fn ask(&mut self, number: u64, task: &Task) -> Result<(), Ended> {

@@ -1,10 +1,13 @@
 //! A batch: planned, run in rounds, recorded, published, sealed.
 //!
 //! In reading order: a [`BatchPlan`] says what will be attempted; `attempt.rs` is one mutation, with
-//! its `verdict.rs`, and `rounds.rs` many, on as many cores as there are; through the `Recorder` each becomes a fact;
-//! the `Publisher` shows the facts to the gateways while the batch runs; [`Candidates`] are what
-//! is written for people; [`run`] is the story from the lock to the last push, with its `ending.rs`,
-//! `delivery.rs` and `tidy.rs`. [`Clock`] and
+//! its `verdict.rs`, and `rounds.rs` many, on as many cores as there are. With an evaluator
+//! `baselines.rs` judges the sources, and `generations.rs` runs the rounds: `drafting.rs` proposes
+//! from the survivors, `judge.rs` hands candidates to the evaluator, `evaluated.rs` is what comes
+//! back. Through the `Recorder` each becomes a fact; the `Publisher` shows the facts to the gateways
+//! while the batch runs; [`Candidates`], or the best with their [`Provenance`], are what is written
+//! for people (`output.rs`); [`run`] is the story from the lock to the last push, with its
+//! `ending.rs`, `delivery.rs` and `tidy.rs`. A [`Replay`] draws a batch again. [`Clock`] and
 //! [`Shutdown`] are the two things that come from outside.
 
 mod attempt;

@@ -16,7 +16,7 @@ CONFIG = """
 include = ["strategies/*.py"]
 [batch]
 rounds = 5
-mutations_per_round = 32
+mutations_per_round = ATTEMPTS
 [evaluator]
 command = COMMAND
 mode = "MODE"
@@ -29,9 +29,10 @@ textfile = "agent.prom"
 command = ["python3", "evaluators/holdout.py", "{candidate}", "{source}"]
 min_improvement = 0.01
 """
+# The command, and the attempts in a round: an interpreter that is started for each takes its time.
 MODES = {
-    "stream": ["python3", "evaluators/backtest.py", "--stream"],
-    "process": ["python3", "evaluators/backtest.py", "{candidate}"],
+    "stream": (["python3", "evaluators/backtest.py", "--stream"], 32),
+    "process": (["python3", "evaluators/backtest.py", "{candidate}"], 16),
 }
 PARAMETERS = ("stop_loss_pct", "take_profit_pct", "trailing_stop_offset", "holding_period_days")
 # Out of sample: lets a candidate pass if it is no disaster on days that the search has not seen.
@@ -54,7 +55,9 @@ class House(Agent):
         shutil.copytree(ROOT / "examples/strategies", self.folder / "strategies")
         shutil.copytree(ROOT / "examples/evaluators", self.folder / "evaluators")
         (self.folder / "evaluators/holdout.py").write_text(HOLDOUT)
-        self.configure(CONFIG.replace("COMMAND", json.dumps(MODES[mode])).replace("MODE", mode))
+        command, attempts = MODES[mode]
+        text = CONFIG.replace("COMMAND", json.dumps(command)).replace("MODE", mode)
+        self.configure(text.replace("ATTEMPTS", str(attempts)))
 
     def best(self):
         """Fitness by strategy: of the source until there is a better one."""
@@ -66,7 +69,7 @@ def killed(house):
     """A night that is killed in the middle; gives how many records it has left."""
     process = house.start("run")
     wait_for("some records", lambda: any(
-        path.read_bytes().count(b"\n") > 40 for path in house.audit.glob("*.partial")
+        path.read_bytes().count(b"\n") > 30 for path in house.audit.glob("*.partial")
     ))
     process.send_signal(signal.SIGKILL)
     equal("killed", process.wait(), -signal.SIGKILL)

@@ -183,3 +183,17 @@ fn the_best_fitness_that_is_shown_is_the_lowest_where_that_is_the_better_one() {
         assert!(story.read("agent.prom").contains(&sample), "{direction}: {sample}");
     }
 }
+
+#[test]
+fn an_evaluator_that_fails_for_eight_sources_is_not_asked_about_the_hundredth() {
+    let mut story = story();
+    for number in 0..100 {
+        story.write(&format!("strategies/s{number:02}.py"), "stop_loss_pct = 0.1\n");
+    }
+    story.write("judge.sh", "echo $STRATEGY >>calls; exit 1");
+    story.set("evaluator", "workers", "2");
+    let ended = story.expect(1, &["run"]);
+    assert!(ended.stderr.contains("fails for the unmutated strategies"), "{}", ended.stderr);
+    let asked = story.read("calls").lines().count();
+    assert!((8..12).contains(&asked), "{asked}");
+}

@@ -412,6 +412,13 @@ pub(crate) const MANIFESTS: &[Case] = &[
         ],
     ),
     (
+        "the config is changed",
+        |f| f.edit_manifest(1, |m| m["config"] = "data_dir = \"elsewhere\"".into()),
+        &[
+            "B.manifest.json: was changed after it was sealed: C.manifest.json names another digest; `config` does not have the digest `config_sha256`",
+        ],
+    ),
+    (
         "a figure is changed",
         |f| f.edit_manifest(1, |m| m["tally"]["successes"] = 3.into()),
         &[

@@ -5,7 +5,7 @@ use super::{Fault, Finding};
 use crate::audit::{BatchFiles, Folder, Manifest, Order};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Difference, Tally, Totals, differences, folded_samples};
-use crate::units::BatchId;
+use crate::units::{BatchId, Digest};
 use std::io;
 use std::path::Path;
 
@@ -131,6 +131,11 @@ fn misfits(reading: &LogReading, manifest: &Manifest) -> Vec<String> {
             "`rounds_completed` is {rounds}, and the last round of the log is {}",
             reading.round
         ));
+    }
+    if let (Some(config), Some(digest)) = (&manifest.config, &manifest.config_sha256)
+        && Digest::of(config.as_bytes()) != *digest
+    {
+        figures.push("`config` does not have the digest `config_sha256`".to_owned());
     }
     figures.extend(tally_figures(&reading.tally, manifest));
     figures
