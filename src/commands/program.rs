@@ -61,7 +61,9 @@ fn find(program: &str, base: &Path, folders: &[PathBuf]) -> Result<PathBuf, &'st
     let runs = |path: &PathBuf| path.is_file() && access(path, Access::EXEC_OK).is_ok();
     if !program.contains('/') {
         let mut places = folders.iter().map(|folder| base.join(folder).join(program));
-        return places.find(runs).ok_or("is not in PATH");
+        return places
+            .find(runs)
+            .ok_or("is not in PATH; name it with its folder, such as ./evaluator");
     }
     let path = base.join(program);
     if runs(&path) {
@@ -91,7 +93,8 @@ mod tests {
         let folders = [base.join("nowhere"), base.join("bin")];
         assert_eq!(find("judge", base, &folders), Ok(base.join("bin/judge")));
         assert_eq!(find("bin/judge", base, &[]), Ok(base.join("bin/judge")));
-        assert_eq!(find("plain", base, &folders), Err("is not in PATH"));
+        let nowhere = find("plain", base, &folders);
+        assert_eq!(nowhere, Err("is not in PATH; name it with its folder, such as ./evaluator"));
         assert_eq!(find("./judge", base, &folders), Err("is not there"));
         let plain = find("bin/plain", base, &folders);
         assert_eq!(plain, Err("is not executable for this user (chmod +x)"));

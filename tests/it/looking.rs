@@ -90,7 +90,7 @@ fn check_says_which_programs_would_be_run_and_runs_none() {
     with(r#""judge-that-nobody-has", "{candidate}""#, r#""sh""#);
     let ended = story.start_as_it_is(&["check"], &[]).end();
     assert_eq!(ended.code, 1);
-    let missing = "judge-that-nobody-has  is not in PATH: a run would fail with exit code 1\n";
+    let missing = "such as ./evaluator: a run would fail with exit code 1\n";
     assert!(ended.stdout.contains(missing), "{}", ended.stdout);
     assert!(ended.stdout.contains("/sh  asked before a source is replaced\n"), "{}", ended.stdout);
 }
