@@ -96,6 +96,7 @@ impl<'a> Night<'a> {
         let steps: BTreeMap<String, StepSize> =
             night.names.iter().map(|name| (name.clone(), step)).collect();
         let start = Start {
+            sites: &BTreeMap::new(),
             name: STRATEGY,
             source: &Digest::of(b"source"),
             baseline: night.evaluate(&values),

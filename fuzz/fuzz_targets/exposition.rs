@@ -95,6 +95,7 @@ fn totals(name: &str) -> Totals {
                 name.to_owned(),
                 StrategySearch {
                     baseline: -1.5,
+                    champion: 1.5,
                     sigmas: BTreeMap::from([(name.to_owned(), 0.15)]),
                 },
             )]),

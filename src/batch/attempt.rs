@@ -101,7 +101,7 @@ impl<'a> Proposer<'a> {
         let variant = self.plan.variant(random);
         let Slot { source, genes } = &self.slots[slot];
         let genes = &genes[variant.unwrap_or(0)];
-        let moves = moves(genes, source, |_| None, self.plan.most(variant), random);
+        let moves = moves(genes, source, self.plan.most(variant), random);
         let any = moves.iter().any(|one| one.proposal.changed);
         let changes: Vec<Change> = moves.iter().map(Change::from).collect();
         let verdict = self.verdict(strategy, any, &changes);

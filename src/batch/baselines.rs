@@ -70,25 +70,27 @@ impl Evolving<'_> {
                     Some((target.parameter.clone(), StepSize::new(&target.mutator)?))
                 });
                 let steps: BTreeMap<String, StepSize> = steps.collect();
-                (strategy, *fitness, strategy.values(), steps)
+                (strategy, *fitness, strategy.values(), strategy.sites(), steps)
             })
             .collect();
         let fits: Vec<_> = facts
             .iter()
             .map(|(strategy, ..)| move |values: &Values| plan.fits(strategy, values))
             .collect();
-        let starts =
-            facts.iter().zip(&fits).filter_map(|((strategy, fitness, values, steps), fits)| {
+        let starts = facts.iter().zip(&fits).filter_map(
+            |((strategy, fitness, values, sites, steps), fits)| {
                 let source = strategy.sha256.as_ref()?;
                 Some(Start {
                     name: &strategy.name,
                     source,
                     baseline: *fitness,
                     values,
+                    sites,
                     steps,
                     fits,
                 })
-            });
+            },
+        );
         let starts: Vec<Start<'_>> = starts.collect();
         self.searches.begin(&settings, &self.batch.id, plan.seed, &starts);
         self.reassess()
@@ -117,7 +119,18 @@ impl Evolving<'_> {
         let verdicts = self.judge_all(&tasks, usize::MAX)?;
         for (task, verdict) in tasks.iter().zip(verdicts) {
             let name = &plan.strategies[task.strategy].name;
-            let fitness = verdict.and_then(|verdict| in_words(verdict).ok());
+            let fitness = match verdict.map(in_words) {
+                Some(Ok(fitness)) => Some(fitness),
+                Some(Err(why)) => {
+                    tracing::warn!(
+                        strategy = name,
+                        why,
+                        "a survivor has no fitness tonight; it is asked for again tomorrow"
+                    );
+                    None
+                }
+                None => None,
+            };
             if let Some(search) =
                 self.searches.of_mut(&self.batch.id).find(|one| one.name() == name)
             {
@@ -158,7 +171,8 @@ impl Evolving<'_> {
                 *verdict = Some(answer.verdict);
             }
             if failed.is_some_and(|failed| failed >= hopeless) {
-                break;
+                // Those under way may still succeed.
+                waiting = None;
             }
         }
         Ok(verdicts)

@@ -79,7 +79,8 @@ impl Champions {
         let best = self.best.entry(strategy.to_owned()).or_default();
         let direction = self.direction;
         let place = best.partition_point(|other| {
-            !direction.better(champion.individual.fitness, other.individual.fitness)
+            // Of equals the older one, whenever its evaluation ended.
+            champion.individual.order(&other.individual, direction).is_ge()
         });
         best.insert(place, champion);
         best.truncate(self.keep);

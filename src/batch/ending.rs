@@ -192,7 +192,13 @@ fn verdict(
             (Status::Failed, exit, ended_by, None)
         }
         (0, None) => {
-            let none = "no mutation succeeded".to_owned();
+            let none = if tally.is_exhausted() {
+                "no mutation succeeded: all within reach was evaluated before; widen the bounds, refine the steps, or \
+                 take the strategies out"
+            } else {
+                "no mutation succeeded"
+            };
+            let none = none.to_owned();
             (Status::Failed, Exit::Failed, ended_by, Some(none))
         }
         (_, None) => (Status::Completed, Exit::Done, ended_by, None),

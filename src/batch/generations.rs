@@ -11,7 +11,7 @@ use super::turns::Turns;
 use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
-use crate::evaluator;
+use crate::evaluator::{self, Answer, Verdict};
 use crate::evolution::{Gene, Proposing, Searches};
 use crate::mutation::{Streams, evaluation_seed};
 use crate::record::{Millis, Record};
@@ -162,6 +162,10 @@ impl<'a> Evolving<'a> {
         let mut proposer = Generation::new(self.batch, searches, &fits, round);
         let mut judged = HashMap::new();
         for index in 0..self.batch.plan.mutations_per_round {
+            // A round may have nothing to judge, and so nothing to wait for.
+            if Judge::is_over(self.shutdown, self.deadline) {
+                return Err(self.stopped());
+            }
             while self.judge.is_busy() {
                 let attempt = self.answered(&mut judged)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
@@ -201,6 +205,9 @@ impl<'a> Evolving<'a> {
     ) -> Result<Option<Attempt<'a, 's>>, Ended> {
         match self.judge.wait(self.shutdown, self.deadline) {
             Waited::Stop => Err(self.stopped()),
+            Waited::Answer(Answer { verdict: Verdict::Unusable(why), .. }) => {
+                Err(Ended::Evaluator(format!("the evaluator cannot be run any more: {why}")))
+            }
             Waited::Answer(answer) => Ok(judged.remove(&answer.number).map(|mut attempt| {
                 attempt.judge(answer);
                 attempt

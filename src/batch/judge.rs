@@ -92,13 +92,22 @@ impl Judge {
         Ok(())
     }
 
+    /// Whether we were asked to stop, or `deadline` has come.
+    pub(super) fn is_over(shutdown: &Shutdown, deadline: Option<Instant>) -> bool {
+        shutdown.asked().is_some() || deadline.is_some_and(|end| Instant::now() >= end)
+    }
+
     /// Waits for an answer, until we are asked to stop or `deadline` comes.
     pub(super) fn wait(&mut self, shutdown: &Shutdown, deadline: Option<Instant>) -> Waited {
+        // What has ended is taken even then.
+        let mut patience = Duration::ZERO;
         loop {
-            if shutdown.asked().is_some() || deadline.is_some_and(|end| Instant::now() >= end) {
+            let answer = self.pool.next(patience);
+            if answer.is_none() && Self::is_over(shutdown, deadline) {
                 return Waited::Stop;
             }
-            if let Some(answer) = self.pool.next(PATIENCE) {
+            patience = PATIENCE;
+            if let Some(answer) = answer {
                 // What cannot be removed now goes with the folder.
                 drop(fs::remove_dir_all(self.folder.join(answer.number.to_string())));
                 return Waited::Answer(answer);

@@ -81,6 +81,12 @@ impl PlannedStrategy {
         self.fixed.get(parameter).copied()
     }
 
+    /// Where the literals of its targets stand in the source, in bytes.
+    pub fn sites(&self) -> BTreeMap<String, u64> {
+        let sites = self.targets.iter();
+        sites.map(|one| (one.parameter.clone(), one.site.range().start as u64)).collect()
+    }
+
     /// Indices of the plan's constraints that speak of nothing but its numbers.
     pub fn rules(&self) -> &[usize] {
         &self.rules

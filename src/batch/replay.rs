@@ -4,7 +4,7 @@
 //! sources, the config in force, and where the search began.
 
 use super::turns::Turns;
-use crate::audit::Manifest;
+use crate::audit::{Manifest, StrategyEntry, TargetEntry};
 use crate::config::{Config, ConfigError};
 use crate::evolution::{
     Constraint, Draft, Fate, Gene, Move, Proposing, Searches, Settings, Values, moves,
@@ -21,6 +21,16 @@ pub enum ReplayError {
     /// Killed in its first moment, or from before manifests held their config.
     #[error("its manifest does not have {0}")]
     Missing(&'static str),
+    /// The manifest lists a parameter that its own config does not have.
+    #[error(
+        "its manifest lists the parameter `{parameter}` in {strategy}, and its config has none of that name"
+    )]
+    Parameter {
+        /// In which strategy.
+        strategy: String,
+        /// Which.
+        parameter: String,
+    },
     /// Its own config cannot be read any more.
     #[error("the config in its manifest cannot be used: {0}")]
     Config(#[from] ConfigError),
@@ -103,30 +113,14 @@ impl Replay {
             None => true,
         };
         let entries = manifest.strategies.iter().filter(|entry| is_used(&entry.path));
-        let strategies = entries.filter_map(|entry| {
-            let place = |name: &str| config.parameters.iter().position(|one| one.name == name);
-            let places: Option<Vec<usize>> =
-                entry.usable.iter().map(|target| place(&target.parameter)).collect();
-            let parameters = places?;
-            let weights: Vec<f64> =
-                parameters.iter().map(|index| config.parameters[*index].weight).collect();
-            let values = entry.usable.iter().map(|target| (target.parameter.clone(), target.value));
-            let fixed = entry.unusable.iter();
-            let fixed = fixed.filter_map(|one| Some((one.parameter.clone(), one.value?)));
-            Some(Strategy {
-                name: entry.path.clone(),
-                values: values.collect(),
-                parameters,
-                weights: Weights::new(&weights).ok()?,
-                fixed: fixed.collect(),
-            })
-        });
+        let strategies: Vec<Option<Strategy>> =
+            entries.map(|entry| Strategy::of(entry, &config)).collect::<Result<_, _>>()?;
         let variants: Vec<f64> = config.variants.iter().map(|variant| variant.weight).collect();
         Ok(Self {
             id: id.clone(),
             seed,
             per_round: manifest.mutations_per_round.max(1),
-            strategies: strategies.collect(),
+            strategies: strategies.into_iter().flatten().collect(),
             variants: Weights::new(&variants).ok(),
             evolution: evolution.map(|one| (one.settings, one.searches.clone())),
             config,
@@ -257,6 +251,31 @@ impl Replay {
 }
 
 impl Strategy {
+    /// As the manifest lists it; `None` where nothing of it is mutated.
+    fn of(entry: &StrategyEntry, config: &Config) -> Result<Option<Self>, ReplayError> {
+        let place = |target: &TargetEntry| {
+            let known = config.parameters.iter().position(|one| one.name == target.parameter);
+            known.ok_or_else(|| ReplayError::Parameter {
+                strategy: entry.path.clone(),
+                parameter: target.parameter.clone(),
+            })
+        };
+        let parameters = entry.usable.iter().map(place).collect::<Result<Vec<usize>, _>>()?;
+        let weights: Vec<f64> =
+            parameters.iter().map(|index| config.parameters[*index].weight).collect();
+        let values = entry.usable.iter().map(|target| (target.parameter.clone(), target.value));
+        let fixed = entry.unusable.iter();
+        let fixed = fixed.filter_map(|one| Some((one.parameter.clone(), one.value?)));
+        // An error means that there is no target.
+        Ok(Weights::new(&weights).ok().map(|weights| Self {
+            name: entry.path.clone(),
+            values: values.collect(),
+            parameters,
+            weights,
+            fixed: fixed.collect(),
+        }))
+    }
+
     /// Whether values are within the rules. A batch asks for bounds too, and all that is drawn is within them.
     fn fits(&self, rules: &[Constraint], values: &Values) -> bool {
         let number = |name: &str| values.get(name).or_else(|| self.fixed.get(name)).copied();
@@ -281,7 +300,7 @@ impl Strategy {
             };
             old.map(propose).into_iter().collect()
         } else {
-            moves(genes, &self.values, |_| None, most as usize, rng)
+            moves(genes, &self.values, most as usize, rng)
         };
         let mut values = self.values.clone();
         let mut fate = Fate::Unchanged;

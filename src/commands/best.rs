@@ -83,14 +83,21 @@ impl<'a> Champion<'a> {
         let Some(search) = searches.latest_of(&strategy.name, digest) else {
             let known = searches.iter().any(|search| search.name() == strategy.name);
             return Err(if known {
-                "was changed since its candidates were evaluated; the next batch begins anew"
+                "was changed or promoted since its candidates were evaluated; the next batch begins anew"
                     .to_owned()
             } else {
                 "no candidate was evaluated yet".to_owned()
             });
         };
         let best = &search.population()[0];
-        if !direction.better(best.fitness, search.baseline()) {
+        let is_known = best.values.keys().eq(strategy.values().keys());
+        if !is_known || *search.sites() != strategy.sites() {
+            return Err(
+                "the parameters of the config are others than those that its candidates were evaluated with; the next batch sees to it"
+                    .to_owned(),
+            );
+        }
+        if best.born().is_none() || !direction.better(best.fitness, search.baseline()) {
             return Err(format!(
                 "no candidate is better than the source (fitness {})",
                 search.baseline()
@@ -156,7 +163,9 @@ pub(super) fn diff(strategy: &PlannedStrategy, text: &str) -> String {
     let source = strategy.source.as_ref().map_or("", |source| source.text());
     let diff = TextDiff::from_lines(source, text);
     let (old, new) = (format!("a/{}", strategy.name), format!("b/{}", strategy.name));
-    diff.unified_diff().header(&old, &new).to_string()
+    // Without a tab after it, `patch` ends a name at its first blank.
+    let end = if strategy.name.contains(char::is_whitespace) { "\t" } else { "" };
+    diff.unified_diff().header(&(old + end), &(new + end)).to_string()
 }
 
 fn in_words(provenance: &Provenance<'_>, out: &mut dyn Write) -> Result<(), Failure> {

@@ -27,7 +27,7 @@ struct Row {
     batch_id: BatchId,
     /// Records that were compared.
     records: u64,
-    /// `same`, `differs`, or `impossible`.
+    /// `same`, `differs`, `impossible`, or `older`: from before manifests held their config.
     result: &'static str,
     /// Where it differs first, or why it cannot be drawn again.
     problem: Option<String>,
@@ -58,7 +58,9 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let mut exit = Exit::Done;
     for id in if args.batches.is_empty() { sealed } else { wanted } {
         let row = replay(&folder, id)?;
-        if row.result == "differs" || row.result == "impossible" && !args.batches.is_empty() {
+        if !matches!(row.result, "same" | "older")
+            || row.result == "older" && !args.batches.is_empty()
+        {
             exit = Exit::NoStrategy;
         }
         if args.json {
@@ -97,6 +99,10 @@ fn replay(folder: &Folder, id: BatchId) -> Result<Row, Failure> {
             if manifest.records == 0 && manifest.summary.status != Status::Running =>
         {
             return Ok(Row { batch_id: id, records: 0, result: "same", problem: None });
+        }
+        Err(error @ ReplayError::Missing(_)) if !manifest.is_evaluated() => {
+            let older = Row { result: "older", ..impossible(id, error.to_string())? };
+            return Ok(older);
         }
         Err(error) => return impossible(id, error.to_string()),
     };

@@ -17,8 +17,11 @@ impl Search {
         let mut successes = BTreeMap::<String, (u32, u32)>::new();
         for trial in trials.into_iter().filter(Trial::was_evaluated) {
             let Some((values, parent)) = self.child(&trial) else { continue };
+            let Some(fitness) = trial.fitness else {
+                self.failures.insert(Fingerprint::of(&values), limit(settings));
+                continue;
+            };
             self.memory.insert(Fingerprint::of(&values), limit(settings));
-            let Some(fitness) = trial.fitness else { continue };
             self.learn_of(&values, fitness);
             let parent = &self.population[parent];
             // An equal fitness, as on a plateau, does not say that the step was too long.
@@ -30,7 +33,6 @@ impl Search {
             let lineage = self.lineage(parent, trial, fitness);
             offspring.push(Individual { values, fitness, lineage });
         }
-        let evaluated = !offspring.is_empty();
         self.population.append(&mut offspring);
         self.select(settings);
         self.learn_directions(round, &centre);
@@ -43,11 +45,7 @@ impl Search {
             (Some(before), Some(now)) => settings.direction.better(now.fitness, before),
             _ => false,
         };
-        if improved {
-            self.idle_rounds = 0;
-        } else if evaluated {
-            self.idle_rounds = self.idle_rounds.saturating_add(1);
-        }
+        self.idle_rounds = if improved { 0 } else { self.idle_rounds.saturating_add(1) };
     }
 
     /// What an attempt gave, and the place of its parent. One of a parent that is not there, which

@@ -56,13 +56,8 @@ impl Individual {
         self.lineage.last().map(|step| &step.born)
     }
 
-    /// The mutation that gave its parent; `None` where that is the source, or it is the source.
-    pub fn parent(&self) -> Option<&Origin> {
-        self.lineage.iter().nth_back(1).map(|step| &step.born)
-    }
-
     /// The better one first, of equals the older one.
-    pub(super) fn order(&self, other: &Self, direction: Direction) -> Ordering {
+    pub fn order(&self, other: &Self, direction: Direction) -> Ordering {
         direction.order(self.fitness, other.fitness).then_with(|| self.born().cmp(&other.born()))
     }
 }

@@ -231,24 +231,14 @@ impl Gene<'_> {
 /// What an attempt that goes on from `parent` proposes for `most` of the genes, or for all if there
 /// are fewer: drawn by weight, each once, then their values.
 ///
-/// `sigma` is the width for a gene, where it is another than its mutator's own. A gene that the
-/// parent does not have is left out, and so is one whose value did not change, unless it is the
-/// first and none did.
-pub fn moves(
-    genes: &[Gene<'_>],
-    parent: &Values,
-    sigma: impl Fn(&Gene<'_>) -> Option<f64>,
-    most: usize,
-    rng: &mut impl Rng,
-) -> Vec<Move> {
+/// A gene that the parent does not have is left out, and so is one whose value did not change,
+/// unless it is the first and none did.
+pub fn moves(genes: &[Gene<'_>], parent: &Values, most: usize, rng: &mut impl Rng) -> Vec<Move> {
     let mut moves = Vec::with_capacity(most.min(genes.len()));
     for index in picks(genes, most, rng) {
         let gene = &genes[index];
         let Some(old) = parent.get(gene.name).copied() else { continue };
-        let proposal = match sigma(gene) {
-            Some(sigma) => gene.mutator.propose_with(sigma, old.to_f64(), rng),
-            None => gene.mutator.propose(old.to_f64(), rng),
-        };
+        let proposal = gene.mutator.propose(old.to_f64(), rng);
         moves.push(Move { gene: index, old, proposal });
     }
     if moves.iter().any(|one| one.proposal.changed) {
@@ -277,12 +267,10 @@ fn model(settings: &Settings, search: &Search) -> Option<Model> {
     Model::fit(&points)
 }
 
-/// Indices of `most` different genes, or of all, drawn by weight.
+/// Indices of `most` different genes, or of all, drawn by weight. Where it is all of them only the first is drawn,
+/// which a record speaks of.
 fn picks(genes: &[Gene<'_>], most: usize, rng: &mut impl Rng) -> Vec<usize> {
     let mut left: Vec<usize> = (0..genes.len()).collect();
-    if most >= genes.len() {
-        return left;
-    }
     let mut picked = Vec::with_capacity(most.min(genes.len()));
     while picked.len() < most && !left.is_empty() {
         let total: f64 = left.iter().map(|gene| genes[*gene].weight).sum();
@@ -293,6 +281,9 @@ fn picks(genes: &[Gene<'_>], most: usize, rng: &mut impl Rng) -> Vec<usize> {
         });
         // The product can round up to the total itself.
         picked.push(left.remove(place.unwrap_or(left.len() - 1)));
+        if most >= genes.len() {
+            picked.append(&mut left);
+        }
     }
     picked
 }

@@ -1,7 +1,7 @@
 //! The search in one strategy.
 
 use super::shape::Shape;
-use super::{Fingerprint, Individual, Memory, Origin, Settings, StepSize, Trial, Values};
+use super::{Fingerprint, Individual, Memory, Settings, StepSize, Trial, Values};
 use crate::units::{BatchId, Digest, Number};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -30,6 +30,12 @@ pub struct Search {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) pending: Vec<Trial>,
     pub(super) memory: Memory,
+    /// What this batch's evaluator failed for: not tried again tonight, and tomorrow it may be mended.
+    #[serde(default, skip_serializing_if = "Memory::is_empty")]
+    pub(super) failures: Memory,
+    /// Where each parameter's literal stands in the source, in bytes.
+    #[serde(default)]
+    pub(super) sites: BTreeMap<String, u64>,
     pub(super) shape: Shape,
     /// The last evaluations: values in the order of `steps`, and the fitness.
     pub(super) evaluations: Vec<(Vec<Number>, f64)>,
@@ -45,6 +51,8 @@ pub struct Start<'a> {
     pub baseline: f64,
     /// The values in the source, of its usable parameters.
     pub values: &'a Values,
+    /// Where the literals of these values stand in it, in bytes.
+    pub sites: &'a BTreeMap<String, u64>,
     /// Where the parameters whose operator has a σ begin, by [`StepSize::new`].
     pub steps: &'a BTreeMap<String, StepSize>,
     /// Whether values are within tonight's bounds and constraints.
@@ -67,6 +75,8 @@ impl Search {
             population: vec![source],
             stale: Vec::new(),
             pending: Vec::new(),
+            failures: Memory::default(),
+            sites: start.sites.clone(),
             shape: Shape::round(start.steps.len()),
             evaluations: Vec::new(),
         };
@@ -79,13 +89,24 @@ impl Search {
     /// Survivors outside of tonight's bounds and constraints go. A parameter that is new to them
     /// has the source's value; one that is no longer mutated may have had another than the source
     /// has, so their fitness is stale. A `baseline` other than the remembered one means that the
-    /// data or the evaluator are others: then all is stale, and nothing counts as tried.
+    /// data or the evaluator are others: then all is stale, and nothing counts as tried. Where a
+    /// parameter means another literal than before, nothing that was found means anything.
     pub fn resume(&mut self, settings: &Settings, batch: &BatchId, seed: u64, start: &Start<'_>) {
         self.end_round(settings);
+        let moved =
+            |(name, site): (&String, &u64)| self.sites.get(name).is_some_and(|known| known != site);
+        if start.sites.iter().any(moved) {
+            *self = Self::new(batch, seed, start);
+            return;
+        }
+        self.sites.clone_from(start.sites);
+        self.failures.clear();
         let other = self.baseline.to_bits() != start.baseline.to_bits();
         let known = mem::take(&mut self.population).into_iter().map(|one| (one, other));
         let stale = mem::take(&mut self.stale).into_iter().map(|one| (one, true));
-        let survivors: Vec<_> = known.chain(stale).collect();
+        // The source comes anew, with the fitness of tonight.
+        let survivors: Vec<_> =
+            known.chain(stale).filter(|(one, _)| one.born().is_some()).collect();
         self.population.push(Individual::source(start.values.clone(), start.baseline));
         for (survivor, stale) in survivors {
             if let Some((survivor, changed)) = fitted(survivor, start) {
@@ -93,6 +114,7 @@ impl Search {
                 list.push(survivor);
             }
         }
+        self.stale.truncate(settings.survivors.max(1) as usize);
         if other {
             self.memory.clear();
             self.evaluations.clear();
@@ -115,19 +137,21 @@ impl Search {
         &self.stale
     }
 
-    /// Gives the first of the stale survivors its fitness, or, if it has none any more, lets it go.
+    /// Gives the first of the stale survivors its fitness. If there is none tonight it stays stale, behind the others.
     pub fn reassess(&mut self, settings: &Settings, fitness: Option<f64>) {
         if self.stale.is_empty() {
             return;
         }
         let mut survivor = self.stale.remove(0);
+        let Some(fitness) = fitness.filter(|fitness| fitness.is_finite()) else {
+            self.stale.push(survivor);
+            return;
+        };
         self.memory.insert(Fingerprint::of(&survivor.values), limit(settings));
-        if let Some(fitness) = fitness.filter(|fitness| fitness.is_finite()) {
-            survivor.fitness = fitness;
-            self.learn_of(&survivor.values, fitness);
-            self.population.push(survivor);
-            self.select(settings);
-        }
+        survivor.fitness = fitness;
+        self.learn_of(&survivor.values, fitness);
+        self.population.push(survivor);
+        self.select(settings);
     }
 
     /// A record of the strategy. One of another round than the last one ends that round first.
@@ -163,9 +187,24 @@ impl Search {
         &self.population
     }
 
-    /// The survivor that a mutation gave, `None` standing for the source.
-    pub fn find(&self, born: Option<&Origin>) -> Option<&Individual> {
-        self.population.iter().find(|one| one.born() == born)
+    /// Where each parameter's literal stands in the source, in bytes.
+    pub const fn sites(&self) -> &BTreeMap<String, u64> {
+        &self.sites
+    }
+
+    /// Why what was read cannot be a search, if it cannot.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        let size = self.steps.len();
+        if !self.steps.values().all(StepSize::is_sound) {
+            return Some("a step size that is no number above 0");
+        }
+        if !self.shape.is_sound(size) {
+            return Some("a shape that is none of its parameters");
+        }
+        if !self.evaluations.iter().all(|(numbers, _)| numbers.len() == size) {
+            return Some("an evaluation of other parameters");
+        }
+        None
     }
 
     /// The step sizes by parameter.
@@ -176,6 +215,7 @@ impl Search {
     /// Whether these values were evaluated already, as far as it is remembered.
     pub fn remembers(&self, values: Fingerprint) -> bool {
         self.memory.contains(values)
+            || self.failures.contains(values)
             || self.population.iter().any(|one| Fingerprint::of(&one.values) == values)
     }
 
@@ -184,7 +224,7 @@ impl Search {
         self.memory.len()
     }
 
-    /// The last rounds of this batch, of those in which a candidate was evaluated, that gave no better one.
+    /// The last rounds of this batch that gave no better candidate.
     pub const fn idle_rounds(&self) -> u32 {
         self.idle_rounds
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The searches of an agent, each for one strategy. In JSON they are a list.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(from = "Vec<Search>")]
+#[serde(try_from = "Vec<Search>")]
 pub struct Searches {
     /// By name and digest of the source.
     all: BTreeMap<(String, String), Search>,
@@ -18,6 +18,9 @@ pub struct Searches {
 impl Searches {
     /// So many are kept; beyond, those are forgotten that were not used for the longest time.
     pub const LIMIT: usize = 1000;
+
+    /// So many texts of one strategy are: what was edited may be as it was again.
+    pub const TEXTS: usize = 3;
 
     /// Begins a batch: each strategy goes on with the search of its name and digest, or else with
     /// a copy of the last one that has its digest, or from its source.
@@ -29,7 +32,7 @@ impl Searches {
             search.resume(settings, batch, seed, start);
             self.all.insert(key, search);
         }
-        self.forget();
+        self.forget(batch);
     }
 
     /// Folds a record of the batch that was begun; those of a round in any order. One that is of
@@ -82,7 +85,8 @@ impl Searches {
         let strategies = self.of(batch).map(|search| {
             let steps = search.steps().iter();
             let sigmas = steps.map(|(name, step)| (name.clone(), step.adapted)).collect();
-            let shown = StrategySearch { baseline: search.baseline(), sigmas };
+            let (baseline, champion) = (search.baseline(), search.population()[0].fitness);
+            let shown = StrategySearch { baseline, champion, sigmas };
             (search.name().to_owned(), shown)
         });
         let less_is_better = settings.direction == Direction::Minimize;
@@ -110,21 +114,33 @@ impl Searches {
         self.all.is_empty()
     }
 
-    /// Takes over searches as they became elsewhere, such as those of a batch that a start found unfolded.
-    pub fn adopt(&mut self, others: impl IntoIterator<Item = Search>) {
-        self.all.extend(others.into_iter().map(keyed));
-        self.forget();
-    }
-
     /// The one with this digest that was used last.
     fn latest(&self, source: &Digest) -> Option<&Search> {
         let same = self.all.values().filter(|search| search.source() == source);
         same.max_by_key(|search| search.last_batch())
     }
 
-    fn forget(&mut self) {
+    /// Forgets what is too much, but nothing of the batch that begins.
+    fn forget(&mut self, batch: &BatchId) {
+        let mut texts = BTreeMap::<&str, Vec<&BatchId>>::new();
+        for search in self.all.values() {
+            texts.entry(search.name()).or_default().push(search.last_batch());
+        }
+        // By name the batches from which on a search is kept.
+        let kept: BTreeMap<String, BatchId> = texts
+            .into_iter()
+            .filter_map(|(name, mut batches)| {
+                batches.sort_unstable_by(|one, other| other.cmp(one));
+                Some((name.to_owned(), (*batches.get(Self::TEXTS - 1)?).clone()))
+            })
+            .collect();
+        self.all.retain(|_, search| {
+            search.last_batch() == batch
+                || kept.get(search.name()).is_none_or(|from| search.last_batch() >= from)
+        });
         while self.all.len() > Self::LIMIT {
-            let oldest = self.all.iter().min_by_key(|(_, search)| search.last_batch());
+            let others = self.all.iter().filter(|(_, search)| search.last_batch() != batch);
+            let oldest = others.min_by_key(|(_, search)| search.last_batch());
             let Some(key) = oldest.map(|(key, _)| key.clone()) else { return };
             self.all.remove(&key);
         }
@@ -135,9 +151,15 @@ fn keyed(search: Search) -> ((String, String), Search) {
     ((search.name().to_owned(), search.source().as_str().to_owned()), search)
 }
 
-impl From<Vec<Search>> for Searches {
-    fn from(all: Vec<Search>) -> Self {
-        Self { all: all.into_iter().map(keyed).collect() }
+impl TryFrom<Vec<Search>> for Searches {
+    type Error = String;
+
+    /// What was read may be anybody's.
+    fn try_from(all: Vec<Search>) -> Result<Self, Self::Error> {
+        match all.iter().find_map(|search| Some((search.name(), search.fault()?))) {
+            Some((name, fault)) => Err(format!("the search of `{name}` has {fault}")),
+            None => Ok(Self { all: all.into_iter().map(keyed).collect() }),
+        }
     }
 }
 

@@ -23,8 +23,13 @@ impl Shape {
 
     /// This shape if it is one of `size` parameters, or else a round one.
     pub(super) fn fitted(self, size: usize) -> Self {
+        if self.is_sound(size) { self } else { Self::round(size) }
+    }
+
+    /// Whether it is one of `size` parameters.
+    pub(super) fn is_sound(&self, size: usize) -> bool {
         let path = self.path.len() == size && self.path.iter().all(|step| step.is_finite());
-        if path && self.covariance.is_sound(size) { self } else { Self::round(size) }
+        path && self.covariance.is_sound(size)
     }
 
     /// Learns from the survivors of a round: how far the centre of all went, and the steps of those

@@ -36,6 +36,14 @@ impl StepSize {
         })
     }
 
+    /// Whether it is one.
+    pub(super) fn is_sound(&self) -> bool {
+        [Some(self.configured), Some(self.adapted), self.width]
+            .into_iter()
+            .flatten()
+            .all(|number| number.is_finite() && number > 0.0)
+    }
+
     /// The σ to propose with where `sigma` is configured, which a variant may have otherwise: what
     /// was learned is a ratio.
     pub const fn of(&self, sigma: f64) -> f64 {

@@ -122,7 +122,7 @@ impl Exposition {
         rows.collect()
     }
 
-    fn search(&self) -> [MetricFamily; 3] {
+    fn search(&self) -> [MetricFamily; 4] {
         let search = self.totals.last().and_then(|last| last.search.as_ref());
         let less_is_better = search.is_some_and(|search| search.less_is_better);
         let best = self.totals.tally().best_fitness().iter().map(|(name, seen)| {
@@ -132,6 +132,8 @@ impl Exposition {
         let strategies = || search.iter().flat_map(|search| &search.strategies);
         let baselines =
             strategies().map(|(name, one)| gauge(&f::BASELINE_FITNESS, &[name], one.baseline));
+        let champions =
+            strategies().map(|(name, one)| gauge(&f::CHAMPION_FITNESS, &[name], one.champion));
         let sigmas = strategies().flat_map(|(name, one)| {
             let sigmas = one.sigmas.iter();
             sigmas.map(move |(parameter, sigma)| gauge(&f::SIGMA, &[name, parameter], *sigma))
@@ -139,6 +141,7 @@ impl Exposition {
         [
             family(&f::BEST_FITNESS, best.collect()),
             family(&f::BASELINE_FITNESS, baselines.collect()),
+            family(&f::CHAMPION_FITNESS, champions.collect()),
             family(&f::SIGMA, sigmas.collect()),
         ]
     }
@@ -308,6 +311,7 @@ mod tests {
                     "a.py".to_owned(),
                     StrategySearch {
                         baseline: 1.0,
+                        champion: 2.0,
                         sigmas: BTreeMap::from([("stop_loss_pct".to_owned(), 0.15)]),
                     },
                 )]),

@@ -77,9 +77,11 @@ families! {
     EVALUATION = Histogram "exit_mutation_evaluation_duration_seconds" []
         "Time of one evaluation of a candidate, over all batches.";
     BEST_FITNESS = Gauge "exit_mutation_best_fitness" ["strategy"]
-        "Best fitness that an evaluator gave a candidate of the strategy, over all batches.";
+        "Best fitness that an evaluator ever gave a candidate of the strategy, over all batches, whatever the data.";
     BASELINE_FITNESS = Gauge "exit_mutation_baseline_fitness" ["strategy"]
-        "Fitness of the strategy as it is written, of the last batch that evaluated it.";
+        "Fitness of the strategy as it is written, by the data of the last batch that evaluated it.";
+    CHAMPION_FITNESS = Gauge "exit_mutation_champion_fitness" ["strategy"]
+        "Fitness of the best survivor, by the data of the last batch that evaluated the strategy.";
     SIGMA = Gauge "exit_mutation_sigma" ["strategy", "parameter"]
         "Step size of the search as the 1/5 success rule has made it, of the last batch with an evaluator.";
     TARGETS = Gauge "exit_mutation_targets" ["state"]

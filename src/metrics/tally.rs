@@ -262,6 +262,16 @@ impl Tally {
         self.successes as f64 / self.attempts as f64
     }
 
+    /// Whether all that was proposed had been evaluated before, or was the parent itself.
+    pub fn is_exhausted(&self) -> bool {
+        let count = |outcome: Outcome| {
+            let series = self.parameters.values().flat_map(ParameterTally::series);
+            sum(series.map(|(_, _, counts)| counts.get(outcome)))
+        };
+        let duplicates = count(Outcome::Duplicate);
+        duplicates > 0 && duplicates.saturating_add(count(Outcome::NoChange)) >= self.attempts
+    }
+
     /// By parameter.
     pub const fn parameters(&self) -> &BTreeMap<String, ParameterTally> {
         &self.parameters

@@ -80,6 +80,8 @@ pub struct SearchSummary {
 pub struct StrategySearch {
     /// The fitness of the source.
     pub baseline: f64,
+    /// That of the best survivor.
+    pub champion: f64,
     /// σ by parameter, of those whose operator has one.
     pub sigmas: BTreeMap<String, f64>,
 }

@@ -112,7 +112,7 @@ fn promote_replaces_the_source_alone_and_keeps_what_it_was() {
     assert_eq!(backup, SOURCE);
     // The source is another one now, and the search begins anew from it.
     let again = story.expect(1, &["promote", &name]).stderr;
-    assert!(again.contains("was changed since"), "{again}");
+    assert!(again.contains("was changed or promoted since"), "{again}");
     story.expect(0, &["run"]);
     assert_eq!(story.state()["searches"].as_array().unwrap().len(), 2);
 }
@@ -150,4 +150,52 @@ fn promote_leads_through_a_link_to_the_file_itself() {
     story.expect(0, &["promote", &strategy(&story)]);
     assert!(path.is_symlink());
     assert_ne!(fs::read_to_string(&real).unwrap(), SOURCE);
+}
+
+#[test]
+fn nothing_is_shown_or_promoted_whose_parameters_are_others_than_those_it_was_evaluated_with() {
+    let mut story = Story::of("a = 0.10\nb = 0.10\nc = 0.10\n");
+    story.write("judge.sh", r#"sed -n 's/^a = \([0-9.]*\).*/-\1/p' "$1""#);
+    story.set("evaluator", "command", r#"["sh", "judge.sh", "{candidate}"]"#);
+    let parameter = |name: &str, target: &str| {
+        format!("[[parameter]]\nname = \"{name}\"\ntarget = \"{target}\"\nmin = 0.01\nmax = 0.2\n")
+    };
+    let config = |first: &str, second: &str| {
+        let plain = story.config();
+        let start = plain.find("[[parameter]]").unwrap_or(plain.len());
+        format!("{}{first}{second}", &plain[..start])
+    };
+    story.write("one.toml", &config(&parameter("x", "a"), &parameter("y", "b")));
+    story.write("fewer.toml", &config(&parameter("x", "a"), ""));
+    story.write("moved.toml", &config(&parameter("x", "c"), &parameter("y", "b")));
+    let with = |config: &str| story.path(config).to_str().unwrap().to_owned();
+    story.expect(0, &["--config", &with("one.toml"), "run"]);
+    let name = strategy(&story);
+    for other in ["fewer.toml", "moved.toml"] {
+        let refused = story.expect(1, &["--config", &with(other), "promote", &name]).stderr;
+        assert!(refused.contains("are others than those"), "{other}: {refused}");
+        assert_eq!(story.expect(0, &["--config", &with(other), "best", "--json"]).stdout, "[]\n");
+    }
+    story.expect(0, &["--config", &with("one.toml"), "promote", &name, "--dry-run"]);
+    // Another literal: whatever was found means nothing there, and the next batch does not go on from it.
+    story.expect(0, &["--config", &with("moved.toml"), "run"]);
+    let search = &story.state()["searches"][0];
+    assert!(search["population"].as_array().unwrap().iter().all(|one| one["fitness"] == -0.1));
+}
+
+#[test]
+fn of_equally_good_ones_the_older_are_kept_whenever_their_evaluations_end() {
+    let kept = |workers: &str, judge: &str| {
+        let mut story = story();
+        story.set("batch", "rounds", "1");
+        story.set("batch", "seed", "5");
+        story.set("evaluator", "workers", workers);
+        story.write("judge.sh", judge);
+        story.expect(0, &["run"]);
+        let names = files(&story, "py");
+        names.iter().map(|path| path.file_name().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let slow_at_first =
+        "case $MUTATION_ID in *1) while [ ! -e go ]; do :; done ;; *4) : >go ;; esac; echo 1";
+    assert_eq!(kept("1", "echo 1"), kept("4", slow_at_first));
 }

@@ -2,6 +2,7 @@
 //! `tests/e2e/evaluation_ends.py`.
 
 use crate::story::Story;
+use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::symlink;
 
@@ -196,4 +197,44 @@ fn an_evaluator_that_fails_for_eight_sources_is_not_asked_about_the_hundredth() 
     assert!(ended.stderr.contains("fails for the unmutated strategies"), "{}", ended.stderr);
     let asked = story.read("calls").lines().count();
     assert!((8..12).contains(&asked), "{asked}");
+}
+
+#[test]
+fn a_batch_that_has_nothing_left_to_evaluate_still_hears_a_signal_and_its_deadline() {
+    let mut story = Story::of("holding_period_days = 3\n");
+    story.write("judge.sh", "echo 1");
+    story.table("[[parameter]]\nname = \"holding_period_days\"\nmin = 1\nmax = 4\n");
+    story.set("evaluator", "command", r#"["sh", "judge.sh", "{candidate}"]"#);
+    story.set("batch", "rounds", "1000000");
+    story.set("batch", "mutations_per_round", "1000");
+    let running = story.start(&["run"]);
+    story.wait_for_journal();
+    running.signal(Signal::TERM);
+    let ended = running.end();
+    assert_eq!(ended.code, 143, "{}", ended.stderr);
+    assert_eq!(story.manifest(&story.newest())["ended_by"], "signal");
+    story.set("batch", "deadline", "\"300ms\"");
+    // The first of these may still find something.
+    story.run(&["run"]);
+    story.expect(1, &["run"]);
+    let manifest = story.manifest(&story.newest());
+    assert_eq!(manifest["ended_by"], "deadline");
+    assert!(manifest["error"].as_str().unwrap().contains("all within reach"), "{manifest}");
+    story.set("evolution", "patience", "3");
+    story.expect(1, &["run"]);
+    assert_eq!(story.manifest(&story.newest())["ended_by"], "patience");
+}
+
+#[test]
+fn an_evaluator_that_goes_away_ends_the_batch() {
+    let mut story = story();
+    story.set("evaluator", "workers", "1");
+    story.set("evaluator", "command", r#"["./judge", "{candidate}"]"#);
+    story.write("judge", "#!/bin/sh\n[ $MUTATION_ID = exit_mut_000003 ] && rm judge\necho 1\n");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(story.path("judge"), executable).unwrap();
+    let ended = story.expect(1, &["run"]);
+    assert!(ended.stderr.contains("cannot be run any more"), "{}", ended.stderr);
+    let manifest = story.manifest(&story.newest());
+    assert_eq!((&manifest["ended_by"], &manifest["records"]), (&"evaluator".into(), &3.into()));
 }

@@ -44,7 +44,16 @@ fn steps() -> BTreeMap<String, StepSize> {
 fn start<T>(baseline: f64, values: &Values, with: impl FnOnce(&Start<'_>) -> T) -> T {
     let (digest, steps) = (Digest::of(b"source"), steps());
     let fits = |_: &Values| true;
-    with(&Start { name: "s.py", source: &digest, baseline, values, steps: &steps, fits: &fits })
+    let sites = BTreeMap::new();
+    with(&Start {
+        name: "s.py",
+        source: &digest,
+        baseline,
+        values,
+        sites: &sites,
+        steps: &steps,
+        fits: &fits,
+    })
 }
 
 fn search() -> Search {
