@@ -220,6 +220,7 @@ fn a_batch_that_has_nothing_left_to_evaluate_still_hears_a_signal_and_its_deadli
     let manifest = story.manifest(&story.newest());
     assert_eq!(manifest["ended_by"], "deadline");
     assert!(manifest["error"].as_str().unwrap().contains("all within reach"), "{manifest}");
+    story.set("batch", "mutations_per_round", "3");
     story.set("evolution", "patience", "3");
     story.expect(1, &["run"]);
     assert_eq!(story.manifest(&story.newest())["ended_by"], "patience");
