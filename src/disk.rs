@@ -15,7 +15,9 @@ use crate::units::Digest;
 use rustix::fs::OFlags;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// The action of [`DiskError::is_sync`].
@@ -330,6 +332,41 @@ pub fn remove_if_there(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Removes a folder with all that is in it, never through a link; that it was not there is fine. Folders of
+/// ours that are read-only are made writable for it.
+pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path);
+            fs::remove_dir_all(path)
+        }
+        done => done,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DiskError::new("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lets the owner do anything in a folder and in those within it. What cannot be changed is left as it is, for
+/// the removal to report.
+fn open_up(path: &Path) {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(metadata) = folder.symlink_metadata() else { continue };
+        if !metadata.is_dir() {
+            continue;
+        }
+        let mut permissions = metadata.permissions();
+        permissions.set_mode(permissions.mode() | 0o700);
+        let _ = fs::set_permissions(&folder, permissions);
+        let entries = fs::read_dir(&folder).into_iter().flatten();
+        folders.extend(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())));
+    }
+}
+
 /// Makes renames and removals in a folder lasting.
 pub fn sync_folder(path: &Path) -> Result<(), DiskError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(DiskError::new(SYNC, path))
@@ -355,7 +392,6 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_else_is_left() {
@@ -461,5 +497,30 @@ mod tests {
         assert!(refused.contains("2 hard links"), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    /// Root removes it as it is; so what makes it removable for others is asked by itself, too.
+    #[test]
+    fn a_read_only_folder_is_removed_and_what_a_link_in_it_leads_to_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, theirs) = (folder.path().join("tree"), folder.path().join("theirs"));
+        let inner = tree.join("a/b");
+        let read_only = |path: &Path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+        };
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        fs::create_dir_all(&inner).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        write_passing(&inner.join("file"), b"").unwrap();
+        std::os::unix::fs::symlink(&theirs, tree.join("link")).unwrap();
+        let all =
+            || [&inner, &tree.join("a"), &theirs].into_iter().for_each(|path| read_only(path));
+        all();
+        open_up(&tree);
+        assert_eq!((mode(&inner), mode(&tree.join("a")), mode(&theirs)), (0o755, 0o755, 0o555));
+        all();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists() && theirs.exists());
+        remove_tree(&tree).unwrap();
     }
 }
