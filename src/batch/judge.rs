@@ -121,8 +121,8 @@ impl Judge {
         if let Err(error) = disk::remove_tree(&self.folder) {
             tracing::warn!(%error, "what was judged is left behind");
         }
-        // Not if there are leftovers of others in it.
-        drop(fs::remove_dir(disk::folder_of(&self.folder)));
+        // Of leftovers of others in it, the start has warned.
+        drop(disk::remove_tree(disk::folder_of(&self.folder)));
     }
 }
 
