@@ -15,7 +15,9 @@ use crate::units::Digest;
 use rustix::fs::OFlags;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 /// The action of [`DiskError::is_sync`].
@@ -212,12 +214,20 @@ pub fn append(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     if is_new { sync_folder(folder_of(path)) } else { Ok(()) }
 }
 
-/// Puts `bytes` in the place of a user's own file, with its owner and permissions, if it still has the digest
-/// `expected`: whole or not at all.
+/// Puts `bytes` in the place of a user's own file, with its owner, group and permissions, if it still has the
+/// digest `expected`: whole or not at all. A file with a second name is refused, since only this name would
+/// lead to the new content.
 pub fn replace_alike(path: &Path, expected: &Digest, bytes: &[u8]) -> Result<(), DiskError> {
-    let temporary = temporary(path);
-    remove_if_there(&temporary)?;
-    let replaced = write_alike(path, &temporary, bytes).and_then(|()| {
+    let metadata = fs::metadata(path).map_err(DiskError::new("look at", path))?;
+    if metadata.nlink() > 1 {
+        let told = format!(
+            "it has {} hard links, and the others would keep the old content; make it a file of its own (cp) first",
+            metadata.nlink()
+        );
+        return Err(DiskError::new("replace", path)(io::Error::other(told)));
+    }
+    let (file, temporary) = create_beside(path)?;
+    let replaced = write_alike(file, &temporary, &metadata, bytes).and_then(|()| {
         let there = fs::read(path).map_err(DiskError::new("read", path))?;
         if Digest::of(&there) != *expected {
             let changed = io::Error::other("it was changed meanwhile; nothing was done");
@@ -231,17 +241,46 @@ pub fn replace_alike(path: &Path, expected: &Digest, bytes: &[u8]) -> Result<(),
     replaced
 }
 
-fn write_alike(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-    let metadata = fs::metadata(path).map_err(DiskError::new("look at", path))?;
-    let mut file = create_new(temporary, Mode::Private)?;
-    file.write_all(bytes).map_err(DiskError::new("write", temporary))?;
-    let failed = |source| DiskError::new("set the permissions of", temporary)(source);
-    if file.metadata().map_err(failed)?.uid() != metadata.uid() {
-        std::os::unix::fs::fchown(&file, Some(metadata.uid()), Some(metadata.gid()))
-            .map_err(failed)?;
+/// Makes a hidden file in the folder of `path`, which is somebody's: whatever is there already stays.
+fn create_beside(path: &Path) -> Result<(File, PathBuf), DiskError> {
+    let process = std::process::id();
+    let mut number = 0_u32;
+    loop {
+        // Not made of the file's name, which may be as long as a name can be.
+        let temporary = folder_of(path).join(format!(".mutation-agent-{process}-{number}.tmp"));
+        match create_new(&temporary, Mode::Private) {
+            Err(error)
+                if error.source.kind() == io::ErrorKind::AlreadyExists && number < u32::MAX =>
+            {
+                number += 1;
+            }
+            made => return made.map(|file| (file, temporary)),
+        }
     }
-    file.set_permissions(metadata.permissions()).map_err(failed)?;
+}
+
+fn write_alike(
+    mut file: File,
+    temporary: &Path,
+    like: &Metadata,
+    bytes: &[u8],
+) -> Result<(), DiskError> {
+    file.write_all(bytes).map_err(DiskError::new("write", temporary))?;
+    let owned = give(&file, like.uid(), like.gid());
+    owned.map_err(DiskError::new("set the owner and group of", temporary))?;
+    // After the owner, whose change takes bits away.
+    let permitted = file.set_permissions(like.permissions());
+    permitted.map_err(DiskError::new("set the permissions of", temporary))?;
     file.sync_all().map_err(DiskError::new(SYNC, temporary))
+}
+
+/// Makes the file that user's and that group's; an error if we may not.
+fn give(file: &File, user: u32, group: u32) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if (metadata.uid(), metadata.gid()) == (user, group) {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(user), Some(group))
 }
 
 /// Writes a new file that nobody needs after a power cut.
@@ -293,6 +332,41 @@ pub fn remove_if_there(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Removes a folder with all that is in it, never through a link; that it was not there is fine. Folders of
+/// ours that are read-only are made writable for it.
+pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(path);
+            fs::remove_dir_all(path)
+        }
+        done => done,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(DiskError::new("remove", path)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Lets the owner do anything in a folder and in those within it. What cannot be changed is left as it is, for
+/// the removal to report.
+fn open_up(path: &Path) {
+    let mut folders = vec![path.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(metadata) = folder.symlink_metadata() else { continue };
+        if !metadata.is_dir() {
+            continue;
+        }
+        let mut permissions = metadata.permissions();
+        permissions.set_mode(permissions.mode() | 0o700);
+        let _ = fs::set_permissions(&folder, permissions);
+        let entries = fs::read_dir(&folder).into_iter().flatten();
+        folders.extend(entries.filter_map(|entry| entry.ok().map(|entry| entry.path())));
+    }
+}
+
 /// Makes renames and removals in a folder lasting.
 pub fn sync_folder(path: &Path) -> Result<(), DiskError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(DiskError::new(SYNC, path))
@@ -318,7 +392,6 @@ pub(crate) fn temporary(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn a_file_is_replaced_whole_and_nothing_else_is_left() {
@@ -369,5 +442,85 @@ mod tests {
         swap_link(&link, Path::new("a.jsonl")).unwrap();
         swap_link(&link, Path::new("b.jsonl")).unwrap();
         assert_eq!(fs::read_link(&link).unwrap(), Path::new("b.jsonl"));
+    }
+
+    #[test]
+    fn a_users_file_keeps_group_and_permissions_and_what_is_beside_it_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.py");
+        let beside = folder.path().join(".a.py.tmp");
+        let first = folder.path().join(format!(".mutation-agent-{}-0.tmp", std::process::id()));
+        write_passing(&path, b"old").unwrap();
+        write_passing(&beside, b"theirs").unwrap();
+        write_passing(&first, b"theirs, too").unwrap();
+        let group = another_group(&path);
+        std::os::unix::fs::chown(&path, None, Some(group)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+        replace_alike(&path, &Digest::of(b"old"), b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.gid(), metadata.permissions().mode() & 0o777), (group, 0o660));
+        assert!(replace_alike(&path, &Digest::of(b"old"), b"newer").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read(&beside).unwrap(), b"theirs");
+        assert_eq!(fs::read(&first).unwrap(), b"theirs, too");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    /// One that we may give a file to: root any, others one of theirs; their only one where they have no
+    /// other, and then `a_file_is_given_to_a_group_or_it_is_an_error` alone holds what is at stake.
+    fn another_group(path: &Path) -> u32 {
+        let own = fs::metadata(path).unwrap().gid();
+        if rustix::process::geteuid().is_root() {
+            return own + 1000;
+        }
+        let groups = rustix::process::getgroups().unwrap();
+        groups.iter().map(|group| group.as_raw()).find(|group| *group != own).unwrap_or(own)
+    }
+
+    #[test]
+    fn a_file_is_given_to_a_group_or_it_is_an_error() {
+        let file = tempfile::tempfile().unwrap();
+        let (user, group) = (file.metadata().unwrap().uid(), file.metadata().unwrap().gid() + 4321);
+        let given = give(&file, user, group);
+        assert_eq!(given.is_ok(), file.metadata().unwrap().gid() == group, "{given:?}");
+        give(&file, user, file.metadata().unwrap().gid()).unwrap();
+    }
+
+    #[test]
+    fn a_file_with_a_second_name_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, second) = (folder.path().join("a.py"), folder.path().join("b.py"));
+        write_passing(&path, b"old").unwrap();
+        fs::hard_link(&path, &second).unwrap();
+        let refused = replace_alike(&path, &Digest::of(b"old"), b"new").unwrap_err().to_string();
+        assert!(refused.contains("2 hard links"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    /// Root removes it as it is; so what makes it removable for others is asked by itself, too.
+    #[test]
+    fn a_read_only_folder_is_removed_and_what_a_link_in_it_leads_to_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (tree, theirs) = (folder.path().join("tree"), folder.path().join("theirs"));
+        let inner = tree.join("a/b");
+        let read_only = |path: &Path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o555)).unwrap();
+        };
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        fs::create_dir_all(&inner).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        write_passing(&inner.join("file"), b"").unwrap();
+        std::os::unix::fs::symlink(&theirs, tree.join("link")).unwrap();
+        let all =
+            || [&inner, &tree.join("a"), &theirs].into_iter().for_each(|path| read_only(path));
+        all();
+        open_up(&tree);
+        assert_eq!((mode(&inner), mode(&tree.join("a")), mode(&theirs)), (0o755, 0o755, 0o555));
+        all();
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists() && theirs.exists());
+        remove_tree(&tree).unwrap();
     }
 }

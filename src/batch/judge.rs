@@ -8,6 +8,7 @@ use crate::evaluator::{Answer, EvaluatorError, Job, Pool, Settings};
 use crate::evolution::Values;
 use crate::strategy::RewriteError;
 use crate::units::{Decimal, MutationId};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,7 +20,12 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(super) struct Judge {
     pool: Pool,
     workers: usize,
+    /// `evaluating/<batch id>`: another batch's leftovers, which may be there for good, are not in the way.
     folder: PathBuf,
+    /// Candidates so far, which name their folders: no leftover of this batch is in the way either.
+    asked: u64,
+    /// The folders of those that are being judged, by the caller's number.
+    folders: HashMap<u64, PathBuf>,
 }
 
 /// What is to be judged.
@@ -42,10 +48,11 @@ pub(super) enum Waited {
 }
 
 impl Judge {
-    /// Makes the folder and the pool. What a killed batch left in the folder goes.
+    /// Makes the folder and the pool. What earlier batches left goes, if it can.
     pub(super) fn start(batch: &OpenBatch<'_>, evaluator: &Evaluator) -> Result<Self, JudgeError> {
-        let folder = batch.config.data_dir.join("evaluating");
-        clear(&folder)?;
+        let all = batch.config.data_dir.join("evaluating");
+        clear(&all);
+        let folder = all.join(batch.id.as_str());
         disk::create_folder(&folder, Mode::Private)?;
         // A relative path would be one of another folder for the evaluator.
         let folder = folder.canonicalize().map_err(DiskError::new("find", &folder))?;
@@ -60,7 +67,7 @@ impl Judge {
             folder: batch.config.base.clone(),
         };
         let pool = Pool::start(settings, batch.id.as_str(), PathBuf::from("/proc/self/exe"))?;
-        Ok(Self { pool, workers, folder })
+        Ok(Self { pool, workers, folder, asked: 0, folders: HashMap::new() })
     }
 
     /// Whether another candidate would have to wait.
@@ -75,12 +82,14 @@ impl Judge {
 
     /// Writes the candidate's file, under the strategy's own name, and asks.
     pub(super) fn ask(&mut self, candidate: &Candidate<'_>) -> Result<(), DiskError> {
-        let folder = self.folder.join(candidate.number.to_string());
+        let folder = self.folder.join(self.asked.to_string());
+        self.asked += 1;
         // As passing as what it holds.
         fs::create_dir(&folder).map_err(DiskError::new("create the folder", &folder))?;
         let name = candidate.strategy.path.file_name().unwrap_or("candidate.py".as_ref());
         let path = folder.join(name);
         disk::write_passing(&path, candidate.text.as_bytes())?;
+        self.folders.insert(candidate.number, folder);
         self.pool.submit(Job {
             number: candidate.number,
             mutation_id: candidate.mutation.to_string(),
@@ -109,7 +118,7 @@ impl Judge {
             patience = PATIENCE;
             if let Some(answer) = answer {
                 // What cannot be removed now goes with the folder.
-                drop(fs::remove_dir_all(self.folder.join(answer.number.to_string())));
+                drop(self.folders.remove(&answer.number).map(|folder| disk::remove_tree(&folder)));
                 return Waited::Answer(answer);
             }
         }
@@ -118,9 +127,11 @@ impl Judge {
     /// Ends whatever is being judged, with all that it started.
     pub(super) fn stop(self) {
         self.pool.stop();
-        if let Err(error) = clear(&self.folder) {
+        if let Err(error) = disk::remove_tree(&self.folder) {
             tracing::warn!(%error, "what was judged is left behind");
         }
+        // Of leftovers of others in it, the start has warned.
+        drop(disk::remove_tree(disk::folder_of(&self.folder)));
     }
 }
 
@@ -141,14 +152,14 @@ pub(super) enum JudgeError {
     Evaluator(#[from] EvaluatorError),
 }
 
-/// Removes the folder with all that is in it; never through a link.
-fn clear(folder: &Path) -> Result<(), DiskError> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(DiskError::new("remove", folder)(error))
-        }
-        _ => Ok(()),
-    }
+/// Removes what earlier batches left, each as far as it can be; never through a link. A night does not fail for
+/// what another's evaluator left.
+fn clear(all: &Path) {
+    let Err(error) = disk::remove_tree(all) else { return };
+    let entries = fs::read_dir(all).into_iter().flatten().flatten();
+    // One that stays must not keep the others.
+    entries.for_each(|entry| drop(disk::remove_tree(&entry.path())));
+    tracing::warn!(%error, "what an earlier batch judged is left behind; remove it by hand");
 }
 
 impl PlannedStrategy {

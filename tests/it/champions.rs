@@ -1,6 +1,7 @@
 //! The best candidates: as files with their provenance, beside their source, and in its place.
 
-use crate::story::Story;
+use crate::story::{Story, wait_until};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,6 +39,17 @@ fn champion(story: &Story) -> Value {
     let mut all: Vec<Value> = serde_json::from_str(&shown).unwrap();
     assert_eq!(all.len(), 1, "{shown}");
     all.remove(0)
+}
+
+fn promotions(story: &Story) -> Vec<Value> {
+    let text = story.read("mutation-data/promotions.jsonl");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Whether the process whose number the check wrote to `child` has ended; it may not be reaped yet.
+fn child_is_gone(story: &Story) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", story.read("child").trim()));
+    stat.map_or(true, |stat| stat.contains(") Z "))
 }
 
 /// The text with the two literals taken out.
@@ -106,8 +118,12 @@ fn promote_replaces_the_source_alone_and_keeps_what_it_was() {
     assert_ne!(text, SOURCE);
     assert_eq!(skeleton(&text), skeleton(SOURCE));
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
-    let line: Value = serde_json::from_str(&story.read("mutation-data/promotions.jsonl")).unwrap();
+    let [line, outcome] = promotions(&story).try_into().unwrap();
     assert_eq!(line["candidate_sha256"], best["candidate_sha256"]);
+    assert_eq!(outcome["candidate_sha256"], best["candidate_sha256"]);
+    assert_eq!((&outcome["done"], &outcome["strategy"]), (&true.into(), &name.into()));
+    assert!(outcome["timestamp"].is_string() && outcome.get("error").is_none(), "{outcome}");
+    let name = strategy(&story);
     let backup = fs::read_to_string(story.path(line["backup"].as_str().unwrap())).unwrap();
     assert_eq!(backup, SOURCE);
     // The source is another one now, and the search begins anew from it.
@@ -198,4 +214,67 @@ fn of_equally_good_ones_the_older_are_kept_whenever_their_evaluations_end() {
     let slow_at_first =
         "case $MUTATION_ID in *1) while [ ! -e go ]; do :; done ;; *4) : >go ;; esac; echo 1";
     assert_eq!(kept("1", "echo 1"), kept("4", slow_at_first));
+}
+
+#[test]
+fn a_promotion_that_does_not_come_to_pass_is_on_record_as_that() {
+    let story = story();
+    story.expect(0, &["run"]);
+    let name = strategy(&story);
+    fs::hard_link(story.path(&name), story.path("second")).unwrap();
+    let refused = story.expect(74, &["promote", &name]).stderr;
+    assert!(refused.contains("2 hard links"), "{refused}");
+    assert_eq!(fs::read_to_string(story.path(&name)).unwrap(), SOURCE);
+    let [line, outcome] = promotions(&story).try_into().unwrap();
+    assert_eq!(line["candidate_sha256"], outcome["candidate_sha256"]);
+    assert_eq!(outcome["done"], false);
+    assert!(outcome["error"].as_str().unwrap().contains("2 hard links"), "{outcome}");
+}
+
+#[test]
+fn a_check_sees_its_candidate_alone_and_nothing_that_it_started_outlives_it() {
+    let mut story = story();
+    story.expect(0, &["run"]);
+    story.write("mutation-data/promoting/deep/old.py", "of a promote that was killed");
+    let check = r#"ls "$(dirname "$0")" >seen; sleep 1000 & echo $! >child"#;
+    story.set("promote", "command", &format!("['sh', '-c', '{check}', '{{candidate}}']"));
+    story.expect(0, &["promote", &strategy(&story)]);
+    assert_eq!(story.read("seen").lines().count(), 1, "{}", story.read("seen"));
+    assert!(!story.path("mutation-data/promoting").exists());
+    wait_until("the check's child ends", || child_is_gone(&story));
+}
+
+#[test]
+fn a_check_that_takes_too_long_is_killed_and_nothing_is_promoted() {
+    let mut story = story();
+    story.expect(0, &["run"]);
+    story.set("evaluator", "timeout", "\"20ms\"");
+    let check = r#"["sh", "-c", "trap '' TERM; sleep 1000 & echo $! >child; wait"]"#;
+    story.set("promote", "command", check);
+    let refused = story.expect(1, &["promote", &strategy(&story)]).stderr;
+    assert!(refused.contains("was ended after 200ms; it may take 10 times"), "{refused}");
+    wait_until("the check's child ends", || child_is_gone(&story));
+    assert_eq!(fs::read_to_string(story.path(&strategy(&story))).unwrap(), SOURCE);
+    assert!(!story.path("mutation-data/promotions.jsonl").exists());
+}
+
+#[test]
+fn whoever_stops_promote_stops_its_check_and_nothing_is_promoted() {
+    let mut story = story();
+    story.expect(0, &["run"]);
+    let check = r#"["sh", "-c", "sleep 1000 & echo $! >child.new; mv child.new child; wait"]"#;
+    story.set("promote", "command", check);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let running = story.start(&["promote", &strategy(&story)]);
+        wait_until("the check has begun", || story.path("child").exists());
+        running.signal(signal);
+        let ended = running.end();
+        assert_eq!(ended.code, code, "{}", ended.stderr);
+        assert!(ended.stderr.contains("is not promoted"), "{}", ended.stderr);
+        wait_until("the check's child ends", || child_is_gone(&story));
+        fs::remove_file(story.path("child")).unwrap();
+        assert!(!story.path("mutation-data/promoting").exists());
+    }
+    assert_eq!(fs::read_to_string(story.path(&strategy(&story))).unwrap(), SOURCE);
+    assert!(!story.path("mutation-data/promotions.jsonl").exists());
 }

@@ -152,9 +152,24 @@ fn a_folder_that_takes_no_candidate_is_an_error_of_the_disk_and_not_of_the_evalu
     let story = story();
     story.write("mutation-data/evaluating", "somebody's");
     let ended = story.expect(74, &["run"]);
-    assert!(ended.stderr.contains("mutation-data/evaluating: Not a directory"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("mutation-data/evaluating/"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Not a directory"), "{}", ended.stderr);
     let manifest = story.manifest(&story.newest());
     assert_eq!((&manifest["status"], &manifest["ended_by"]), (&"failed".into(), &"error".into()));
+}
+
+/// Root may remove what is read-only; `disk.rs` has a test of what is done about it for others.
+#[test]
+fn a_read_only_folder_that_the_evaluator_left_ends_no_night() {
+    let story = story();
+    let leaves = r#"x="$(dirname "$1")/x"; mkdir "$x" && touch "$x/y" && chmod a-w "$x" || exit 1"#;
+    story.write("judge.sh", &format!("{leaves}\n{JUDGE}"));
+    story.write("mutation-data/evaluating/earlier/0/only.py", "");
+    for _night in 0..2 {
+        let ended = story.expect(0, &["run"]);
+        assert!(!ended.stderr.contains("left behind"), "{}", ended.stderr);
+        assert!(!story.path("mutation-data/evaluating").exists());
+    }
 }
 
 #[test]
