@@ -1,7 +1,7 @@
 //! Before the first round: every source is judged, and so are the survivors of other data.
 
 use super::ending::Ended;
-use super::generations::Evolving;
+use super::generations::{Desk, Evolving};
 use super::judge::{Candidate, Waited};
 use crate::evaluator::Verdict;
 use crate::evolution::{Individual, Start, StepSize, Values};
@@ -20,17 +20,20 @@ struct Task {
     values: Values,
 }
 
-impl Evolving<'_> {
+impl<'a> Evolving<'a> {
     /// Judges the sources. An evaluator that fails for all of them, or cannot be run, ends the batch here;
     /// strategies that it fails for alone are left out.
-    pub(super) fn baselines(&mut self) -> Result<BTreeMap<usize, f64>, Ended> {
+    pub(super) fn baselines(
+        &mut self,
+        desk: &mut Desk<'_, 'a>,
+    ) -> Result<BTreeMap<usize, f64>, Ended> {
         let plan = self.batch.plan;
         let sources = plan.usable().iter();
         let sources: Vec<Task> = sources
             .map(|index| Task { strategy: *index, values: plan.strategies[*index].values() })
             .collect();
         self.batch.notifier.status(&format!("evaluating {} sources", sources.len()));
-        let verdicts = self.judge_all(&sources, HOPELESS)?;
+        let verdicts = self.judge_all(&sources, HOPELESS, desk)?;
         let (mut fitness, mut failures) = (BTreeMap::new(), Vec::new());
         for (task, verdict) in sources.iter().zip(verdicts) {
             let Some(verdict) = verdict else { continue };
@@ -60,7 +63,11 @@ impl Evolving<'_> {
 
     /// Begins the search of tonight: survivors that no longer fit go, and those whose fitness is that of other data
     /// are judged again.
-    pub(super) fn begin_search(&mut self, baselines: &BTreeMap<usize, f64>) -> Result<(), Ended> {
+    pub(super) fn begin_search(
+        &mut self,
+        baselines: &BTreeMap<usize, f64>,
+        desk: &mut Desk<'_, 'a>,
+    ) -> Result<(), Ended> {
         let (plan, settings) = (self.batch.plan, self.batch.config.evolution.settings);
         let facts: Vec<_> = baselines
             .iter()
@@ -93,10 +100,10 @@ impl Evolving<'_> {
         );
         let starts: Vec<Start<'_>> = starts.collect();
         self.searches.begin(&settings, &self.batch.id, plan.seed, &starts);
-        self.reassess()
+        self.reassess(desk)
     }
 
-    fn reassess(&mut self) -> Result<(), Ended> {
+    fn reassess(&mut self, desk: &mut Desk<'_, 'a>) -> Result<(), Ended> {
         let (plan, settings) = (self.batch.plan, self.batch.config.evolution.settings);
         let mut tasks = Vec::new();
         for (index, strategy) in plan.strategies.iter().enumerate() {
@@ -116,7 +123,7 @@ impl Evolving<'_> {
             survivors = tasks.len(),
             "a source has another fitness than before: survivors are evaluated again"
         );
-        let verdicts = self.judge_all(&tasks, usize::MAX)?;
+        let verdicts = self.judge_all(&tasks, usize::MAX, desk)?;
         for (task, verdict) in tasks.iter().zip(verdicts) {
             let name = &plan.strategies[task.strategy].name;
             let fitness = match verdict.map(in_words) {
@@ -145,6 +152,7 @@ impl Evolving<'_> {
         &mut self,
         tasks: &[Task],
         hopeless: usize,
+        desk: &mut Desk<'_, 'a>,
     ) -> Result<Vec<Option<Verdict>>, Ended> {
         let mut verdicts = vec![None; tasks.len()];
         // Failures before the first success.
@@ -159,6 +167,10 @@ impl Evolving<'_> {
             }
             let answer = match self.judge.wait(self.shutdown, self.deadline) {
                 Waited::Answer(answer) => answer,
+                Waited::Nothing => {
+                    self.show(desk)?;
+                    continue;
+                }
                 Waited::Stop => return Err(self.stopped()),
             };
             if let Verdict::Unusable(why) = answer.verdict {

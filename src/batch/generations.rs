@@ -109,9 +109,9 @@ impl<'a> Evolving<'a> {
     }
 
     /// Judges the sources and writes down where the search begins, from which a killed batch is folded.
-    fn begin(&mut self, evaluator: &Evaluator, desk: &mut Desk<'_, '_>) -> Result<(), Ended> {
-        let baselines = self.baselines()?;
-        self.begin_search(&baselines)?;
+    fn begin(&mut self, evaluator: &Evaluator, desk: &mut Desk<'_, 'a>) -> Result<(), Ended> {
+        let baselines = self.baselines(desk)?;
+        self.begin_search(&baselines, desk)?;
         self.strategies = baselines.into_keys().collect();
         desk.recorder.begin_search(self.searches.of(&self.batch.id));
         let settings = self.batch.config.evolution.settings;
@@ -167,7 +167,7 @@ impl<'a> Evolving<'a> {
                 return Err(self.stopped());
             }
             while self.judge.is_busy() {
-                let attempt = self.answered(&mut judged)?;
+                let attempt = self.answered(&mut judged, desk)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
             }
             let (mut attempt, text) = proposer.attempt(index);
@@ -192,7 +192,7 @@ impl<'a> Evolving<'a> {
             }
         }
         while !self.judge.is_idle() {
-            let attempt = self.answered(&mut judged)?;
+            let attempt = self.answered(&mut judged, desk)?;
             records.extend(self.record(attempt, round, desk, progress)?);
         }
         Ok(())
@@ -202,9 +202,15 @@ impl<'a> Evolving<'a> {
     fn answered<'s>(
         &mut self,
         judged: &mut HashMap<u64, Attempt<'a, 's>>,
+        desk: &mut Desk<'_, 'a>,
     ) -> Result<Option<Attempt<'a, 's>>, Ended> {
         match self.judge.wait(self.shutdown, self.deadline) {
             Waited::Stop => Err(self.stopped()),
+            Waited::Nothing => {
+                // Evaluations may take hours, and gateways shall see that we are still there.
+                self.show(desk)?;
+                Ok(None)
+            }
             Waited::Answer(Answer { verdict: Verdict::Unusable(why), .. }) => {
                 Err(Ended::Evaluator(format!("the evaluator cannot be run any more: {why}")))
             }
@@ -227,12 +233,18 @@ impl<'a> Evolving<'a> {
         let (attempts, successes) = desk.recorder.counts();
         progress.at(attempts, successes);
         self.batch.tell(round, attempts, successes);
+        self.show(desk)?;
+        Ok(Some(record))
+    }
+
+    /// Shows the gateways what is on disk, when it is time for that.
+    pub(super) fn show(&self, desk: &mut Desk<'_, '_>) -> Result<(), Ended> {
         if desk.publisher.wants() {
             desk.recorder.sync().map_err(Ended::Error)?;
             let summary = &mut desk.manifest.summary;
             self.batch.publish(desk.data, desk.publisher, summary, desk.recorder);
         }
-        Ok(Some(record))
+        Ok(())
     }
 
     /// Why a wait came to its end without an answer.

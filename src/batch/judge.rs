@@ -43,6 +43,8 @@ pub(super) struct Candidate<'a> {
 /// What waiting for the evaluator came to.
 pub(super) enum Waited {
     Answer(Answer),
+    /// Nothing yet; there may be other things to do.
+    Nothing,
     /// Asked to stop, or out of time.
     Stop,
 }
@@ -106,21 +108,18 @@ impl Judge {
         shutdown.asked().is_some() || deadline.is_some_and(|end| Instant::now() >= end)
     }
 
-    /// Waits for an answer, until we are asked to stop or `deadline` comes.
+    /// Waits for an answer for a moment, unless we are asked to stop or `deadline` has come.
     pub(super) fn wait(&mut self, shutdown: &Shutdown, deadline: Option<Instant>) -> Waited {
+        let is_over = Self::is_over(shutdown, deadline);
         // What has ended is taken even then.
-        let mut patience = Duration::ZERO;
-        loop {
-            let answer = self.pool.next(patience);
-            if answer.is_none() && Self::is_over(shutdown, deadline) {
-                return Waited::Stop;
-            }
-            patience = PATIENCE;
-            if let Some(answer) = answer {
+        match self.pool.next(if is_over { Duration::ZERO } else { PATIENCE }) {
+            Some(answer) => {
                 // What cannot be removed now goes with the folder.
                 drop(self.folders.remove(&answer.number).map(|folder| disk::remove_tree(&folder)));
-                return Waited::Answer(answer);
+                Waited::Answer(answer)
             }
+            None if is_over => Waited::Stop,
+            None => Waited::Nothing,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Batches with an evaluator, told as stories with one of `sh`. What needs more is in `tests/e2e/evolution.py` and
 //! `tests/e2e/evaluation_ends.py`.
 
+use crate::gateway::Gateway;
 use crate::story::Story;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -253,4 +254,20 @@ fn an_evaluator_that_goes_away_ends_the_batch() {
     assert!(ended.stderr.contains("cannot be run any more"), "{}", ended.stderr);
     let manifest = story.manifest(&story.newest());
     assert_eq!((&manifest["ended_by"], &manifest["records"]), (&"evaluator".into(), &3.into()));
+}
+
+#[test]
+fn gateways_are_shown_what_is_on_disk_while_an_evaluation_takes_its_time() {
+    let gateway = Gateway::accepting();
+    let mut story = story();
+    story.push_to(&gateway);
+    story.set("push", "interval", "\"100ms\"");
+    story.set("evaluator", "workers", "1");
+    story.write("judge.sh", "while [ ! -e go ]; do sleep 0.05; done; echo 1");
+    let running = story.start(&["run"]);
+    // The source alone is being judged.
+    gateway.wait_for(4);
+    story.write("go", "");
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
 }
