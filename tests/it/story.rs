@@ -174,8 +174,10 @@ impl Story {
     pub(crate) fn start_ignoring(&self, signals: &str, args: &[&str]) -> Running {
         fs::write(self.path("agent.toml"), self.config()).unwrap();
         let script = format!("trap '' {signals} && exec \"$@\"");
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_mutation-agent")]).args(args);
+        // A shell cannot listen again to what was ignored when the tests were started.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP,INT,TERM", "/bin/sh", "-c", &script, "sh"]);
+        command.arg(env!("CARGO_BIN_EXE_mutation-agent")).args(args);
         self.spawn(command, &[])
     }
 
