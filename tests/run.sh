@@ -36,6 +36,8 @@ checks=(
 )
 passed=0
 failed=0
+# Signals that were ignored when we were started (nohup, a background job) would be ignored in the checks as well.
+listening=(env --default-signal=HUP,INT,TERM)
 # By process: what it is, and since when.
 declare -A running=() began=()
 
@@ -190,7 +192,7 @@ document() {
 run_checks() {
     for name in "$@"; do
         ((${#running[@]} < 2)) || finish_one
-        begin "$name" "$work/venv/bin/python" "tests/$name.py"
+        begin "$name" "${listening[@]}" "$work/venv/bin/python" "tests/$name.py"
     done
     while ((${#running[@]} > 0)); do
         finish_one
@@ -210,7 +212,7 @@ else
     check 'cargo-deny' install_cargo_tool cargo-deny 0.20.2
     check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
     check 'cargo deny' deny
-    check 'cargo test' cargo test --all-features
+    check 'cargo test' "${listening[@]}" cargo test --all-features
     if cargo +nightly --version >/dev/null 2>&1; then
         check 'cargo-fuzz' install_cargo_tool cargo-fuzz 0.13.2
         check 'fuzz' fuzz
