@@ -69,8 +69,6 @@ pub struct Manifest {
 pub struct Evolution {
     /// What the config said of it.
     pub settings: Settings,
-    /// Evaluations at once; as many records can be missing of a batch that was killed.
-    pub workers: usize,
     /// All that there were, those of other strategies among them.
     pub searches: Searches,
 }

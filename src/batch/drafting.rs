@@ -1,6 +1,6 @@
 //! From a survivor to a candidate's text: what an evaluated attempt proposes, and whether that is worth an evaluation.
 
-use super::verdict::broken;
+use super::verdict::{broken, in_words};
 use super::{BatchPlan, PlannedStrategy};
 use crate::evolution::{Constraint, Draft, Fate, Gene, Proposing, Values};
 use crate::record::Outcome;
@@ -44,25 +44,18 @@ impl BatchPlan {
         strategy: &PlannedStrategy,
         draft: &Draft<'_>,
     ) -> (Outcome, Option<String>, Option<String>) {
-        let no = |outcome, why: &str| (outcome, Some(why.to_owned()), None);
+        let old = |outcome| (outcome, in_words(outcome).map(str::to_owned), None);
         match draft.fate {
-            Fate::Unchanged => {
-                return no(Outcome::NoChange, "ten redraws gave the value that was there before");
-            }
-            Fate::Duplicate => {
-                return no(
-                    Outcome::Duplicate,
-                    "ten redraws gave values that were evaluated before",
-                );
-            }
+            Fate::Unchanged => return old(Outcome::NoChange),
+            Fate::Duplicate => return old(Outcome::Duplicate),
             Fate::New => {}
         }
         if let Some(rule) = self.broken_rule(strategy, &draft.values) {
-            return no(Outcome::ConstraintViolated, &broken(rule));
+            return (Outcome::ConstraintViolated, Some(broken(rule)), None);
         }
         match strategy.rendered(&draft.values) {
             Ok(text) => (Outcome::Success, None, Some(text)),
-            Err(error) => no(Outcome::InvalidSource, &error.to_string()),
+            Err(error) => (Outcome::InvalidSource, Some(error.to_string()), None),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::drafting::Fitting;
 use super::ending::Ended;
 use super::evaluated::Attempt;
-use super::judge::{Candidate, Judge, JudgeError, Waited, evaluations_at_once};
+use super::judge::{Candidate, Judge, JudgeError, Waited};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
@@ -69,7 +69,7 @@ impl OpenBatch<'_> {
             deadline: self.config.batch.deadline.map(|limit| Instant::now() + limit),
             strategies: Vec::new(),
         };
-        let ended = evolving.run(settings, desk);
+        let ended = evolving.run(desk);
         self.notifier.status("ending the evaluators");
         evolving.judge.stop();
         ended
@@ -77,8 +77,8 @@ impl OpenBatch<'_> {
 }
 
 impl<'a> Evolving<'a> {
-    fn run(&mut self, evaluator: &Evaluator, desk: &mut Desk<'_, 'a>) -> Ended {
-        if let Err(ended) = self.begin(evaluator, desk) {
+    fn run(&mut self, desk: &mut Desk<'_, 'a>) -> Ended {
+        if let Err(ended) = self.begin(desk) {
             return ended;
         }
         let plan = self.batch.plan;
@@ -109,17 +109,13 @@ impl<'a> Evolving<'a> {
     }
 
     /// Judges the sources and writes down where the search begins, from which a killed batch is folded.
-    fn begin(&mut self, evaluator: &Evaluator, desk: &mut Desk<'_, 'a>) -> Result<(), Ended> {
+    fn begin(&mut self, desk: &mut Desk<'_, 'a>) -> Result<(), Ended> {
         let baselines = self.baselines(desk)?;
         self.begin_search(&baselines, desk)?;
         self.strategies = baselines.into_keys().collect();
         desk.recorder.begin_search(self.searches.of(&self.batch.id));
         let settings = self.batch.config.evolution.settings;
-        desk.manifest.evolution = Some(Evolution {
-            settings,
-            workers: evaluations_at_once(evaluator),
-            searches: self.searches.clone(),
-        });
+        desk.manifest.evolution = Some(Evolution { settings, searches: self.searches.clone() });
         let shown = self.searches.summary(&settings, &self.batch.id);
         desk.manifest.summary.search = Some(shown);
         desk.manifest.write(&desk.data.folder).map_err(Ended::Error)?;

@@ -4,7 +4,7 @@ use super::attempt::Attempted;
 use super::champions::Champions;
 use super::evaluated::Attempt;
 use super::open_batch::OpenBatch;
-use super::verdict::{Change, Verdict, broken};
+use super::verdict::{Change, Verdict, broken, in_words};
 use super::{BatchPlan, Candidates, Clock, Target};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
@@ -122,7 +122,7 @@ impl<'a> Recorder<'a> {
             validation_passed: outcome.is_valid(),
             error: match rule {
                 Some(rule) => Some(Cow::Owned(broken(&self.plan.constraints[rule]))),
-                None => error_of(outcome).map(Cow::Borrowed),
+                None => in_words(outcome).map(Cow::Borrowed),
             },
             fitness: None,
             duration: attempted.duration,
@@ -274,20 +274,6 @@ impl<'a> Recorder<'a> {
     /// The fold over all records.
     pub(super) const fn tally(&self) -> &Tally {
         &self.tally
-    }
-}
-
-/// Why an attempt without an evaluator came to nothing.
-const fn error_of(outcome: Outcome) -> Option<&'static str> {
-    match outcome {
-        Outcome::NoChange => Some("ten redraws gave the value that was there before"),
-        Outcome::Duplicate => Some("ten redraws gave values that were evaluated before"),
-        Outcome::InvalidSource => Some("the rendered literal does not read as the value"),
-        Outcome::Success
-        | Outcome::ConstraintViolated
-        | Outcome::EvaluatorFailed
-        | Outcome::EvaluatorTimeout
-        | Outcome::EvaluatorOutputInvalid => None,
     }
 }
 

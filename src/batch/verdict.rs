@@ -26,6 +26,20 @@ pub(super) struct Verdict {
     pub(super) rule: Option<usize>,
 }
 
+/// Why an attempt came to nothing, in the words of a record, where its outcome says all of it.
+pub(super) const fn in_words(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::NoChange => Some("ten redraws gave the value that was there before"),
+        Outcome::Duplicate => Some("ten redraws gave values that were evaluated before"),
+        Outcome::InvalidSource => Some("the rendered literal does not read as the value"),
+        Outcome::Success
+        | Outcome::ConstraintViolated
+        | Outcome::EvaluatorFailed
+        | Outcome::EvaluatorTimeout
+        | Outcome::EvaluatorOutputInvalid => None,
+    }
+}
+
 /// A constraint that does not hold, in the words of a record.
 pub(super) fn broken(rule: &Constraint) -> String {
     format!("the constraint `{rule}` does not hold")

@@ -6,14 +6,12 @@ use super::model::{Evaluator, Evolution, Parameter, Promote, Variant};
 use super::parameters::weight;
 use super::quantity::duration_text;
 use super::{ConfigError, raw};
-use crate::evaluator::Mode;
+use crate::evaluator::{EvaluatorError, Mode, PLACEHOLDER, check_command, check_words};
 use crate::evolution::{Constraint, ConstraintError, Direction, Settings};
 use crate::mutation::{BoundRule, Mutator, MutatorError, Operator};
 use std::time::Duration;
 use toml::Spanned;
 
-/// In a word of an evaluator's command it stands for the candidate's file.
-const CANDIDATE: &str = "{candidate}";
 /// Fewer bytes and no interpreter starts.
 const LEAST_MEMORY: u64 = 1 << 20;
 /// More than a strategy has: a search learns how parameters belong together from attempts that change all.
@@ -31,23 +29,7 @@ pub(super) fn evaluator(
     let words = reader.required(("[evaluator]", &typed.span()), "command", raw.command.as_ref())?;
     let modes = [("process", Mode::Process), ("stream", Mode::Stream)];
     let mode = reader.choice("mode", raw.mode.as_ref(), &modes)?.unwrap_or(Mode::Process);
-    let command = command(reader, words)?;
-    let named = words.get_ref().iter().find(|word| word.get_ref().contains(CANDIDATE));
-    match (mode, named) {
-        (Mode::Process, None) => {
-            let message = format!(
-                "`command` has no {CANDIDATE}, so that the program would not know what to judge"
-            );
-            return Err(reader.invalid(&words.span(), message));
-        }
-        (Mode::Stream, Some(word)) => {
-            let message = format!(
-                "{CANDIDATE} is for `mode` \"process\"; in \"stream\" each line on standard input names the candidate"
-            );
-            return Err(reader.invalid(&word.span(), message));
-        }
-        (Mode::Process, Some(_)) | (Mode::Stream, None) => {}
-    }
+    let command = command(reader, words, |command| check_command(command, mode))?;
     let least = Duration::from_millis(10);
     let memory = raw.memory.as_ref().map(|typed| match typed.get_ref().0 {
         bytes if bytes < LEAST_MEMORY => {
@@ -123,7 +105,8 @@ pub(super) fn promote(reader: &Reader<'_>, raw: &raw::Promote) -> Result<Promote
             format!("`min_improvement` must be a number of 0 or more, not {min_improvement}");
         return Err(reader.invalid(&typed.span(), message));
     }
-    let command = raw.command.as_ref().map(|typed| command(reader, typed)).transpose()?;
+    let command =
+        raw.command.as_ref().map(|typed| command(reader, typed, check_words)).transpose()?;
     Ok(Promote { command: command.unwrap_or_default(), min_improvement })
 }
 
@@ -237,15 +220,23 @@ fn parameters_per_mutation(
 fn command(
     reader: &Reader<'_>,
     typed: &Spanned<Vec<Spanned<String>>>,
+    check: impl FnOnce(&[String]) -> Result<(), EvaluatorError>,
 ) -> Result<Vec<String>, ConfigError> {
     let words = typed.get_ref();
-    if words.first().is_none_or(|program| program.get_ref().trim().is_empty()) {
-        let message =
-            "`command` must name a program, as in [\"python3\", \"backtest.py\", \"{candidate}\"]";
-        return Err(reader.invalid(&typed.span(), message));
-    }
-    match words.iter().find(|word| word.get_ref().contains('\0')) {
-        Some(word) => Err(reader.invalid(&word.span(), "`command` must not hold a zero character")),
-        None => Ok(words.iter().map(|word| word.get_ref().clone()).collect()),
+    let command: Vec<String> = words.iter().map(|word| word.get_ref().clone()).collect();
+    match check(&command) {
+        Ok(()) => Ok(command),
+        Err(error) => {
+            let word = match error {
+                EvaluatorError::Nul(word) => words.get(word - 1),
+                EvaluatorError::Candidate => {
+                    words.iter().find(|word| word.get_ref().contains(PLACEHOLDER))
+                }
+                EvaluatorError::Empty | EvaluatorError::NoCandidate | EvaluatorError::Zero(_) => {
+                    None
+                }
+            };
+            Err(reader.invalid(&word.map_or_else(|| typed.span(), Spanned::span), error))
+        }
     }
 }

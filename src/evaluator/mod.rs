@@ -9,7 +9,7 @@
 //! host, the host, and `/proc`.
 
 mod settings;
-pub use settings::{EvaluatorError, Mode, Settings, check_command};
+pub use settings::{EvaluatorError, Mode, PLACEHOLDER, Settings, check_command, check_words};
 
 mod job;
 pub use job::{Answer, Job, Verdict};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What in a word of the command stands for the candidate's path.
-pub(super) const PLACEHOLDER: &str = "{candidate}";
+pub const PLACEHOLDER: &str = "{candidate}";
 
 /// How an evaluator is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluatorError {
     /// No program.
-    #[error("the command is empty; its first word is the program")]
+    #[error(
+        "the command names no program; its first word is one, as in [\"python3\", \"backtest.py\", \"{{candidate}}\"]"
+    )]
     Empty,
     /// A word that no program can be given.
     #[error("the command's word {0} holds a NUL byte")]
@@ -79,14 +81,20 @@ impl Settings {
     }
 }
 
-/// Whether a command can be one in this mode.
-pub fn check_command(command: &[String], mode: Mode) -> Result<(), EvaluatorError> {
-    if command.first().is_none_or(String::is_empty) {
+/// Whether words can be a command at all.
+pub fn check_words(command: &[String]) -> Result<(), EvaluatorError> {
+    if command.first().is_none_or(|program| program.trim().is_empty()) {
         return Err(EvaluatorError::Empty);
     }
-    if let Some(word) = command.iter().position(|word| word.contains('\0')) {
-        return Err(EvaluatorError::Nul(word + 1));
+    match command.iter().position(|word| word.contains('\0')) {
+        Some(word) => Err(EvaluatorError::Nul(word + 1)),
+        None => Ok(()),
     }
+}
+
+/// Whether a command can be one in this mode.
+pub fn check_command(command: &[String], mode: Mode) -> Result<(), EvaluatorError> {
+    check_words(command)?;
     let placed = command.iter().any(|word| word.contains(PLACEHOLDER));
     match mode {
         Mode::Process if !placed => Err(EvaluatorError::NoCandidate),

@@ -66,6 +66,7 @@ pub enum Fate {
 pub struct Proposing<'a> {
     search: &'a Search,
     fits: &'a dyn Fn(&Values) -> bool,
+    /// In this round, and the survivors.
     proposed: HashSet<Fingerprint>,
     triangle: Triangle,
     centre: Vec<f64>,
@@ -112,8 +113,8 @@ impl<'a> Proposing<'a> {
 
     /// The next attempt, which changes `most` of the genes, or all if there are fewer.
     ///
-    /// Drawn are the genes by weight, each once, unless it is all of them, and their values. What
-    /// was tried before, or earlier in this round, is drawn again, ten times at the most. A gene
+    /// Drawn are the genes by weight, each once, where it is all of them the first alone, and their
+    /// values. What was tried before, or earlier in this round, is drawn again, ten times at the most. A gene
     /// whose value did not change is left out of the moves, unless it is the first and none did.
     pub fn propose(&mut self, genes: &[Gene<'_>], most: usize, rng: &mut impl Rng) -> Draft<'a> {
         let mut redraws = 0;

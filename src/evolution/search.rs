@@ -214,9 +214,7 @@ impl Search {
 
     /// Whether these values were evaluated already, as far as it is remembered.
     pub fn remembers(&self, values: Fingerprint) -> bool {
-        self.memory.contains(values)
-            || self.failures.contains(values)
-            || self.population.iter().any(|one| Fingerprint::of(&one.values) == values)
+        self.memory.contains(values) || self.failures.contains(values)
     }
 
     /// How many value sets are remembered.

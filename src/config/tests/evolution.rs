@@ -10,19 +10,19 @@ fn what_makes_no_sense_is_answered_with_what_would() {
         ("[evaluator]\nmode = \"process\"", "1:1: [evaluator] needs the key `command`"),
         (
             "[evaluator]\ncommand = []",
-            "2:11: `command` must name a program, as in [\"python3\", \"backtest.py\", \"{candidate}\"]",
+            "2:11: the command names no program; its first word is one, as in [\"python3\", \"backtest.py\", \"{candidate}\"]",
         ),
         (
             "[evaluator]\ncommand = [\"\", \"{candidate}\"]",
-            "2:11: `command` must name a program, as in [\"python3\", \"backtest.py\", \"{candidate}\"]",
+            "2:11: the command names no program; its first word is one, as in [\"python3\", \"backtest.py\", \"{candidate}\"]",
         ),
         (
             "[evaluator]\ncommand = [\"judge\"]",
-            "2:11: `command` has no {candidate}, so that the program would not know what to judge",
+            "2:11: no word of the command holds `{candidate}`, where the candidate's path is put in",
         ),
         (
             "[evaluator]\ncommand = [\"judge\", \"{candidate}\"]\nmode = \"stream\"",
-            "2:21: {candidate} is for `mode` \"process\"; in \"stream\" each line on standard input names the candidate",
+            "2:21: `{candidate}` stands in the command, but in stream mode candidates come as lines on standard input; leave it out, or say mode = \"process\"",
         ),
         (
             "[evaluator]\ncommand = \"judge {candidate}\"",
