@@ -68,6 +68,12 @@ impl Folder {
         self.0.join(format!("{id}.jsonl.zst"))
     }
 
+    /// Where a sealed log is: packed, unless it is there as it was.
+    pub fn sealed_or_compressed(&self, id: &BatchId) -> PathBuf {
+        let plain = self.sealed(id);
+        if plain.exists() { plain } else { self.compressed(id) }
+    }
+
     /// The manifest.
     pub fn manifest(&self, id: &BatchId) -> PathBuf {
         self.0.join(format!("{id}.manifest.json"))

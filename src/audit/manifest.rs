@@ -1,9 +1,10 @@
 //! What a batch was and what became of it: one file beside its log.
 
-use super::Folder;
+use super::{Folder, ReadError, Tail};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Searches, Settings};
 use crate::metrics::{BatchSummary, PushResult, Status, Totals};
+use crate::record::Record;
 use crate::units::{BatchId, Digest, Number};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,19 @@ pub struct Evolution {
     pub settings: Settings,
     /// All that there were, those of other strategies among them.
     pub searches: Searches,
+}
+
+impl Evolution {
+    /// The search after the records that `read` hands over.
+    pub fn after(
+        &self,
+        read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
+    ) -> Result<Searches, ReadError> {
+        let mut searches = self.searches.clone();
+        read(&mut |record, _| searches.take(&self.settings, record))?;
+        searches.end_round(&self.settings);
+        Ok(searches)
+    }
 }
 
 /// A strategy in a manifest.

@@ -107,9 +107,7 @@ fn replay(folder: &Folder, id: BatchId) -> Result<Row, Failure> {
         Err(error) => return impossible(id, error.to_string()),
     };
     let (mut line, mut records, mut difference) = (0_u64, 0_u64, None);
-    let plain = folder.sealed(&id);
-    let path = if plain.exists() { plain } else { folder.compressed(&id) };
-    let read = read_records(&path, |record, _| {
+    let read = read_records(&folder.sealed_or_compressed(&id), |record, _| {
         line += 1;
         if difference.is_none() {
             records += 1;

@@ -116,13 +116,8 @@ pub(crate) fn searches_after(
     manifest: &Manifest,
 ) -> Result<Option<Searches>, ReadError> {
     let Some(evolution) = &manifest.evolution else { return Ok(None) };
-    let id = &manifest.summary.batch_id;
-    let plain = folder.sealed(id);
-    let path = if plain.exists() { plain } else { folder.compressed(id) };
-    let mut searches = evolution.searches.clone();
-    audit::read_own_records(&path, |record, _| searches.take(&evolution.settings, record))?;
-    searches.end_round(&evolution.settings);
-    Ok(Some(searches))
+    let path = folder.sealed_or_compressed(&manifest.summary.batch_id);
+    evolution.after(|visit| audit::read_own_records(&path, visit)).map(Some)
 }
 
 /// For a lost state: takes the totals from the newest manifest that has them; folding starts there.

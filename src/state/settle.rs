@@ -37,8 +37,7 @@ pub(super) fn settle(
     let log = read_sealed(folder, id, files, buckets, order)?;
     let mut manifest = crashed(draft, log, state);
     show_search(&mut manifest, |visit| {
-        let path = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
-        audit::read_own_records(&path, visit)
+        audit::read_own_records(&folder.sealed_or_compressed(id), visit)
     })?;
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
@@ -171,9 +170,8 @@ fn show_search(
     read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
 ) -> Result<(), RecoveryError> {
     let Some(evolution) = &manifest.evolution else { return Ok(()) };
-    let (settings, mut searches) = (evolution.settings, evolution.searches.clone());
-    read(&mut |record, _| searches.take(&settings, record))?;
-    searches.end_round(&settings);
-    manifest.summary.search = Some(searches.summary(&settings, &manifest.summary.batch_id));
+    let shown = evolution.after(read)?;
+    let id = &manifest.summary.batch_id;
+    manifest.summary.search = Some(shown.summary(&evolution.settings, id));
     Ok(())
 }

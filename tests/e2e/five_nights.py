@@ -27,8 +27,9 @@ rule = "stop_loss_pct < take_profit_pct"
 textfile = "agent.prom"
 [promote]
 command = ["python3", "evaluators/holdout.py", "{candidate}", "{source}"]
-min_improvement = 0.01
+min_improvement = LEAST
 """
+MIN_IMPROVEMENT = 0.01
 # The command, and the attempts in a round: an interpreter that is started for each takes its time.
 MODES = {
     "stream": (["python3", "evaluators/backtest.py", "--stream"], 32),
@@ -57,7 +58,7 @@ class House(Agent):
         (self.folder / "evaluators/holdout.py").write_text(HOLDOUT)
         command, attempts = MODES[mode]
         text = CONFIG.replace("COMMAND", json.dumps(command)).replace("MODE", mode)
-        self.configure(text.replace("ATTEMPTS", str(attempts)))
+        self.configure(text.replace("ATTEMPTS", str(attempts)).replace("LEAST", str(MIN_IMPROVEMENT)))
 
     def best(self):
         """Fitness by strategy: of the source until there is a better one."""
@@ -65,9 +66,9 @@ class House(Agent):
         return {search["name"]: search["population"][0]["fitness"] for search in state["searches"]}
 
 
-def killed(house):
+def killed(house, seed):
     """A night that is killed in the middle; gives how many records it has left."""
-    process = house.start("run")
+    process = house.start("run", "--seed", seed)
     wait_for("some records", lambda: any(
         path.read_bytes().count(b"\n") > 30 for path in house.audit.glob("*.partial")
     ))
@@ -98,9 +99,9 @@ def nights(mode):
     house, history, left = House(mode), [], 0
     for night in range(1, 6):
         if night == 3:
-            left = killed(house)
+            left = killed(house, night)
         else:
-            house("run")
+            house("run", "--seed", night)
             history.append(house.best())
     for earlier, later in zip(history, history[1:]):
         worse = [name for name, fitness in later.items() if fitness < earlier[name]]
@@ -130,10 +131,13 @@ def promotion(house):
         champion = json.loads(house("best", "--json", f"strategies/{path.name}").stdout)[0]
         ended = house("promote", f"strategies/{path.name}", exits=None)
         after = path.read_bytes().decode()
+        gain = champion["fitness"] - champion["baseline_fitness"]
         if ended.returncode == 1:
-            assert "said no" in ended.stderr, ended.stderr
+            gate = "`min_improvement`" if gain <= MIN_IMPROVEMENT else "said no"
+            assert gate in ended.stderr, ended.stderr
             equal("a strategy that is not promoted", after, before)
             continue
+        assert gain > MIN_IMPROVEMENT, champion
         equal("exit code", ended.returncode, 0)
         promoted += 1
         equal("all but numbers", outside_of_parameters(after), outside_of_parameters(before))
