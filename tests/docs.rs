@@ -9,6 +9,10 @@
 use mutation_agent::config::{Config, Environment};
 use mutation_agent::exit::Exit;
 use mutation_agent::metrics::{FAMILIES, Family, FamilyKind};
+use mutation_agent::mutation::Operator;
+use mutation_agent::record::{Also, Millis, Outcome, Record};
+use mutation_agent::units::{BatchId, MutationId, Number};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +20,7 @@ use std::process::Command;
 
 const README: &str = include_str!("../README.md");
 const METRICS: &str = include_str!("../docs/METRICS.md");
+const AUDIT: &str = include_str!("../docs/AUDIT.md");
 const ARCHITECTURE: &str = include_str!("../docs/ARCHITECTURE.md");
 const LIB: &str = include_str!("../src/lib.rs");
 
@@ -169,8 +174,86 @@ fn the_map_has_every_floor() {
 
 #[test]
 fn nothing_of_the_documentation_names_a_folder_of_ours() {
-    for text in [README, METRICS, ARCHITECTURE, include_str!("../docs/CHANGELOG.md")] {
+    for text in [README, METRICS, AUDIT, ARCHITECTURE, include_str!("../docs/CHANGELOG.md")] {
         assert!(!["work", "tmp", "root"].iter().any(|name| text.contains(&format!("/{name}/"))));
+    }
+}
+
+#[test]
+fn the_table_of_fields_is_what_a_record_is() {
+    let (_, rest) = AUDIT.split_once("<!-- fields: begin").unwrap();
+    let table = rest.split("<!-- fields: end -->").next().unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches(['|', ' ']).split(" | ").map(str::trim).collect())
+        .collect();
+    let names: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    let [bare, full] =
+        [record(false), record(true)].map(|record| serde_json::to_string(&record).unwrap());
+    let places: Vec<usize> =
+        names.iter().map(|name| full.find(&format!("\"{name}\":")).expect(name)).collect();
+    assert!(places.is_sorted(), "the fields are written in another order: {names:?}");
+    let [bare, full] =
+        [bare, full].map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    let there: BTreeSet<&str> = full.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(there, names.iter().copied().collect());
+    for (row, name) in rows.iter().zip(names) {
+        let kind = match &full[name] {
+            serde_json::Value::String(_) => "text",
+            serde_json::Value::Number(_) => "number",
+            serde_json::Value::Bool(_) => "boolean",
+            serde_json::Value::Array(_) => "list",
+            other => panic!("{name}: {other}"),
+        };
+        assert_eq!(row[1].replace("integer", "number"), kind, "the type of {name}");
+        let may_be_null = bare.get(name).is_some_and(serde_json::Value::is_null);
+        assert_eq!(row[row.len() - 2] != "never", may_be_null, "whether {name} is ever null");
+    }
+    let cell = |name: &str| rows.iter().find(|row| row[0] == name).unwrap()[2];
+    let outcomes = Outcome::ALL.map(|outcome| format!("`{outcome}`", outcome = outcome.as_str()));
+    assert_eq!(cell("`outcome`"), outcomes.join(", "));
+    let operators = Operator::ALL.map(|operator| format!("`{}`", operator.as_str()));
+    let listed: BTreeSet<&str> = cell("`operator`").split(", ").collect();
+    assert_eq!(listed, operators.iter().map(String::as_str).collect());
+    let also = full["also"][0].as_object().unwrap().keys().map(|key| format!("`{key}`"));
+    let row = rows.last().unwrap();
+    assert!(also.into_iter().all(|key| row[row.len() - 1].contains(&key)), "`also`: {row:?}");
+}
+
+/// A record with nothing in it that may be left out, or with all of it.
+fn record(full: bool) -> Record<'static> {
+    let batch: BatchId = "20261123T231239Z-104a43".parse().unwrap();
+    let also = Also {
+        parameter: "b".into(),
+        line: 2,
+        operator: Operator::Lognormal,
+        old_value: Number::Int(1),
+        new_value: Number::Int(2),
+        clamped: false,
+    };
+    Record {
+        timestamp: batch.start(),
+        batch_id: Cow::Owned(batch),
+        mutation_id: MutationId(1),
+        round: 1,
+        strategy: "a.py".into(),
+        line: 1,
+        parameter: "a".into(),
+        operator: Operator::Lognormal,
+        variant: full.then(|| "v".into()),
+        parent: full.then(|| "p".into()),
+        old_value: Number::Float(0.1),
+        new_value: Number::Float(0.2),
+        clamped: false,
+        outcome: Outcome::Success,
+        success: true,
+        validation_passed: true,
+        error: full.then(|| "e".into()),
+        fitness: full.then_some(1.0),
+        duration: Millis::from_nanos(1),
+        evaluation: full.then_some(Millis::from_nanos(1)),
+        also: if full { vec![also] } else { Vec::new() },
     }
 }
 
