@@ -2,9 +2,10 @@
 //!
 //! In reading order: a [`Histogram`] and [`Durations`] hold times in constant memory; a [`Tally`]
 //! is the fold over records, the only one there is; [`Totals`] are tallies of batches and what
-//! became of the batches; [`Statistics`] and [`Exposition`] are two views of them. The names of
+//! became of the batches, and [`Recent`] ones say what is usual; [`Statistics`] and [`Exposition`] are two views of them. The names of
 //! all metrics stand in `families.rs`; [`Samples`] are for comparing two views. [`MetricsCollector`] is the same for programs that embed us.
 
+mod baseline;
 mod collector;
 mod durations;
 mod exposition;
@@ -15,6 +16,7 @@ mod statistics;
 mod tally;
 mod totals;
 
+pub use baseline::{Baseline, BatchFigures, Range, Recent};
 pub use collector::MetricsCollector;
 pub use durations::Durations;
 pub use exposition::{BuildInfo, Exposition, OutcomeSeries, encode_text};
