@@ -1,7 +1,7 @@
 //! What Prometheus sees: all families over the totals, through the prometheus crate's types and encoders.
 
 use super::families as f;
-use super::{Family, FamilyKind, Histogram, PushResult, Range, Status, Totals};
+use super::{Family, FamilyKind, Histogram, ParameterTally, PushResult, Range, Status, Totals};
 use crate::mutation::Operator;
 use crate::record::Outcome;
 use crate::units::Timestamp;
@@ -103,12 +103,13 @@ impl Exposition {
         rows.collect()
     }
 
-    fn clamped(&self) -> Vec<Metric> {
+    /// A counter of each parameter's values.
+    fn values(&self, of: &Family, count: fn(&ParameterTally) -> u64) -> MetricFamily {
         let parameters = self.totals.tally().parameters();
         let names: BTreeSet<&String> =
             self.series.iter().map(|one| &one.parameter).chain(parameters.keys()).collect();
-        let clamped = |name| parameters.get(name).map_or(0, |tally| tally.clamped);
-        names.into_iter().map(|name| counter(&f::CLAMPED, &[name], clamped(name))).collect()
+        let count = |name| parameters.get(name).map_or(0, count);
+        family(of, names.into_iter().map(|name| counter(of, &[name], count(name))).collect())
     }
 
     fn pushes(&self) -> Vec<Metric> {
@@ -211,7 +212,8 @@ impl Collector for Exposition {
             single(&f::SUCCESSES, tally.successes()),
             family(&f::DURATION, vec![histogram(tally.duration_histogram())]),
             family(&f::OUTCOMES, self.outcomes()),
-            family(&f::CLAMPED, self.clamped()),
+            self.values(&f::CLAMPED, |one| one.clamped),
+            self.values(&f::DRAWS, ParameterTally::draws),
             family(&f::EVALUATION, vec![histogram(tally.evaluation_histogram())]),
             maybe(&f::LAST_COMPLETION, self.totals.last_completion().map(Timestamp::to_f64)),
             maybe(&f::LAST_SUCCESS, self.totals.last_success().map(Timestamp::to_f64)),
@@ -409,6 +411,7 @@ mod tests {
         assert_eq!(text.matches("variant=\"wide\"} 0\n").count(), Outcome::ALL.len(), "{text}");
         assert!(!text.contains("variant=\"\""), "{text}");
         assert!(text.contains("exit_mutations_clamped_total{parameter=\"a\"} 0\n"), "{text}");
+        assert!(text.contains("exit_mutation_draws_total{parameter=\"a\"} 0\n"), "{text}");
         assert_eq!(text.matches("mutation_push_attempts_total{").count(), 3);
         assert!(!text.contains("last_success"), "{text}");
     }

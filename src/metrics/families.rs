@@ -83,6 +83,8 @@ families! {
         "Mutation attempts by parameter, operator, outcome and variant (where there are any), over all batches.";
     CLAMPED = Counter "exit_mutations_clamped_total" ["parameter"]
         "Proposed values that left their bounds and were brought back, over all batches.";
+    DRAWS = Counter "exit_mutation_draws_total" ["parameter"]
+        "Proposed values, of which an attempt may have several, over all batches.";
     EVALUATION = Histogram "exit_mutation_evaluation_duration_seconds" []
         "Time of one evaluation of a candidate, over all batches.";
     BEST_FITNESS = Gauge "exit_mutation_best_fitness" ["strategy"]
