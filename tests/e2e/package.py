@@ -24,6 +24,8 @@ FILES = (
     "/usr/share/doc/mutation-agent/CHANGELOG.md",
     "/usr/share/doc/mutation-agent/README.md",
     "/usr/share/doc/mutation-agent/METRICS.md",
+    *(f"/usr/share/doc/mutation-agent/monitoring/grafana/{name}" for name in (
+        "mutation-agent.json", "provisioning/dashboards/mutation-agent.yaml", "provisioning/datasources/prometheus.yaml")),
     "/usr/share/doc/mutation-agent/EVALUATORS.md",
     "/usr/share/doc/mutation-agent/SEARCH.md",
     "/usr/share/doc/mutation-agent/examples/agent.toml.example",
