@@ -5,6 +5,7 @@
 mod decimal;
 mod digest;
 mod id;
+mod moment;
 mod number;
 mod secret;
 mod time;
@@ -12,6 +13,7 @@ mod time;
 pub use decimal::{Decimal, DecimalError};
 pub use digest::{Digest, Hasher};
 pub use id::{BatchId, BatchIdError, MutationId};
+pub use moment::{Moment, MomentError, Period};
 pub use number::{Kind, Number};
 pub use secret::Secret;
 pub use time::{Timestamp, nanos};

@@ -2,7 +2,7 @@
 //!
 //! In reading order: the [`Folder`] knows the names of the files; a [`Journal`] is a batch's file
 //! while it is open, written line by line (`line.rs`); [`Manifest`] and [`seal`] close it;
-//! [`read_records`] reads any of them back; [`salvage`] cuts what a killed batch left behind;
+//! [`read_records`] reads any of them back, and [`Logs`] are many of them; [`salvage`] cuts what a killed batch left behind;
 //! [`Retention`] plans what may go, and [`compress`] packs what stays; [`verify()`] reads everything
 //! again and says what is not as it was written.
 
@@ -11,6 +11,7 @@ mod folder;
 mod ids;
 mod journal;
 mod line;
+mod logs;
 mod manifest;
 mod reader;
 mod retention;
@@ -23,6 +24,7 @@ pub use folder::{BatchFiles, Folder};
 pub(crate) use ids::Ids;
 pub use ids::Order;
 pub use journal::{Journal, JournalEnd};
+pub use logs::{Log, Logs, Read};
 pub use manifest::{
     Evolution, Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry,
 };

@@ -14,5 +14,6 @@ pub mod stats;
 mod failure;
 mod program;
 mod receiver;
+mod selection;
 
 pub use failure::Failure;

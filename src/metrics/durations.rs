@@ -71,6 +71,19 @@ impl Durations {
         Some(seconds(self.quantiles.value_at_quantile(quantile).clamp(min, max)))
     }
 
+    /// How many durations are above the bound before and up to this one, for rising bounds in seconds; right to three digits.
+    pub fn counts(&self, bounds: &[f64]) -> Vec<u64> {
+        let mut counts = vec![0; bounds.len()];
+        for step in self.quantiles.iter_recorded() {
+            let value = seconds(self.quantiles.lowest_equivalent(step.value_iterated_to()));
+            let place = bounds.partition_point(|bound| *bound < value);
+            if let Some(count) = counts.get_mut(place) {
+                *count += step.count_at_value();
+            }
+        }
+        counts
+    }
+
     /// The mean of all, in seconds.
     pub fn average(&self) -> Option<f64> {
         (self.count() > 0).then(|| seconds(self.sum) / self.count() as f64)

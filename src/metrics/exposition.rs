@@ -1,7 +1,7 @@
 //! What Prometheus sees: all families over the totals, through the prometheus crate's types and encoders.
 
 use super::families as f;
-use super::{Family, FamilyKind, Histogram, PushResult, Status, Totals};
+use super::{Family, FamilyKind, Histogram, ParameterTally, PushResult, Range, Status, Totals};
 use crate::mutation::Operator;
 use crate::record::Outcome;
 use crate::units::Timestamp;
@@ -103,12 +103,13 @@ impl Exposition {
         rows.collect()
     }
 
-    fn clamped(&self) -> Vec<Metric> {
+    /// A counter of each parameter's values.
+    fn values(&self, of: &Family, count: fn(&ParameterTally) -> u64) -> MetricFamily {
         let parameters = self.totals.tally().parameters();
         let names: BTreeSet<&String> =
             self.series.iter().map(|one| &one.parameter).chain(parameters.keys()).collect();
-        let clamped = |name| parameters.get(name).map_or(0, |tally| tally.clamped);
-        names.into_iter().map(|name| counter(&f::CLAMPED, &[name], clamped(name))).collect()
+        let count = |name| parameters.get(name).map_or(0, count);
+        family(of, names.into_iter().map(|name| counter(of, &[name], count(name))).collect())
     }
 
     fn pushes(&self) -> Vec<Metric> {
@@ -146,10 +147,28 @@ impl Exposition {
         ]
     }
 
+    fn baseline(&self) -> [MetricFamily; 3] {
+        let usual = self.totals.baseline();
+        let bounds = |of: &Family, range: Option<Range>| {
+            let named = |Range { lower, median, upper }| {
+                [("lower", lower), ("median", median), ("upper", upper)]
+            };
+            let rows = range.into_iter().flat_map(named);
+            family(of, rows.map(|(bound, value)| gauge(of, &[bound], value)).collect())
+        };
+        let batches = usual.map_or(0, |usual| usual.batches);
+        [
+            bounds(&f::BASELINE_RATE, usual.map(|usual| usual.success_rate)),
+            bounds(&f::BASELINE_P95, usual.and_then(|usual| usual.duration_p95)),
+            family(&f::BASELINE_BATCHES, vec![gauge(&f::BASELINE_BATCHES, &[], batches as f64)]),
+        ]
+    }
+
     fn last_batch(&self) -> Vec<MetricFamily> {
         let Some(last) = self.totals.last() else {
             return vec![
                 family(&f::SUCCESS_RATE, vec![gauge(&f::SUCCESS_RATE, &[], f64::NAN)]),
+                family(&f::DURATION_P95, vec![gauge(&f::DURATION_P95, &[], f64::NAN)]),
                 family(&f::IN_PROGRESS, vec![gauge(&f::IN_PROGRESS, &[], 0.0)]),
             ];
         };
@@ -161,6 +180,7 @@ impl Exposition {
         };
         vec![
             one(&f::SUCCESS_RATE, last.success_rate()),
+            one(&f::DURATION_P95, last.duration_p95.unwrap_or(f64::NAN)),
             one(&f::LAST_START, last.started.to_f64()),
             maybe(&f::LAST_DURATION, last.duration_seconds),
             maybe(&f::LAST_EXIT_CODE, last.exit_code.map(f64::from)),
@@ -192,7 +212,8 @@ impl Collector for Exposition {
             single(&f::SUCCESSES, tally.successes()),
             family(&f::DURATION, vec![histogram(tally.duration_histogram())]),
             family(&f::OUTCOMES, self.outcomes()),
-            family(&f::CLAMPED, self.clamped()),
+            self.values(&f::CLAMPED, |one| one.clamped),
+            self.values(&f::DRAWS, ParameterTally::draws),
             family(&f::EVALUATION, vec![histogram(tally.evaluation_histogram())]),
             maybe(&f::LAST_COMPLETION, self.totals.last_completion().map(Timestamp::to_f64)),
             maybe(&f::LAST_SUCCESS, self.totals.last_success().map(Timestamp::to_f64)),
@@ -210,6 +231,7 @@ impl Collector for Exposition {
         ];
         families.extend(self.last_batch());
         families.extend(self.search());
+        families.extend(self.baseline());
         families
     }
 }
@@ -332,7 +354,9 @@ mod tests {
     #[test]
     fn every_family_has_a_description_and_is_shown_after_a_batch() {
         let mut totals = Totals::new(Buckets::default());
-        totals.fold(&summary(Status::Completed, 2_000_000));
+        for second in 2..10 {
+            totals.fold(&summary(Status::Completed, second * 1_000_000));
+        }
         totals.count_pushes("g", &BTreeMap::from([(PushResult::Failed, 2)]));
         let exposition = Exposition::new(totals);
         assert_eq!(exposition.descriptions.len(), f::FAMILIES.len());
@@ -387,6 +411,7 @@ mod tests {
         assert_eq!(text.matches("variant=\"wide\"} 0\n").count(), Outcome::ALL.len(), "{text}");
         assert!(!text.contains("variant=\"\""), "{text}");
         assert!(text.contains("exit_mutations_clamped_total{parameter=\"a\"} 0\n"), "{text}");
+        assert!(text.contains("exit_mutation_draws_total{parameter=\"a\"} 0\n"), "{text}");
         assert_eq!(text.matches("mutation_push_attempts_total{").count(), 3);
         assert!(!text.contains("last_success"), "{text}");
     }

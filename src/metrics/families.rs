@@ -48,6 +48,7 @@ pub const LABELS: &[&str] = &[
     "result",
     "version",
     "revision",
+    "bound",
 ];
 
 macro_rules! families {
@@ -70,10 +71,20 @@ families! {
         "Successes per attempt (0 to 1) of the batch now running or just run; NaN before its first attempt.";
     DURATION = Histogram "exit_mutation_duration_seconds" []
         "Time of one mutation from proposal to validation, without evaluation, over all batches.";
+    DURATION_P95 = Gauge "exit_mutation_duration_p95_seconds" []
+        "95th percentile of the durations of the batch now running or just run; NaN before its first.";
+    BASELINE_RATE = Gauge "exit_mutation_baseline_success_rate" ["bound"]
+        "What is usual for exit_mutation_success_rate by the last 30 completed batches before this one, from the seventh on: lower, median, upper.";
+    BASELINE_P95 = Gauge "exit_mutation_baseline_duration_p95_seconds" ["bound"]
+        "The same for exit_mutation_duration_p95_seconds.";
+    BASELINE_BATCHES = Gauge "mutation_batch_baseline_batches" []
+        "From how many batches it is taken what is usual; 0 before the seventh.";
     OUTCOMES = Counter "exit_mutation_outcomes_total" ["parameter", "operator", "outcome", "variant"]
         "Mutation attempts by parameter, operator, outcome and variant (where there are any), over all batches.";
     CLAMPED = Counter "exit_mutations_clamped_total" ["parameter"]
         "Proposed values that left their bounds and were brought back, over all batches.";
+    DRAWS = Counter "exit_mutation_draws_total" ["parameter"]
+        "Proposed values, of which an attempt may have several, over all batches.";
     EVALUATION = Histogram "exit_mutation_evaluation_duration_seconds" []
         "Time of one evaluation of a candidate, over all batches.";
     BEST_FITNESS = Gauge "exit_mutation_best_fitness" ["strategy"]

@@ -1,6 +1,6 @@
 //! The figures of `stats`, under the names that the Python system gave them.
 
-use super::{OutcomeCounts, Tally};
+use super::{Extremes, OutcomeCounts, Tally};
 use crate::record::Outcome;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -26,9 +26,29 @@ pub struct Statistics {
     pub duration_statistics: DurationStatistics,
     /// How many attempts had a duration.
     pub total_duration_samples: u64,
+    /// Attempts by outcome, for the outcomes that there were; empty where outcomes are not known.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// Values that were brought back into their bounds; `None` where none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clamped: Option<u64>,
+    /// What evaluations came to, where there were any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evaluations: Option<EvaluationStatistics>,
     /// By variant, where there are any.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub variants: BTreeMap<String, VariantStatistics>,
+}
+
+/// Figures over evaluations.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EvaluationStatistics {
+    /// How many.
+    pub total: u64,
+    /// Mean, in seconds.
+    pub avg_duration_seconds: f64,
+    /// The least and the greatest fitness, over all strategies; `None` where no evaluation gave any.
+    pub fitness: Option<Extremes>,
 }
 
 /// Figures over one variant's attempts.
@@ -67,6 +87,18 @@ impl VariantStatistics {
     }
 }
 
+impl EvaluationStatistics {
+    fn of(tally: &Tally) -> Option<Self> {
+        let evaluations = tally.evaluation_histogram();
+        let total = evaluations.count();
+        let fitness = tally.best_fitness().values().copied().reduce(Extremes::with);
+        (total > 0).then(|| {
+            let avg_duration_seconds = evaluations.sum_seconds() / total as f64;
+            Self { total, avg_duration_seconds, fitness }
+        })
+    }
+}
+
 impl Statistics {
     /// The figures of a tally.
     pub fn of(tally: &Tally) -> Self {
@@ -90,6 +122,9 @@ impl Statistics {
                 p99: durations.quantile(0.99),
             },
             total_duration_samples: samples,
+            outcomes: tally.outcomes().into(),
+            clamped: Some(tally.clamped()).filter(|clamped| *clamped > 0),
+            evaluations: EvaluationStatistics::of(tally),
             variants: tally
                 .variants()
                 .into_iter()

@@ -170,6 +170,14 @@ pub struct Extremes {
     pub greatest: f64,
 }
 
+impl Extremes {
+    /// Those of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), greatest: self.greatest.max(other.greatest) }
+    }
+}
+
 /// Everything that is known of a set of attempts, in memory that does not grow with their number.
 ///
 /// `add` and `merge` are its only ways to change, so a tally over records read back from the audit
@@ -264,17 +272,28 @@ impl Tally {
 
     /// Whether all that was proposed had been evaluated before, or was the parent itself.
     pub fn is_exhausted(&self) -> bool {
-        let count = |outcome: Outcome| {
-            let series = self.parameters.values().flat_map(ParameterTally::series);
-            sum(series.map(|(_, _, counts)| counts.get(outcome)))
-        };
-        let duplicates = count(Outcome::Duplicate);
-        duplicates > 0 && duplicates.saturating_add(count(Outcome::NoChange)) >= self.attempts
+        let outcomes = self.outcomes();
+        let duplicates = outcomes.get(Outcome::Duplicate);
+        duplicates > 0
+            && duplicates.saturating_add(outcomes.get(Outcome::NoChange)) >= self.attempts
     }
 
     /// By parameter.
     pub const fn parameters(&self) -> &BTreeMap<String, ParameterTally> {
         &self.parameters
+    }
+
+    /// Attempts by outcome.
+    pub fn outcomes(&self) -> OutcomeCounts {
+        let mut all = OutcomeCounts::default();
+        let series = self.parameters.values().flat_map(ParameterTally::series);
+        series.for_each(|(_, _, counts)| all.merge(counts));
+        all
+    }
+
+    /// Proposed values that were brought back into their bounds.
+    pub fn clamped(&self) -> u64 {
+        sum(self.parameters.values().map(|parameter| parameter.clamped))
     }
 
     /// Outcomes by variant, for the variants that were used, over all parameters.
@@ -321,10 +340,7 @@ fn change<V: Default>(map: &mut BTreeMap<String, V>, name: &str, change: impl Fn
 
 fn keep_extremes(all: &mut BTreeMap<String, Extremes>, strategy: &str, seen: Extremes) {
     match all.get_mut(strategy) {
-        Some(known) => {
-            known.least = known.least.min(seen.least);
-            known.greatest = known.greatest.max(seen.greatest);
-        }
+        Some(known) => *known = known.with(seen),
         None => drop(all.insert(strategy.to_owned(), seen)),
     }
 }
@@ -362,7 +378,7 @@ pub(super) mod tests {
         })
     }
 
-    fn records() -> impl Strategy<Value = Vec<Record<'static>>> {
+    pub(in crate::metrics) fn records() -> impl Strategy<Value = Vec<Record<'static>>> {
         let one = (0..Outcome::ALL.len(), 0_u64..1 << 40, "[a-c]", 0..Operator::ALL.len());
         let one = (one, proptest::option::of("[v-x]"), prop::collection::vec(also(), 0..3));
         let one = one.prop_map(|((outcome, nanos, parameter, operator), variant, also)| Record {

@@ -1,7 +1,7 @@
 //! Totals across batches: tallies folded together, and what became of the batches themselves.
 
-use super::Tally;
 use super::histogram::raise;
+use super::{Baseline, BatchFigures, Recent, Tally};
 use crate::units::{BatchId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,6 +140,9 @@ pub struct Totals {
     last_completion: Option<Timestamp>,
     last_success: Option<Timestamp>,
     pushes: BTreeMap<String, BTreeMap<PushResult, u64>>,
+    /// The completed batches before the last one.
+    #[serde(default, skip_serializing_if = "Recent::is_empty")]
+    recent: Recent,
 }
 
 /// The batch that the gauges speak of: the one now running, or the last one.
@@ -156,10 +159,13 @@ pub struct LastBatch {
     pub exit_code: Option<u8>,
     /// Rounds whose every attempt is on record.
     pub rounds_completed: u32,
-    /// Attempts and successes.
+    /// Its attempts.
     pub attempts: u64,
     /// Successes among them.
     pub successes: u64,
+    /// 95th percentile of its mutations' durations, in seconds; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_p95: Option<f64>,
     /// Targets by state.
     pub targets: BTreeMap<String, u64>,
     /// The search of the last batch that had one.
@@ -177,6 +183,7 @@ impl Totals {
             last_completion: None,
             last_success: None,
             pushes: BTreeMap::new(),
+            recent: Recent::default(),
         }
     }
 
@@ -192,6 +199,10 @@ impl Totals {
             self.last_success = self.last_success.max(batch.ended);
         }
         let before = self.last.take();
+        if let Some(last) = before.as_ref().filter(|last| last.status == Status::Completed) {
+            self.recent.push(last.figures());
+        }
+        let BatchFigures { attempts, successes, duration_p95 } = BatchFigures::of(&batch.tally);
         self.last = Some(LastBatch {
             status: batch.status,
             started: batch.started,
@@ -202,11 +213,17 @@ impl Totals {
             exit_code: batch.exit_code.or(before.as_ref().and_then(|last| last.exit_code)),
             search: batch.search.clone().or(before.and_then(|last| last.search)),
             rounds_completed: batch.rounds_completed,
-            attempts: batch.tally.attempts(),
-            successes: batch.tally.successes(),
+            attempts,
+            successes,
+            duration_p95,
             targets: batch.targets.clone(),
         });
         self.tally.merge(&batch.tally)
+    }
+
+    /// What was usual for a batch like the last one, by the completed ones before it.
+    pub fn baseline(&self) -> Option<Baseline> {
+        self.recent.baseline(self.last.as_ref()?.attempts)
     }
 
     /// Adds push attempts to one gateway, by result.
@@ -232,6 +249,7 @@ impl Totals {
             && self.last_completion == other.last_completion
             && self.last_success == other.last_success
             && last(self) == last(other)
+            && self.recent == other.recent
             && self.tally == other.tally
     }
 
@@ -294,6 +312,14 @@ impl Totals {
 }
 
 impl LastBatch {
+    const fn figures(&self) -> BatchFigures {
+        BatchFigures {
+            attempts: self.attempts,
+            successes: self.successes,
+            duration_p95: self.duration_p95,
+        }
+    }
+
     /// Successes per attempt; not a number before the first.
     pub fn success_rate(&self) -> f64 {
         self.successes as f64 / self.attempts as f64

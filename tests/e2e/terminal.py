@@ -53,6 +53,15 @@ night = agent("run", "--rounds", 3)
 assert "eta" not in night.stderr and "\x1b" not in night.stderr, "a bar where there is no terminal"
 
 
+# On a terminal the durations are drawn as well, and each mutation is in one of the rows.
+figures, code = on_a_terminal(agent, "stats")
+equal("stats", code, 0)
+rows = re.findall(r"^ +\S+ [nµm]?s +[█▏▎▍▌▋▊▉]* +(\d+)\r?$", figures.split("durations of mutations, up to")[1], re.M)
+total = int(re.search(r"mutations +(\d+)", figures)[1])
+equal("mutations in the rows", sum(map(int, rows)), total)
+assert "up to" not in agent("stats").stdout, "drawn where there is no terminal"
+
+
 def left_by_its_terminal(agent):
     """The exit code of a batch whose terminal is closed once its bar was seen."""
     child, terminal = pty.fork()

@@ -24,6 +24,7 @@ fn counted(lines: &[Value]) -> BTreeMap<String, u64> {
         if line["success"] == true {
             count("exit_mutations_success".to_owned());
         }
+        count(format!("exit_mutation_draws_total{{parameter=\"{parameter}\"}}"));
         if line["clamped"] == true {
             count(format!("exit_mutations_clamped_total{{parameter=\"{parameter}\"}}"));
         }
@@ -44,6 +45,7 @@ fn shown(push: &Exposition) -> BTreeMap<String, u64> {
         "mutation_audit_records_total",
         "exit_mutation_duration_seconds_count",
         "exit_mutations_clamped_total",
+        "exit_mutation_draws_total",
         "exit_mutation_outcomes_total",
     ] {
         for series in push.family(family).into_keys() {

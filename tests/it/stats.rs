@@ -121,3 +121,69 @@ fn a_reader_that_went_away_is_no_error() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(output.stderr, b"");
 }
+
+/// The records of all sealed logs, as JSON.
+fn records(story: &Story) -> Vec<Value> {
+    let logs = story.batches().into_iter().map(|id| fs::read_to_string(story.audit().sealed(&id)));
+    let text: String = logs.map(Result::unwrap).collect();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn each_group_has_all_the_figures_of_its_own_records() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let said = story.expect(0, &["stats", "--json", "--by", "round,outcome"]).stdout;
+    let figures: Value = serde_json::from_str(&said).unwrap();
+    let groups = figures["groups"].as_array().unwrap();
+    let records = records(&story);
+    let mut total = 0;
+    for group in groups {
+        let own: Vec<_> = records
+            .iter()
+            .filter(|one| one["round"] == group["round"] && one["outcome"] == group["outcome"])
+            .collect();
+        let seconds = own.iter().map(|one| one["duration_ms"].as_f64().unwrap() / 1e3);
+        let longest = seconds.fold(0.0, f64::max);
+        assert_eq!(group["total"], own.len(), "{group}");
+        assert!((group["duration_statistics"]["max"].as_f64().unwrap() - longest).abs() < 1e-12);
+        assert_eq!(group["successes"], own.iter().filter(|one| one["success"] == true).count());
+        total += own.len();
+    }
+    assert!(groups.len() > 1 && total == records.len() && figures["total"] == total, "{said}");
+    let rounds: Vec<_> = groups.iter().map(|group| group["round"].as_u64().unwrap()).collect();
+    assert!(rounds.is_sorted(), "{rounds:?}");
+    let table = story.expect(0, &["stats", "--by", "strategy"]).stdout;
+    assert!(table.lines().nth(2).unwrap().starts_with("  strategy "), "{table}");
+}
+
+#[test]
+fn since_and_until_cut_at_the_record_and_a_day_is_meant_whole() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let records = records(&story);
+    let middle = records[30]["timestamp"].as_str().unwrap();
+    let is_before = |one: &Value| one["timestamp"].as_str().unwrap() < middle;
+    let before = records.iter().filter(|one| is_before(one)).count();
+    let count = |args: &[&str]| total(&story, args).as_u64().unwrap();
+    assert_eq!(count(&["--until", middle]), before as u64);
+    assert_eq!(count(&["--since", middle]), (records.len() - before) as u64);
+    let day = &middle[..10];
+    let last_day = &records[records.len() - 1]["timestamp"].as_str().unwrap()[..10];
+    assert_eq!(count(&["--since", day, "--until", last_day]), records.len() as u64);
+    assert_eq!(count(&["--since", "1h"]), records.len() as u64);
+    assert_eq!(count(&["--until", "1h"]), 0);
+    let said = story.expect(2, &["stats", "--since", "yesterday"]).stderr;
+    assert!(said.contains("expected a day (2026-11-23)"), "{said}");
+}
+
+#[test]
+fn a_folder_is_all_that_is_in_it_whosever_configuration() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    story.expect(0, &["run"]);
+    for folder in ["mutation-data", "mutation-data/audit"] {
+        assert_eq!(total(&story, &[folder, "--config", "none.toml"]), 120, "{folder}");
+    }
+    story.expect(74, &["stats", "none.jsonl"]);
+}

@@ -171,7 +171,7 @@ pub(crate) const LOGS: &[Case] = &[
         "a duration is changed",
         |f| f.edit_log(1, |l| l[2] = l[2].replace("\"duration_ms\":", "\"duration_ms\":9")),
         &[
-            "B.jsonl: its content was changed: it has another digest than its manifest gives; number and order of its records are right; exit_mutation_duration_seconds_bucket",
+            "B.jsonl: its content was changed: it has another digest than its manifest gives; number and order of its records are right; exit_mutation_duration_p95_seconds",
         ],
     ),
     (

@@ -1,0 +1,69 @@
+//! Which records a command is to speak of: of which files, from when to when.
+
+use super::Failure;
+use crate::audit::{Folder, Log, Logs, Read, ReadError};
+use crate::batch::now;
+use crate::config::{Config, Environment, Secrets};
+use crate::exit::Exit;
+use crate::record::Record;
+use crate::units::{Moment, Period};
+use std::path::{Path, PathBuf};
+
+/// As it is typed.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct Selection {
+    /// Audit files (open, sealed or compressed) and folders; without any, the audit folder of the configuration
+    pub(super) files: Vec<PathBuf>,
+    /// Only what was attempted from then on: a day in UTC (2026-11-23), a moment, or an age (7d)
+    #[arg(long, value_name = "WHEN")]
+    pub(super) since: Option<Moment>,
+    /// Only what was attempted before then; a day is meant whole
+    #[arg(long, value_name = "WHEN")]
+    pub(super) until: Option<Moment>,
+}
+
+impl Selection {
+    /// The logs that are meant; the configuration is read only where none is named.
+    pub(super) fn logs(&self, config: &Path) -> Result<Logs, Failure> {
+        let logs = if self.files.is_empty() {
+            let config = Config::load(config, &Environment::read(), Secrets::Unneeded)?;
+            Logs::of_folder(&Folder::new(config.audit.dir))
+        } else {
+            Logs::of_paths(&self.files)
+        };
+        logs.map_err(|error| unreadable(&ReadError::Disk(error)))
+    }
+
+    /// The stretch of time that is meant.
+    pub(super) fn period(&self) -> Period {
+        let now = now();
+        Period {
+            since: self.since.map(|moment| moment.begin(now)),
+            until: self.until.map(|moment| moment.end(now)),
+        }
+    }
+}
+
+/// Hands the records of a log to `visit`, and warns of what is not there; false where it was pruned by now.
+pub(super) fn read(log: &Log, mut visit: impl FnMut(&Record<'_>)) -> Result<bool, Failure> {
+    match log.read(|record, _| visit(record)).map_err(|error| unreadable(&error))? {
+        Read::Whole => Ok(true),
+        Read::Torn { bytes } => {
+            tracing::warn!(log = log.name(), bytes, "ends in an unfinished line, left out");
+            Ok(true)
+        }
+        Read::Gone => {
+            tracing::warn!(log = log.name(), "was pruned meanwhile, left out");
+            Ok(false)
+        }
+    }
+}
+
+fn unreadable(error: &ReadError) -> Failure {
+    let exit = match error {
+        ReadError::Disk(error) if error.is_permission() => Exit::Permission,
+        ReadError::Disk(_) => Exit::Io,
+        ReadError::Line { .. } | ReadError::TooLong { .. } => Exit::NoStrategy,
+    };
+    Failure::new(exit, error)
+}

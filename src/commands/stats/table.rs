@@ -1,0 +1,161 @@
+//! The figures for people.
+
+use crate::commands::Failure;
+use crate::metrics::{Dimension, Group, Key, Statistics, Tally};
+use crate::record::Outcome;
+use std::io::Write;
+
+/// The figures for people.
+pub(in crate::commands) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
+    let statistics = Statistics::of(tally);
+    let percent =
+        statistics.success_percentage.map_or("-".to_owned(), |rate| format!("{rate:.1} %"));
+    let spread = &statistics.duration_statistics;
+    writeln!(out, "  mutations        {:>12}", statistics.total)?;
+    writeln!(out, "  successes        {:>12}   {percent}", statistics.successes)?;
+    writeln!(out, "  failures         {:>12}", statistics.failures)?;
+    for (name, seconds) in [
+        ("mean duration", statistics.avg_duration_seconds),
+        ("  of the last 10", statistics.recent_avg_duration_seconds),
+        ("  shortest", spread.min),
+        ("  median", spread.p50),
+        ("  95th percentile", spread.p95),
+        ("  99th percentile", spread.p99),
+        ("  longest", spread.max),
+    ] {
+        writeln!(out, "  {name:<17}{:>12}", human(seconds))?;
+    }
+    write_parameters(tally, out)?;
+    write_variants(&statistics, out)
+}
+
+fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
+    if tally.parameters().is_empty() {
+        return Ok(());
+    }
+    let widest = widest(tally.parameters().keys());
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
+        "parameter", "operator", "attempts", "successes", "no change", "clamped"
+    )?;
+    for (name, parameter) in tally.parameters() {
+        let clamped = parameter.clamped as f64 / parameter.draws() as f64 * 100.0;
+        for (operator, counts) in parameter.operators() {
+            writeln!(
+                out,
+                "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
+                operator.as_str(),
+                counts.total(),
+                counts.get(Outcome::Success),
+                counts.get(Outcome::NoChange),
+                clamped,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Nothing where there are none.
+fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Failure> {
+    if statistics.variants.is_empty() {
+        return Ok(());
+    }
+    let widest = widest(statistics.variants.keys());
+    writeln!(out)?;
+    writeln!(
+        out,
+        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10}",
+        "variant", "", "attempts", "successes", "failures"
+    )?;
+    for (name, one) in &statistics.variants {
+        writeln!(
+            out,
+            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10}   {:.1} %",
+            "",
+            one.total,
+            one.successes,
+            one.failures,
+            one.success_rate * 100.0,
+        )?;
+    }
+    Ok(())
+}
+
+/// A row for each group.
+pub(super) fn write_groups(
+    by: &[Dimension],
+    groups: &[Group],
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let names: Vec<String> = by.iter().map(|one| one.as_str().to_owned()).collect();
+    let rows: Vec<Vec<String>> =
+        groups.iter().map(|group| group.keys.iter().map(in_words).collect()).collect();
+    let width = |at: usize| {
+        let cells = rows.iter().map(|row| &row[at]).chain([&names[at]]);
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..names.len()).map(width).collect();
+    let keys = |cells: &[String]| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}"));
+        padded.collect::<String>()
+    };
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{} {:>10} {:>10} {:>8} {:>10} {:>10} {:>10} {:>10}",
+        keys(&names),
+        "attempts",
+        "successes",
+        "",
+        "mean",
+        "median",
+        "95 %",
+        "longest"
+    )?;
+    for (row, group) in rows.iter().zip(groups) {
+        let figures = Statistics::of(&group.tally);
+        let percent =
+            figures.success_percentage.map_or(String::new(), |rate| format!("{rate:.1} %"));
+        let spread = &figures.duration_statistics;
+        writeln!(
+            out,
+            "{} {:>10} {:>10} {percent:>8} {:>10} {:>10} {:>10} {:>10}",
+            keys(row),
+            figures.total,
+            figures.successes,
+            human(figures.avg_duration_seconds),
+            human(spread.p50),
+            human(spread.p95),
+            human(spread.max),
+        )?;
+    }
+    Ok(())
+}
+
+/// A key as people read it. What is not to be printed on a terminal is not.
+fn in_words(key: &Key) -> String {
+    match key {
+        Key::None => "-".to_owned(),
+        Key::Number(number) => number.to_string(),
+        Key::Text(text) => {
+            text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+        }
+    }
+}
+
+/// Characters of the longest name, or of the heading.
+fn widest<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0).max("parameter".len())
+}
+
+pub(super) fn human(seconds: Option<f64>) -> String {
+    match seconds {
+        None => "-".to_owned(),
+        Some(seconds) if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
+        Some(seconds) if seconds < 1e-3 => format!("{:.2} µs", seconds * 1e6),
+        Some(seconds) if seconds < 1.0 => format!("{:.2} ms", seconds * 1e3),
+        Some(seconds) => format!("{seconds:.2} s"),
+    }
+}
