@@ -30,11 +30,6 @@ OF_PROMETHEUS = ("titleFormat", "textFormat", "tagKeys", "useValueForTime")
 NOT_SHOWN = {"mutation_audit_records_total": "the same number as exit_mutations_total, for `audit verify --gateway`"}
 # Not the agent's: the gateway's and Prometheus' own.
 FOREIGN = {"push_time_seconds", "push_failure_time_seconds", "ALERTS"}
-# Metrics that the dashboard is ready for. Nothing is asked of them until METRICS.md has them, and everything then.
-AWAITED = {
-    "exit_mutation_duration_p95_seconds", "exit_mutation_baseline_success_rate",
-    "exit_mutation_baseline_duration_p95_seconds", "mutation_batch_baseline_batches",
-}
 NAME = re.compile(r"\b(?:exit_mutation|mutation_(?:batch|push|audit|agent)|push_)\w+\b|\bALERTS\b")
 DAY = 86400
 # Prometheus takes a series that is younger than the window for longer than it is, by so many scrapes at the most.
@@ -179,10 +174,6 @@ class Query:
         assert "$" not in text, f"{self.where}: what is {text}?"
         return text
 
-    def is_awaited(self):
-        """Whether it asks for nothing but what is not there yet."""
-        return names(self.text) <= AWAITED - in_metrics_md()
-
 
 def queries(dashboard):
     """All queries of panels and annotations."""
@@ -277,6 +268,69 @@ scrape_configs:
         rows = [(row["metric"], [float(value) for _, value in row["values"]]) for row in data["result"]]
         days = query.step == DAY
         return [(labels, sum(value for value in values if value == value) if days else values[-1]) for labels, values in rows]
+
+
+# By status: what a host pushed that has it, where that is not what a good one pushes; `now` is two days after 1970.
+# None: not there, as promtool's series know no NaN.
+NOW = 2 * DAY
+GOOD = {
+    "mutation_batch_last_start_timestamp_seconds": NOW - 1800, "mutation_batch_last_success_timestamp_seconds": NOW - 1200,
+    "mutation_batch_last_exit_code": 0, "mutation_batch_in_progress": 0, "push_time_seconds": NOW - 1200,
+    "push_failure_time_seconds": 0, "exit_mutation_success_rate": 0.9, 'exit_mutation_baseline_success_rate{bound="lower"}': 0.8,
+}
+STATUSES = {
+    "good": {},
+    "running": {"mutation_batch_in_progress": 1, "push_time_seconds": NOW - 15, "exit_mutation_success_rate": None},
+    "fewer successes than usual": {"exit_mutation_success_rate": 0.7},
+    "fewer than half succeed": {"exit_mutation_success_rate": 0.4},
+    "interrupted": {"mutation_batch_last_exit_code": 143},
+    "undelivered": {"mutation_batch_last_exit_code": 75},
+    "no success for 26 h": {"mutation_batch_last_success_timestamp_seconds": NOW - 27 * 3600},
+    "failed": {"mutation_batch_last_exit_code": 65, "exit_mutation_success_rate": None},
+    "push refused": {"push_failure_time_seconds": NOW - 60},
+    "hung or killed": {"mutation_batch_in_progress": 1, "push_time_seconds": NOW - 900},
+}
+
+
+def statuses_are_what_they_say(text):
+    """Each status of the table, and that one without a first success is as one whose last is long ago."""
+    shown = {
+        mapped["text"]: int(value)
+        for panel in panels(json.loads(PATH.read_text())) if panel["title"] == "Each host"
+        for override in panel["fieldConfig"]["overrides"] if override["matcher"]["options"] == "Value #A"
+        for one in override["properties"] if one["id"] == "mappings" for value, mapped in one["value"][0]["options"].items()
+    }
+    equal("statuses", set(shown), set(STATUSES))
+    series, samples = [], []
+    for name, other in [*STATUSES.items(), ("never", {"mutation_batch_last_success_timestamp_seconds": None})]:
+        for metric, value in (GOOD | other).items():
+            if value is None:
+                continue
+            metric, _, labels = metric.partition("{")
+            labels = f'job="exit_evolution", instance="{name}"' + (f", {labels[:-1]}" if labels else "")
+            series.append({"series": f"{metric}{{{labels}}}", "values": f"{value}x60"})
+        value = shown["no success for 26 h" if name == "never" else name]
+        samples.append({"labels": f'{{job="exit_evolution", instance="{name}"}}', "value": value})
+    folder = temporary_folder()
+    (folder / "tests.yml").write_text(json.dumps({"rule_files": [], "tests": [{
+        "interval": "1h", "input_series": series,
+        "promql_expr_test": [{"expr": text, "eval_time": f"{NOW // 3600}h", "exp_samples": samples}],
+    }]}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", folder / "tests.yml"], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def shows_every_alert(dashboard):
+    """The alerts of monitoring/rules are among those that it asks for."""
+    rules = (ROOT / "monitoring/rules/alerts.yml").read_text()
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    assert len(alerts) > 10, alerts
+    for query in queries(dashboard):
+        patterns = re.findall(r'alertname=~?"([^"]+)"', query.text)
+        missed = [name for name in alerts if patterns and not any(re.fullmatch(one, name) for one in patterns)]
+        equal(f"{query.where}: alerts that are not asked for", missed, [])
 
 
 # The nights.
@@ -427,10 +481,10 @@ def shows_what_the_audit_says(page, agents, before, began):
             )
             increased(f"{place} {labels}", value, counted, scrapes)
         increased(place, sum(value for _, value in page.series(place)), len(news), scrapes)
-    for labels, value in page.series("Clamped values per attempt A"):
-        values = [value for record in news for value in [record, *record.get("also", [])]]
-        counted = sum(value["clamped"] for value in values if value["parameter"] == labels["parameter"])
-        close(f"clamped {labels}", value, counted / len(news), edge)
+    values = [value for record in news for value in [record, *record.get("also", [])]]
+    for labels, value in page.series("Share of values out of bounds A"):
+        these = [value["clamped"] for value in values if value["parameter"] == labels["parameter"]]
+        close(f"clamped {labels}", value, sum(these) / len(these), edge)
     durations_are_in_their_buckets(page, news, scrapes)
     a_row_of_hosts_is_its_last_batch(page, agents)
     for champion in json.loads(evaluated("best", "--json").stdout):
@@ -483,11 +537,12 @@ def main():
     """All of it."""
     dashboard = json.loads(PATH.read_text())
     is_laid_out(dashboard)
+    shows_every_alert(dashboard)
     is_known_to_the_foundation_sdk(dashboard)
     everything = list(queries(dashboard))
     variables = {one["name"]: one for one in dashboard["templating"]["list"] if one["type"] == "query"}
     used = set().union(*(names(query.text) for query in everything))
-    equal("unknown metrics", used - in_metrics_md() - FOREIGN - AWAITED, set())
+    equal("unknown metrics", used - in_metrics_md() - FOREIGN, set())
     equal("metrics that are on no panel", in_metrics_md() - used, set(NOT_SHOWN))
 
     began = time.time()
@@ -510,16 +565,16 @@ def main():
         escaped = [re.sub(r"([.+*?^$()\[\]{}|\\-])", r"\\\\\1", value) for value in offered]
         chosen[name] = f"({'|'.join(escaped)})" if variable["multi"] else offered[0]
     texts = [query.filled(filled) for query in everything for filled in (everybody, chosen)]
+    statuses_are_what_they_say(next(query for query in everything if query.where == "Each host A").filled(everybody))
     is_parsed_by_promtool(texts + [Query(name, label_values(one)[0]).filled(chosen) for name, one in variables.items()])
     for filled in (everybody, chosen):
         empty = [
-            query.where for query in everything if not query.is_awaited()
-            and not any(value == value for _, value in prometheus.ask(query, filled))
+            query.where for query in everything
+            if not any(value == value for _, value in prometheus.ask(query, filled))
         ]
         equal("queries without data", empty, [])
     shows_what_the_audit_says(Page(dashboard, prometheus, everybody), agents, before, began)
-    waiting = f"; {len(AWAITED - in_metrics_md())} metrics are awaited" if AWAITED - in_metrics_md() else ""
-    print(f"{len(panels(dashboard))} panels, {len(everything)} queries: known to both schemas, parsed, answered, as the audit has it{waiting}")
+    print(f"{len(panels(dashboard))} panels, {len(everything)} queries: known to both schemas, parsed, answered, as the audit has it")
 
 
 if __name__ == "__main__":
