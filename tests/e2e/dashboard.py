@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
@@ -238,24 +239,26 @@ scrape_configs:
                 stdout=log, stderr=log, env=ENVIRONMENT,
             )
         atexit.register(end, self.process)
+        wait_for("Prometheus", self.is_ready)
 
-    def get(self, path, **parameters):
-        """The data of an answer of the API; None while it starts."""
+    def is_ready(self):
+        """Whether it answers."""
         assert self.process.poll() is None, self.log.read_text()
         try:
-            url = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-            return json.loads(get(url))["data"]
-        except ConnectionError:
-            return None
-        except OSError as error:
-            if isinstance(getattr(error, "reason", None), ConnectionError):
-                return None
-            raise AssertionError(f"{path} {parameters}: {getattr(error, 'read', bytes)()}") from error
+            return get(f"http://127.0.0.1:{self.port}/-/ready")
+        except OSError:
+            return False
+
+    def get(self, path, **parameters):
+        """The data of an answer of the API."""
+        try:
+            return json.loads(get(f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"))["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{path} {parameters}: {error.read()}") from error
 
     def instant(self, text):
         """Labels and value of each series, now."""
-        data = self.get("query", query=text)
-        return [(row["metric"], float(row["value"][1])) for row in (data or {"result": []})["result"]]
+        return [(row["metric"], float(row["value"][1])) for row in self.get("query", query=text)["result"]]
 
     def ask(self, query, variables):
         """Labels and newest value of each series that has one; for days, the sum of all of them."""
@@ -401,16 +404,20 @@ def are_seen(prometheus, agents):
         wait_for(f"the {total} of {agent.name}", lambda text=text: prometheus.instant(text))
 
 
-def nights(prometheus, agents):
-    """A first batch of each, which no increase() needs to have seen, and then the others; gives how many are the first's."""
-    evaluated, many, useless = agents
+def first_night(agents):
+    """A batch of each that no Prometheus has seen the beginning of; gives how many records it has, by host."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda agent: agent("run", "--seed", 1, exits=65 if agent is useless else 0), agents))
-        are_seen(prometheus, agents)
-        before = {agent.name: len(agent.records()) for agent in agents}
-        # So that a series is longer than the edges that increase() adds to it.
-        wait_for("some scrapes", lambda: prometheus.instant("count_over_time(exit_mutations_total[1h]) > 4"))
+        list(pool.map(lambda agent: agent("run", "--seed", 1, exits=65 if agent is agents[2] else 0), agents))
+    return {agent.name: len(agent.records()) for agent in agents}
 
+
+def nights(prometheus, agents):
+    """The others, which it sees whole."""
+    evaluated, many, _ = agents
+    are_seen(prometheus, agents)
+    # So that a series is longer than the edges that increase() adds to it.
+    wait_for("some scrapes", lambda: prometheus.instant("count_over_time(exit_mutations_total[1h]) > 4"))
+    with ThreadPoolExecutor() as pool:
         def again(agent):
             if agent is evaluated:
                 agent("run", "--seed", 2)
@@ -425,7 +432,6 @@ def nights(prometheus, agents):
         list(pool.map(again, agents))
     are_seen(prometheus, agents)
     wait_for("the alert", lambda: prometheus.instant('ALERTS{alertstate="firing"}'))
-    return before
 
 
 # What it says.
@@ -547,11 +553,12 @@ def main():
 
     began = time.time()
     gateway = Pushgateway()
-    prometheus = Prometheus(gateway)
     agents = hosts(gateway)
+    before = first_night(agents)
+    prometheus = Prometheus(gateway)
     with ThreadPoolExecutor() as pool:
         types = pool.submit(is_known_to_typescript, dashboard)
-        before = nights(prometheus, agents)
+        nights(prometheus, agents)
         types.result()
 
     everybody = {"job": "exit_evolution", "__interval": "1d", "__range": "7d"} | {name: ".*" for name in variables if name != "job"}
