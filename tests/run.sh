@@ -123,7 +123,7 @@ faketime faketime
 zstd zstd
 node nodejs
 npm npm
-rsyslogd rsyslog
+/usr/sbin/rsyslogd rsyslog
 /usr/bin/time time
 cc gcc
 mmdebstrap mmdebstrap
