@@ -29,7 +29,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 export MUTATION_AGENT=$target/debug/mutation-agent
 # Scripts in tests/.
 checks=(
-    e2e/readme e2e/nightly_job e2e/scraped e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
+    e2e/readme e2e/nightly_job e2e/scraped e2e/rules e2e/alerts e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
     e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends
     e2e/package e2e/systemd faults/crash faults/errors faults/full_disk faults/evolution
@@ -109,6 +109,9 @@ install_programs() {
 prometheus-pushgateway prometheus-pushgateway
 prometheus prometheus
 promtool prometheus
+prometheus-alertmanager prometheus-alertmanager
+amtool prometheus-alertmanager
+prometheus-node-exporter prometheus-node-exporter
 jq jq
 openssl openssl
 strace strace

@@ -26,6 +26,9 @@ FILES = (
     "/usr/share/doc/mutation-agent/METRICS.md",
     "/usr/share/doc/mutation-agent/EVALUATORS.md",
     "/usr/share/doc/mutation-agent/SEARCH.md",
+    "/usr/share/doc/mutation-agent/RUNBOOK.md",
+    *(f"/usr/share/doc/mutation-agent/monitoring/{name}.yml"
+      for name in ("prometheus", "alertmanager", "rules/recording", "rules/alerts")),
     "/usr/share/doc/mutation-agent/examples/agent.toml.example",
     *(f"/usr/share/doc/mutation-agent/examples/strategies/{path.name}"
       for path in (ROOT / "examples/strategies").glob("*.py")),
