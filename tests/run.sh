@@ -36,7 +36,8 @@ export MUTATION_AGENT=$target/debug/mutation-agent
 # Scripts in tests/; the longest come first, so that the others go on beside them.
 checks=(
     faults/crash faults/errors
-    e2e/readme e2e/nightly_job e2e/scraped e2e/dashboard e2e/interop e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
+    e2e/readme e2e/nightly_job e2e/scraped e2e/rules e2e/alerts e2e/dashboard e2e/interop
+    e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
     e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends
     e2e/package e2e/systemd faults/full_disk faults/evolution
@@ -116,6 +117,9 @@ install_programs() {
 prometheus-pushgateway prometheus-pushgateway
 prometheus prometheus
 promtool prometheus
+prometheus-alertmanager prometheus-alertmanager
+amtool prometheus-alertmanager
+prometheus-node-exporter prometheus-node-exporter
 jq jq
 openssl openssl
 strace strace

@@ -29,6 +29,9 @@ FILES = (
         "mutation-agent.json", "provisioning/dashboards/mutation-agent.yaml", "provisioning/datasources/prometheus.yaml")),
     "/usr/share/doc/mutation-agent/EVALUATORS.md",
     "/usr/share/doc/mutation-agent/SEARCH.md",
+    "/usr/share/doc/mutation-agent/RUNBOOK.md",
+    *(f"/usr/share/doc/mutation-agent/monitoring/{name}.yml"
+      for name in ("prometheus", "alertmanager", "rules/recording", "rules/alerts")),
     "/usr/share/doc/mutation-agent/examples/agent.toml.example",
     *(f"/usr/share/doc/mutation-agent/examples/strategies/{path.name}"
       for path in (ROOT / "examples/strategies").glob("*.py")),
