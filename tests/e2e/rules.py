@@ -36,8 +36,9 @@ def groups(name):
     return yaml.safe_load((MONITORING / f"rules/{name}.yml").read_text())["groups"]
 
 
-ALERTS, RECORDINGS = ([rule for group in groups(name) for rule in group["rules"]] for name in ("alerts", "recording"))
 RECORDED = groups("recording")
+RECORDINGS = [rule for group in RECORDED for rule in group["rules"]]
+ALERTS = [rule for group in groups("alerts") for rule in group["rules"]]
 TESTS = sorted((MONITORING / "rules/tests").glob("*.yml"))
 
 
@@ -67,7 +68,8 @@ def names_exist():
     """Metrics and labels in the rules are the agent's, the gateway's, or recorded by us."""
     table = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", METRICS, re.MULTILINE)
     metrics = {f"{name}_bucket" if kind == "histogram" else name for name, kind, _ in table}
-    relabelled = re.findall(r"regex: \"(mutation_\w+(?:\|mutation_\w+)*)\"", (MONITORING / "prometheus.yml").read_text())
+    example = (MONITORING / "prometheus.yml").read_text()
+    relabelled = re.findall(r"regex: \"(mutation_\w+(?:\|mutation_\w+)*)\"", example)
     metrics |= {f"textfile_{name}" for names in relabelled for name in names.split("|")}
     labels = {label for *_, cell in table for label in re.findall(r"`(\w+)`", cell)} | ADDED
     recorded = {rule["record"] for rule in RECORDINGS}
@@ -194,4 +196,4 @@ names_exist()
 the_runbook_has_a_section_for_each_alert()
 commands = the_commands_of_the_runbook_exist()
 made = every_change_is_noticed()
-print(f"{len(ALERTS)} alerts and {len(RECORDINGS)} recorded figures; {made} changes of the alerts noticed; {commands} commands")
+print(f"{len(ALERTS)} alerts, {len(RECORDINGS)} recorded figures, {commands} commands; {made} changes of alerts noticed")
