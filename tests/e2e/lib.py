@@ -1,7 +1,7 @@
 """What the end-to-end checks share: the agent, real servers beside it, and independent readings of what they say.
 
 Each check is a script of its own that needs nothing but the binary, the servers in the PATH and Python's standard
-library (one of them DuckDB as well). Its last line on standard output sums up what it saw; an exit code other than 0
+library (some of them the packages of requirements.txt as well). Its last line on standard output sums up what it saw; an exit code other than 0
 says that something is wrong.
 """
 
