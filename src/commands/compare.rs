@@ -7,7 +7,7 @@ use super::selection::{Selection, read};
 use crate::audit::{Log, Logs};
 use crate::batch::now;
 use crate::comparison::{
-    Comparison, Context, Labels, Selector, SelectorError, Set, Vocabulary, caveats,
+    Comparison, Context, Labels, Selector, SelectorError, Set, Vocabulary, caveats, sentences,
 };
 use crate::evolution::Direction;
 use crate::exit::Exit;
@@ -67,6 +67,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         other_directions: told.directions.len() > 1,
         other_data: told.other_data,
     };
+    found.sentences = sentences(&found);
     found.caveats = caveats(a, b, context);
     if args.json {
         let text = serde_json::to_string(&found);
@@ -178,7 +179,7 @@ impl Reading {
     fn check(&self, args: &Args, selectors: &[Selector; 2]) -> Result<(), Failure> {
         for (at, (name, text)) in [("A", &args.a), ("B", &args.b)].into_iter().enumerate() {
             if self.sets[at].attempts() == 0 {
-                let why = self.known[at].lacks(&selectors[at]);
+                let why = selectors[at].lack(&self.known[at]);
                 let text = format!("{name} ({text}) has no attempts: {why}");
                 return Err(Failure::said(Exit::NoStrategy, text));
             }

@@ -1,9 +1,7 @@
 //! All figures of a comparison, under the names that JSON has.
 
 use super::power::{Basis, Needed, for_h, for_ranks};
-use super::{
-    Effect, Interval, Method, Ordered, Ranks, Rate, Sample, Set, Verdict, resampling, sentences,
-};
+use super::{Effect, Interval, Method, Ordered, Ranks, Rate, Sample, Set, resampling};
 use crate::evolution::Direction;
 use rand::Rng;
 use serde::Serialize;
@@ -12,6 +10,29 @@ use serde::Serialize;
 const RELEVANT_POINTS: f64 = 0.02;
 /// A probability that one of B is greater that is worth to be seen: a small effect (Vargha and Delaney 2000).
 const RELEVANT_PROBABILITY: f64 = 0.56;
+
+/// What can be said of the success rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// A's is higher.
+    AHigher,
+    /// B's is higher.
+    BHigher,
+    /// Either may be.
+    Undecided,
+}
+
+impl Verdict {
+    fn of(rates: &RateFigures) -> Self {
+        let interval = rates.interval_over_batches.unwrap_or(rates.interval);
+        match interval {
+            one if !one.excludes_zero() => Self::Undecided,
+            one if one.0 > 0.0 => Self::BHigher,
+            _ => Self::AHigher,
+        }
+    }
+}
 
 /// How the sets are called.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +46,7 @@ pub struct Labels<'a> {
 /// Differences are B less A; `None` (JSON `null`) where there is nothing to take a figure from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// What is to be said, the success rate first.
+    /// What is to be said, by [`super::sentences`].
     pub sentences: Vec<String>,
     /// Of the success rate.
     pub verdict: Verdict,
@@ -45,7 +66,7 @@ pub struct Comparison {
     pub evaluation_seconds: Option<RankFigures>,
     /// Of fitness.
     pub fitness: Option<RankFigures>,
-    /// What to know before believing it.
+    /// What to know before believing it, by [`super::caveats`].
     pub caveats: Vec<String>,
 }
 
@@ -156,7 +177,6 @@ impl Comparison {
             caveats: Vec::new(),
         };
         comparison.verdict = Verdict::of(&comparison.success_rate);
-        comparison.sentences = sentences::all(&comparison);
         comparison
     }
 }

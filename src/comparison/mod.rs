@@ -24,13 +24,13 @@ mod vocabulary;
 
 pub use caveats::{Context, caveats};
 pub use effect::Effect;
-pub use figures::{Comparison, Labels, RankFigures, RateFigures, SetFigures, Spread};
+pub use figures::{Comparison, Labels, RankFigures, RateFigures, SetFigures, Spread, Verdict};
 pub use power::{Basis, Needed};
 pub use ranks::{Method, Ranks};
 pub use rate::{Interval, Rate};
 pub use sample::{Ordered, Sample};
 pub use selector::{Selector, SelectorError};
-pub use sentences::{Verdict, plain, seconds};
+pub use sentences::{plain, seconds, sentences};
 pub use set::Set;
 pub use vocabulary::Vocabulary;
 

@@ -1,7 +1,7 @@
 //! Which attempts are meant: `variant=wide,parameter=stop_loss_pct`, `2026-11-20..2026-11-23`, a batch, a path.
 
 use super::Vocabulary;
-use super::vocabulary::{is_strategy, nearest};
+use super::vocabulary::{is_strategy, listed, nearest};
 use crate::mutation::Operator;
 use crate::record::Record;
 use crate::units::{BatchId, Moment, Period, Timestamp};
@@ -164,8 +164,27 @@ impl Selector {
             && one_of(&self.dates, |period| period.contains(record.timestamp))
     }
 
+    /// Why it selects nothing of what was read, in words.
+    pub fn lack(&self, known: &Vocabulary) -> String {
+        if known.attempts == 0 {
+            return "no attempt was read at all".to_owned();
+        }
+        let unknown = self.names().find_map(|(kind, name)| {
+            let names = known.of(kind);
+            let is = |one: &String| one == name || (kind == "strategy" && is_strategy(one, name));
+            let near = nearest(name, names.iter().map(String::as_str));
+            (!names.iter().any(is)).then(|| match near {
+                Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
+                None if names.is_empty() => format!("there is no {kind} in what was read"),
+                None => format!("there is no {kind} `{name}`; there is {}", listed(names)),
+            })
+        });
+        let none = || format!("none of the {} attempts that were read is meant", known.attempts);
+        unknown.unwrap_or_else(none)
+    }
+
     /// Names that an audit may lack, with their kinds.
-    pub(super) fn names(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn names(&self) -> impl Iterator<Item = (&'static str, &str)> {
         fn named<'a>(
             kind: &'static str,
             names: &'a [String],

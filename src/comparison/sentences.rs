@@ -1,35 +1,11 @@
 //! What the figures say, in sentences.
 
-use super::figures::{Comparison, RankFigures, RateFigures, Spread};
+use super::figures::{Comparison, RankFigures, Spread, Verdict};
 use super::{Basis, Interval, Needed};
 use crate::evolution::Direction;
-use serde::Serialize;
-
-/// What can be said of the success rates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// A's is higher.
-    AHigher,
-    /// B's is higher.
-    BHigher,
-    /// Either may be.
-    Undecided,
-}
-
-impl Verdict {
-    pub(super) fn of(rates: &RateFigures) -> Self {
-        let interval = rates.interval_over_batches.unwrap_or(rates.interval);
-        match interval {
-            one if !one.excludes_zero() => Self::Undecided,
-            one if one.0 > 0.0 => Self::BHigher,
-            _ => Self::AHigher,
-        }
-    }
-}
 
 /// The success rate, then fitness, then durations, where there are any.
-pub(super) fn all(comparison: &Comparison) -> Vec<String> {
+pub fn sentences(comparison: &Comparison) -> Vec<String> {
     let (a, b) = (&comparison.a, &comparison.b);
     let direction = comparison.fitness_direction;
     let fitness = Words {

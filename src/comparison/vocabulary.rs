@@ -1,6 +1,5 @@
 //! The names that there are in an audit.
 
-use super::Selector;
 use crate::record::Record;
 use std::collections::BTreeSet;
 
@@ -11,7 +10,7 @@ pub struct Vocabulary {
     pub(super) parameters: BTreeSet<String>,
     pub(super) strategies: BTreeSet<String>,
     pub(super) batches: BTreeSet<String>,
-    attempts: u64,
+    pub(super) attempts: u64,
 }
 
 impl Vocabulary {
@@ -24,27 +23,6 @@ impl Vocabulary {
         if let Some(variant) = &record.variant {
             learn(&mut self.variants, variant);
         }
-    }
-
-    /// Why a selector selects nothing, in words.
-    pub fn lacks(&self, selector: &Selector) -> String {
-        if self.attempts == 0 {
-            return "no attempt was read at all".to_owned();
-        }
-        let unknown = selector.names().find_map(|(kind, name)| {
-            let known = self.of(kind);
-            let there = known
-                .iter()
-                .any(|one| one == name || (kind == "strategy" && is_strategy(one, name)));
-            (!there).then(|| match nearest(name, known.iter().map(String::as_str)) {
-                Some(near) => format!("there is no {kind} `{name}`; did you mean `{near}`?"),
-                None if known.is_empty() => format!("there is no {kind} in what was read"),
-                None => format!("there is no {kind} `{name}`; there is {}", listed(known)),
-            })
-        });
-        unknown.unwrap_or_else(|| {
-            format!("none of the {} attempts that were read is meant", self.attempts)
-        })
     }
 
     pub(super) fn of(&self, kind: &str) -> &BTreeSet<String> {
@@ -77,7 +55,7 @@ pub(super) fn nearest<'a>(typed: &str, known: impl Iterator<Item = &'a str>) -> 
     (likeness(best) >= 0.6).then_some(best)
 }
 
-fn listed(names: &BTreeSet<String>) -> String {
+pub(super) fn listed(names: &BTreeSet<String>) -> String {
     const MOST: usize = 8;
     let mut text = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > MOST {
