@@ -69,6 +69,8 @@ enum Command {
     Replay(commands::replay::Args),
     /// Statistics over audit files
     Stats(commands::stats::Args),
+    /// Hold two sets of attempts against each other: what differs, by how much, how sure that is
+    Compare(commands::compare::Args),
     /// The audit log: what there is, whether it is what was written, what may go
     #[command(subcommand)]
     Audit(Audit),
@@ -143,6 +145,7 @@ impl Cli {
             Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
             Command::Replay(args) => commands::replay::run(&self.config, args, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
+            Command::Compare(args) => commands::compare::run(&self.config, args, &mut out),
             Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),
             Command::EvaluatorHost => commands::evaluator_host::run(&mut out),
@@ -227,7 +230,9 @@ mod tests {
         clap_complete::generate(clap_complete::Shell::Bash, &mut shown(), "agent", &mut script);
         let script = String::from_utf8(script).unwrap();
         assert!(
-            script.contains("run check push best promote replay stats audit demo completions man"),
+            script.contains(
+                "run check push best promote replay stats compare audit demo completions man"
+            ),
             "{script}"
         );
         assert!(!script.contains("evaluator-host"));

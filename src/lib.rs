@@ -21,6 +21,8 @@ pub mod notify;
 
 pub mod evolution;
 
+pub mod comparison;
+
 pub mod evaluator;
 
 pub mod gateway;

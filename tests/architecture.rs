@@ -11,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors that see no clock, RNG of their own, file, socket or environment.
-const PURE: [&str; 7] = ["exit", "units", "strategy", "mutation", "record", "metrics", "evolution"];
+const PURE: [&str; 8] =
+    ["exit", "units", "strategy", "mutation", "record", "metrics", "evolution", "comparison"];
 
 /// What a pure floor must not name, as paths.
 const IMPURE: [&str; 8] = [

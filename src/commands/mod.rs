@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod best;
 pub mod check;
+pub mod compare;
 pub mod demo;
 pub mod evaluator_host;
 pub mod promote;

@@ -25,6 +25,7 @@ mod batches;
 mod candidates;
 mod champions;
 mod cli;
+mod compare;
 mod delivery;
 mod demo;
 mod disk_full;
