@@ -69,6 +69,8 @@ enum Command {
     Replay(commands::replay::Args),
     /// Statistics over audit files
     Stats(commands::stats::Args),
+    /// One page about the nights, for people: an HTML file that needs nothing beside it
+    Report(commands::report::Args),
     /// Hold two sets of attempts against each other: what differs, by how much, how sure that is
     Compare(commands::compare::Args),
     /// The audit log: what there is, whether it is what was written, what may go
@@ -145,6 +147,7 @@ impl Cli {
             Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
             Command::Replay(args) => commands::replay::run(&self.config, args, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
+            Command::Report(args) => commands::report::run(&self.config, args, &mut out),
             Command::Compare(args) => commands::compare::run(&self.config, args, &mut out),
             Command::Audit(audit) => audit.run(&self.config, &mut out),
             Command::Demo => commands::demo::run(&mut out),
@@ -231,7 +234,7 @@ mod tests {
         let script = String::from_utf8(script).unwrap();
         assert!(
             script.contains(
-                "run check push best promote replay stats compare audit demo completions man"
+                "run check push best promote replay stats report compare audit demo completions man"
             ),
             "{script}"
         );

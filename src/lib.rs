@@ -23,6 +23,8 @@ pub mod evolution;
 
 pub mod comparison;
 
+pub mod report;
+
 pub mod evaluator;
 
 pub mod gateway;

@@ -11,8 +11,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors that see no clock, RNG of their own, file, socket or environment.
-const PURE: [&str; 8] =
-    ["exit", "units", "strategy", "mutation", "record", "metrics", "evolution", "comparison"];
+const PURE: [&str; 9] = [
+    "exit",
+    "units",
+    "strategy",
+    "mutation",
+    "record",
+    "metrics",
+    "evolution",
+    "comparison",
+    "report",
+];
 
 /// What a pure floor must not name, as paths.
 const IMPURE: [&str; 8] = [

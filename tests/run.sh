@@ -39,7 +39,7 @@ checks=(
     e2e/readme e2e/nightly_job e2e/scraped e2e/rules e2e/alerts e2e/dashboard e2e/interop
     e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
-    e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare
+    e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare e2e/report
     e2e/package e2e/systemd faults/full_disk faults/evolution
 )
 passed=0
@@ -134,6 +134,8 @@ mmdebstrap mmdebstrap
 dpkg-shlibdeps dpkg-dev
 systemd-analyze systemd
 python3 python3
+chromium chromium
+pdfinfo poppler-utils
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)

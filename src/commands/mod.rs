@@ -9,6 +9,7 @@ pub mod evaluator_host;
 pub mod promote;
 pub mod push;
 pub mod replay;
+pub mod report;
 pub mod run;
 pub mod stats;
 

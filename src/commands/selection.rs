@@ -59,7 +59,7 @@ pub(super) fn read(log: &Log, mut visit: impl FnMut(&Record<'_>)) -> Result<bool
     }
 }
 
-fn unreadable(error: &ReadError) -> Failure {
+pub(super) fn unreadable(error: &ReadError) -> Failure {
     let exit = match error {
         ReadError::Disk(error) if error.is_permission() => Exit::Permission,
         ReadError::Disk(_) => Exit::Io,

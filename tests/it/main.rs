@@ -43,6 +43,7 @@ mod meddling;
 mod recovery;
 mod refusals;
 mod replay;
+mod report;
 mod retention;
 mod secrets;
 mod service;

@@ -1,0 +1,136 @@
+//! The values of a parameter before and after.
+
+use std::collections::BTreeMap;
+
+/// Two values of a parameter that agree in so many digits are counted as one.
+const DIGITS: i32 = 3;
+
+/// How often a value was there before a mutation, and how often it was proposed; right to three digits, so that memory
+/// does not grow with the attempts.
+#[derive(Clone, Debug, Default)]
+pub struct Values {
+    old: BTreeMap<Key, u64>,
+    new: BTreeMap<Key, u64>,
+    clamped: u64,
+}
+
+/// A number in the order of numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Key(f64);
+
+impl Eq for Key {}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Values {
+    /// Takes in one change.
+    pub fn add(&mut self, old: f64, new: f64, clamped: bool) {
+        *self.old.entry(rounded(old)).or_default() += 1;
+        *self.new.entry(rounded(new)).or_default() += 1;
+        self.clamped += u64::from(clamped);
+    }
+
+    /// How many changes there were.
+    pub fn count(&self) -> u64 {
+        self.new.values().sum()
+    }
+
+    /// The share that had left its bounds and was brought back, 0..=1.
+    pub fn clamped_share(&self) -> f64 {
+        self.clamped as f64 / self.count().max(1) as f64
+    }
+
+    /// Least and greatest of all, old and new.
+    pub fn extremes(&self) -> Option<(f64, f64)> {
+        let ends =
+            |map: &BTreeMap<Key, u64>| Some((map.keys().next()?.0, map.keys().next_back()?.0));
+        let ((a, b), (c, d)) = (ends(&self.old)?, ends(&self.new)?);
+        Some((a.min(c), b.max(d)))
+    }
+
+    /// The median of the old values, or of the new ones.
+    pub fn median(&self, of_new: bool) -> Option<f64> {
+        let map = if of_new { &self.new } else { &self.old };
+        let half = map.values().sum::<u64>().div_ceil(2);
+        let mut seen = 0;
+        map.iter().find_map(|(key, count)| {
+            seen += count;
+            (seen >= half).then_some(key.0)
+        })
+    }
+
+    /// The shares of all old and of all new values that are in each of `bins` equal parts from `least` to `greatest`;
+    /// what is outside is in the first or the last.
+    pub fn shares(&self, least: f64, greatest: f64, bins: usize) -> Vec<(f64, f64)> {
+        let total = self.count().max(1) as f64;
+        let place = |value: f64| {
+            let part = (value - least) / (greatest - least) * bins as f64;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "cut to the bins there are"
+            )]
+            let place = part.clamp(0.0, bins as f64 - 1.0) as usize;
+            place
+        };
+        let mut shares = vec![(0.0, 0.0); bins];
+        for (key, count) in &self.old {
+            shares[place(key.0)].0 += *count as f64 / total;
+        }
+        for (key, count) in &self.new {
+            shares[place(key.0)].1 += *count as f64 / total;
+        }
+        shares
+    }
+}
+
+fn rounded(value: f64) -> Key {
+    if value == 0.0 || !value.is_finite() {
+        return Key(0.0);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the exponent of a double is a small number"
+    )]
+    let magnitude = value.abs().log10().floor() as i32;
+    let scale = 10_f64.powi(DIGITS - 1 - magnitude);
+    Key(if scale.is_finite() && scale > 0.0 { (value * scale).round() / scale } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_of_all_and_what_is_outside_is_at_the_ends() {
+        let mut values = Values::default();
+        for new in [0.05, 0.15, 0.15, 0.9] {
+            values.add(0.1, new, new > 0.5);
+        }
+        assert_eq!(values.count(), 4);
+        assert!((values.clamped_share() - 0.25).abs() < 1e-12);
+        assert_eq!(values.extremes(), Some((0.05, 0.9)));
+        assert_eq!((values.median(false), values.median(true)), (Some(0.1), Some(0.15)));
+        let shares = values.shares(0.0, 0.2, 2);
+        assert_eq!(shares, [(0.0, 0.25), (1.0, 0.75)]);
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_values() {
+        let mut values = Values::default();
+        for number in 1..100_000 {
+            values.add(1.0, f64::from(number) / 7.0, false);
+        }
+        assert!(values.new.len() < 6_000, "{}", values.new.len());
+    }
+}
