@@ -338,7 +338,8 @@ def an_evaluator_in_trouble():
     host.judged(":", rounds=1, mutations=1)
     host("run")
     host.is_seen()
-    host.judged("case $((SEED % 3)) in 0) exit 3 ;; 1) sleep 9 ;; *) echo nonsense; exit ;; esac", rounds=1, mutations=24)
+    trouble = "case $((SEED % 3)) in 0) exit 3 ;; 1) sleep 9 ;; *) echo nonsense; exit ;; esac"
+    host.judged(trouble, rounds=1, mutations=24)
     host("run", exits=1)
     for outcome in ("failed", "timeout", "output_invalid"):
         fires("MutationEvaluatorFailing", "judge", outcome=f"evaluator_{outcome}")
@@ -366,7 +367,7 @@ def what_is_usual():
     """Three quarters succeed in each of ten nights, more or less, and that is no news; a night with fewer is, and so
     is one that is slow."""
     host = Host("usual")
-    usual, fewer = ('\n[[constraint]]\nrule = "holding_period_days >= HOW"\n'.replace("HOW", how) for how in ("6", "11"))
+    usual, fewer = (f'\n[[constraint]]\nrule = "holding_period_days >= {days}"\n' for days in (6, 11))
     host.set(usual)
     for seed in range(10):
         host("run", "--seed", seed)
@@ -397,7 +398,8 @@ def the_gateway_restarts(host):
     fires("PushgatewayDown", f"127.0.0.1:{gateway.port}")
     gateway = Pushgateway(port=gateway.port, folder=gateway.folder)
     resolves("PushgatewayDown", f"127.0.0.1:{gateway.port}")
-    equal("told of it", [[what for what, _ in told] for told in Told.of("MutationBatchFailed", "failing").values()], [["firing"]])
+    told, = Told.of("MutationBatchFailed", "failing").values()
+    equal("told of it", [what for what, _ in told], ["firing"])
     equal("missed", Told.of("MutationMetricsGone"), {})
     gateway.kill()
     (gateway.folder / "gateway.db").unlink()
