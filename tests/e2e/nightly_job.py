@@ -4,6 +4,7 @@
 import json
 import math
 import subprocess
+from collections import Counter
 
 import duckdb
 
@@ -67,6 +68,8 @@ for name, exact in {
     "total_duration_samples": 1500,
 }.items():
     close(name, statistics.pop(name), exact, 1e-9)
-equal("no other figures", statistics, {})
+outcomes = dict(Counter(record["outcome"] for record in records))
+clamped = sum(record["clamped"] for record in records)
+equal("no other figures", statistics, {"outcomes": outcomes, "clamped": clamped} if clamped else {"outcomes": outcomes})
 
 print("three nights, 1500 records: gateway, audit, jq, DuckDB and stats agree")
