@@ -33,7 +33,10 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let period = args.selection.period();
     let mut facts = Facts::default();
     let mut newest = None;
-    for log in logs.iter() {
+    // In the order of time, however they were named: the newest is judged by those before it.
+    let mut logs: Vec<&Log> = logs.iter().collect();
+    logs.sort_by_key(|log| log.batch());
+    for log in logs {
         newest = read(log, period, &mut facts)?.or(newest);
     }
     let mut around = Surroundings {
@@ -47,20 +50,29 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         look_around(path, args, &mut around)?;
     }
     let text = page(&facts, &around);
+    let verdict = Verdict::of(&facts, &around);
     if args.output.as_os_str() == "-" {
         write!(out, "{text}")?;
         return Ok(Exit::Done);
     }
-    disk::replace(&args.output, text.as_bytes(), Mode::Shared).map_err(|error| {
-        Failure::new(
-            if error.is_permission() { Exit::Permission } else { Exit::CannotCreate },
-            &error,
-        )
-    })?;
-    let verdict = Verdict::of(&facts, &around);
+    write_page(&args.output, &text)?;
     let first = verdict.reasons.first().map_or("", |reason| reason.text.as_str());
     writeln!(out, "{}: {first} {}", verdict.grade.in_words(), args.output.display())?;
     Ok(Exit::Done)
+}
+
+/// Puts the page where it is to go, whole or not at all. Where a link leads is meant, and no device is replaced.
+fn write_page(path: &Path, text: &str) -> Result<(), Failure> {
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    let target = target.as_deref().unwrap_or(path);
+    if target.exists() && !target.is_file() {
+        let told = "is no regular file; `--output -` writes to standard output";
+        return Err(Failure::said(Exit::CannotCreate, format!("{} {told}", target.display())));
+    }
+    disk::replace(target, text.as_bytes(), Mode::Shared).map_err(|error| {
+        let exit = if error.is_permission() { Exit::Permission } else { Exit::CannotCreate };
+        Failure::new(exit, &error)
+    })
 }
 
 /// Takes in a log with its manifest, which it gives back. What cannot be read is damage, and the rest goes on.
@@ -103,6 +115,10 @@ fn read(log: &Log, period: Period, facts: &mut Facts) -> Result<Option<Manifest>
         reading = Some(facts.begin(batch(id, manifest.as_ref())));
     }
     let is_night = reading.is_some();
+    if let Some(before) = manifest.as_ref().map(|manifest| &manifest.summary).filter(|_| !is_night)
+    {
+        facts.remember(before);
+    }
     if let Some(reading) = reading {
         facts.end(reading);
     }

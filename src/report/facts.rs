@@ -2,7 +2,7 @@
 
 use super::{Errors, Slowest, Values};
 use crate::metrics::{
-    Baseline, BatchFigures, Breakdown, Buckets, Dimension, Recent, Status, Tally,
+    Baseline, BatchFigures, BatchSummary, Breakdown, Buckets, Dimension, Recent, Status, Tally,
 };
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, Timestamp};
@@ -49,6 +49,8 @@ pub struct Night {
     pub duration_p50: Option<f64>,
     /// Attempts whose candidate an evaluator was asked about.
     pub evaluated: u64,
+    /// Attempts that came to nothing because all they proposed had been evaluated before.
+    pub duplicates: u64,
     /// Those that it failed for, took too long for, or answered wrongly.
     pub evaluator_errors: u64,
     /// Best fitness by strategy.
@@ -129,6 +131,13 @@ impl Facts {
         }
     }
 
+    /// A batch of before the time that is reported: it is only what later ones are held to.
+    pub fn remember(&mut self, before: &BatchSummary) {
+        if before.status == Status::Completed {
+            self.recent.push(BatchFigures::of(&before.tally));
+        }
+    }
+
     /// What was read is a night.
     pub fn end(&mut self, reading: Reading) {
         let Reading { batch, tally, best } = reading;
@@ -145,6 +154,7 @@ impl Facts {
             figures,
             usual,
             duration_p50: tally.durations().quantile(0.5),
+            duplicates: outcomes.get(Outcome::Duplicate),
             evaluated: tally.evaluation_histogram().count(),
             evaluator_errors: evaluator_errors.into_iter().sum(),
             best,

@@ -376,7 +376,7 @@ fn quality(facts: &Facts, around: &Surroundings) -> Markup {
         section {
             h2 { "Data quality" }
             ul {
-                li { (facts.tally.attempts()) " records in " (facts.nights.len()) " batches." }
+                li { (facts.tally.attempts()) " records in " (counted(facts.nights.len())) "." }
                 @match around.findings.as_deref() {
                     None => li { "Not held to its digests: only " code { "report" } " over a whole audit does that." },
                     Some([]) => li { "The chain of digests holds, and each log is as it was sealed." },
@@ -393,6 +393,10 @@ fn quality(facts: &Facts, around: &Surroundings) -> Markup {
             }
         }
     }
+}
+
+fn counted(batches: usize) -> String {
+    if batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") }
 }
 
 fn figure(label: &str, svg: &str, caption: &Markup) -> Markup {

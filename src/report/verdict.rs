@@ -116,8 +116,14 @@ impl Reasons {
             let _infallible =
                 write!(text, "; usual are {} to {}", percent(usual.lower), percent(usual.upper));
         }
+        if night.duplicates > 0 {
+            let _infallible = write!(text, "; {} found nothing new to try", night.duplicates);
+        }
         text.push('.');
-        let is_enough = figures.attempts >= ENOUGH;
+        // That a search has tried what is near says nothing against the night.
+        let new = figures.attempts.saturating_sub(night.duplicates);
+        let rate = figures.successes as f64 / new.max(1) as f64;
+        let is_enough = new >= ENOUGH;
         let grade = match usual {
             _ if figures.successes == 0 || rate < 0.5 && is_enough => Grade::Bad,
             Some(usual) if rate < usual.lower && is_enough => Grade::Look,

@@ -18,7 +18,7 @@ fn a_report_says_how_the_night_was_and_has_the_audits_figures() {
     assert!(said.ends_with(" report.html\n"), "{said}");
     let text = fs::read_to_string(story.path("report.html")).unwrap();
     let id = story.newest().to_string();
-    for part in ["<!DOCTYPE html>", &id, "60 records in 1 batches", "The chain of digests holds"] {
+    for part in ["<!DOCTYPE html>", &id, "60 records in 1 batch.", "The chain of digests holds"] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     for part in ["http://", "https://", "<script", "<link", "src="] {
@@ -61,7 +61,7 @@ fn a_manifest_that_is_gone_or_no_manifest_takes_nothing_from_the_records() {
     fs::write(story.audit().manifest(&story.newest()), "{").unwrap();
     let text = page(&story, &["mutation-data/audit"]);
     assert!(
-        text.contains("60 records in 1 batches") && text.contains("is not a manifest"),
+        text.contains("60 records in 1 batch.") && text.contains("is not a manifest"),
         "{text}"
     );
     fs::remove_file(story.audit().manifest(&story.newest())).unwrap();
@@ -73,9 +73,7 @@ fn files_and_times_choose_what_is_reported() {
     let story = Story::new();
     story.expect(0, &["run"]);
     story.expect(0, &["run"]);
-    assert!(
-        page(&story, &["mutation-data/audit/latest.jsonl"]).contains("60 records in 1 batches")
-    );
+    assert!(page(&story, &["mutation-data/audit/latest.jsonl"]).contains("60 records in 1 batch."));
     assert!(page(&story, &["--since", "1h"]).contains("120 records in 2 batches"));
     assert!(page(&story, &["--until", "1h"]).contains("There is no batch."));
     story.expect(74, &["report", "none.jsonl"]);
@@ -88,7 +86,25 @@ fn a_page_that_cannot_be_written_is_an_error_and_a_page_is_there_whole_or_not_at
     let said = story.expect(73, &["report", "-o", "none/report.html"]).stderr;
     assert!(said.contains("cannot create none/"), "{said}");
     story.expect(0, &["report"]);
+    // A link is followed, and no device is ever replaced, not even by root.
+    std::os::unix::fs::symlink("report.html", story.path("link.html")).unwrap();
+    story.expect(0, &["report", "-o", "link.html"]);
+    assert!(story.path("link.html").is_symlink());
+    let said = story.expect(73, &["report", "-o", "/dev/null"]).stderr;
+    assert!(said.contains("/dev/null is no regular file"), "{said}");
     let before = fs::read(story.path("report.html")).unwrap();
     story.expect(0, &["report"]);
     assert_eq!(before.len(), fs::read(story.path("report.html")).unwrap().len());
+}
+
+#[test]
+fn what_was_usual_before_the_time_that_is_reported_counts() {
+    let story = Story::new();
+    (0..8).for_each(|_| drop(story.expect(0, &["run"])));
+    let newest = story.newest();
+    let log = fs::read_to_string(story.audit().sealed(&newest)).unwrap();
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let text = page(&story, &["--since", first["timestamp"].as_str().unwrap()]);
+    assert!(text.contains("60 records in 1 batch."), "{text}");
+    assert!(text.contains("60 of 60 mutations succeeded (100.0 %); usual are "), "{text}");
 }
