@@ -9,6 +9,7 @@ mod moment;
 mod number;
 mod secret;
 mod time;
+mod words;
 
 pub use decimal::{Decimal, DecimalError};
 pub use digest::{Digest, Hasher};
@@ -17,3 +18,4 @@ pub use moment::{Moment, MomentError, Period};
 pub use number::{Kind, Number};
 pub use secret::Secret;
 pub use time::{Timestamp, nanos};
+pub use words::{plain, seconds};

@@ -9,9 +9,13 @@ use std::path::{Path, PathBuf};
 
 /// One log: a batch's in a folder, under whichever name it has by now, or the file that somebody named.
 #[derive(Clone, Debug)]
-pub struct Log {
-    batch: Option<(Folder, BatchId)>,
-    file: Option<PathBuf>,
+pub struct Log(Place);
+
+#[derive(Clone, Debug)]
+enum Place {
+    Batch(Folder, BatchId),
+    /// And of which batch it is, where its name says so.
+    File(PathBuf, Option<(Folder, BatchId)>),
 }
 
 /// What was there to read.
@@ -31,7 +35,7 @@ pub enum Read {
 impl Log {
     /// The log of a batch that a folder has or had.
     pub const fn of_batch(folder: Folder, id: BatchId) -> Self {
-        Self { batch: Some((folder, id)), file: None }
+        Self(Place::Batch(folder, id))
     }
 
     /// The file that is meant by `path`: where a link leads, such as our own `latest.jsonl`. Files of ours
@@ -39,15 +43,16 @@ impl Log {
     pub fn of_file(path: &Path) -> Self {
         let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
         let file = target.unwrap_or_else(|| path.to_owned());
-        Self { batch: batch_of(&file), file: Some(file) }
+        let batch = batch_of(&file);
+        Self(Place::File(file, batch))
     }
 
     /// Hands every whole line to `visit`, as a record and as it stands, newline included.
     pub fn read(&self, mut visit: impl FnMut(&Record<'_>, &[u8])) -> Result<Read, ReadError> {
-        if let Some(file) = &self.file {
-            return read_records(file, visit).map(Read::from);
-        }
-        let Some((folder, id)) = &self.batch else { return Ok(Read::Gone) };
+        let (folder, id) = match &self.0 {
+            Place::Batch(folder, id) => (folder, id),
+            Place::File(file, _) => return read_records(file, visit).map(Read::from),
+        };
         // In the order of its life: what is not there under one name is there under the next.
         // While it is packed it is there twice for a moment, and only one is read.
         for file in [folder.open_journal(id), folder.sealed(id), folder.compressed(id)] {
@@ -61,21 +66,27 @@ impl Log {
 
     /// The batch it is of, where its name says so.
     pub fn batch(&self) -> Option<&BatchId> {
-        self.batch.as_ref().map(|(_, id)| id)
+        self.place().map(|(_, id)| id)
     }
 
     /// The manifest beside it; `None` where its name does not say of which batch it is.
     pub fn manifest(&self) -> Option<Result<Manifest, ManifestError>> {
-        let (folder, id) = self.batch.as_ref()?;
+        let (folder, id) = self.place()?;
         Some(Manifest::read(folder, id).map(|(manifest, _)| manifest))
+    }
+
+    fn place(&self) -> Option<(&Folder, &BatchId)> {
+        match &self.0 {
+            Place::Batch(folder, id) => Some((folder, id)),
+            Place::File(_, batch) => batch.as_ref().map(|(folder, id)| (folder, id)),
+        }
     }
 
     /// What to call it in messages.
     pub fn name(&self) -> String {
-        match (&self.file, &self.batch) {
-            (Some(file), _) => file.display().to_string(),
-            (None, Some((_, id))) => id.to_string(),
-            (None, None) => String::new(),
+        match &self.0 {
+            Place::Batch(_, id) => id.to_string(),
+            Place::File(file, _) => file.display().to_string(),
         }
     }
 }

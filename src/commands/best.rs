@@ -114,7 +114,7 @@ impl<'a> Champion<'a> {
 }
 
 /// The searches of the state, whoever looks.
-pub(super) fn searches(config: &Config) -> Result<Searches, Failure> {
+fn searches(config: &Config) -> Result<Searches, Failure> {
     let store = Store::new(&config.data_dir);
     match store.look() {
         Ok(Some(Ok(state))) => Ok(state.searches),

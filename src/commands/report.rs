@@ -1,13 +1,13 @@
 //! `report`: one page about the nights, for people.
 
 use super::Failure;
-use super::best::{Champion, diff, searches};
+use super::best::{Champion, diff};
 use super::selection::{Selection, unreadable};
 use crate::audit::{Folder, Log, Manifest, Read};
 use crate::batch::{BatchPlan, now};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, ConfigError, Environment, Secrets};
 use crate::disk::{self, Mode};
-use crate::evolution::Direction;
+use crate::evolution::{Direction, Searches};
 use crate::exit::Exit;
 use crate::report::{Batch, Bounds, Change, Delivery, Facts, Surroundings, Verdict, page};
 use crate::state::{self, State, Store};
@@ -49,8 +49,8 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     if args.selection.files.is_empty() {
         look_around(path, args, &mut around)?;
     }
-    let text = page(&facts, &around);
     let verdict = Verdict::of(&facts, &around);
+    let text = page(&facts, &around, &verdict);
     if args.output.as_os_str() == "-" {
         write!(out, "{text}")?;
         return Ok(Exit::Done);
@@ -183,11 +183,10 @@ fn look_around(path: &Path, args: &Args, around: &mut Surroundings) -> Result<()
     let (verified, state, ()) =
         state::verify(&store, &folder, || ()).map_err(|error| Failure::new(Exit::Io, &error))?;
     around.findings = Some(verified.findings.iter().map(ToString::to_string).collect());
-    if let Some(state) = state {
-        around.deliveries = deliveries(&config, &state);
-    }
+    let Some(state) = state else { return Ok(()) };
+    around.deliveries = deliveries(&config, &state);
     // A report is of what was; that a strategy cannot be read today is no reason to have none.
-    match champions(&config) {
+    match champions(&config, &state.searches) {
         Ok(champions) => around.champions = champions,
         Err(error) => tracing::warn!(%error, "the better candidates are left out"),
     }
@@ -202,13 +201,15 @@ fn deliveries(config: &Config, state: &State) -> Vec<Delivery> {
     all.collect()
 }
 
-fn champions(config: &Config) -> Result<Vec<crate::report::Champion>, Failure> {
+fn champions(
+    config: &Config,
+    searches: &Searches,
+) -> Result<Vec<crate::report::Champion>, ConfigError> {
     let plan = BatchPlan::make(config, 0)?;
-    let searches = searches(config)?;
     let direction = config.evolution.settings.direction;
     let mut found = Vec::new();
     for strategy in &plan.strategies {
-        let Ok(champion) = Champion::of(strategy, &searches, direction) else { continue };
+        let Ok(champion) = Champion::of(strategy, searches, direction) else { continue };
         let best = champion.individual();
         let source = strategy.values();
         let changes = best.values.iter().filter_map(|(parameter, to)| {

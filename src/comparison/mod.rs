@@ -30,7 +30,7 @@ pub use ranks::{Method, Ranks};
 pub use rate::{Interval, Rate};
 pub use sample::{Ordered, Sample};
 pub use selector::{Selector, SelectorError};
-pub use sentences::{plain, seconds, sentences};
+pub use sentences::sentences;
 pub use set::Set;
 pub use vocabulary::Vocabulary;
 

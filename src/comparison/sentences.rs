@@ -3,6 +3,7 @@
 use super::figures::{Comparison, RankFigures, Spread, Verdict};
 use super::{Basis, Interval, Needed};
 use crate::evolution::Direction;
+use crate::units::{plain, seconds};
 
 /// The success rate, then fitness, then durations, where there are any.
 pub fn sentences(comparison: &Comparison) -> Vec<String> {
@@ -138,34 +139,4 @@ fn percent(share: f64) -> String {
 
 fn points(difference: f64) -> String {
     format!("{:+.1}", difference * 100.0 + 0.0)
-}
-
-/// A number to six digits.
-pub fn plain(value: f64) -> String {
-    let digits = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
-    if !(-5.0..9.0).contains(&digits) {
-        return format!("{value:.5e}");
-    }
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it lies in 0..=10"
-    )]
-    let decimals = (5.0 - digits).clamp(0.0, 10.0) as usize;
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
-/// A duration in the unit that suits it.
-pub fn seconds(seconds: f64) -> String {
-    match seconds.abs() {
-        size if size < 1e-6 => format!("{:.0} ns", seconds * 1e9),
-        size if size < 1e-3 => format!("{:.2} µs", seconds * 1e6),
-        size if size < 1.0 => format!("{:.2} ms", seconds * 1e3),
-        _ => format!("{seconds:.2} s"),
-    }
 }

@@ -15,7 +15,7 @@ const LEAST: usize = 7;
 /// How many spreads a figure may be off. Normal noise is outside of it once in 15,000 batches, were its σ known.
 const SPREADS: f64 = 4.0;
 /// A spread from few batches is too small now and then, by as much as this over their number: with this and four spreads
-/// noise of any σ up to 0.6 was outside for less than 2 % of the batches after 7 others, and 0.2 % after 30 (a test holds it).
+/// noise of any σ up to 0.6 was outside for less than 2 % of the batches after 7 others, and 0.3 % after 30 (a test holds it).
 const FEW_BATCHES: f64 = 3.0;
 /// 1 / Φ⁻¹(3/4): from a median absolute deviation to the σ of normal noise.
 const MAD_TO_SIGMA: f64 = 1.4826;

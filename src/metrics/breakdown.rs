@@ -205,7 +205,7 @@ impl fmt::Display for Value<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::tally::tests::records;
+    use crate::metrics::tally::tests::{fold, records};
     use proptest::prelude::*;
 
     fn groups(by: &[Dimension], records: &[Record<'_>]) -> Vec<Group> {
@@ -214,14 +214,6 @@ mod tests {
             breakdown.add(record);
         }
         breakdown.into_groups().unwrap()
-    }
-
-    fn fold<'a, 'b: 'a>(records: impl IntoIterator<Item = &'a Record<'b>>) -> Tally {
-        let mut tally = Tally::new(Buckets::default());
-        for record in records {
-            tally.add(record);
-        }
-        tally
     }
 
     proptest! {

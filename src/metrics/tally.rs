@@ -391,7 +391,9 @@ pub(super) mod tests {
         prop::collection::vec(one, 0..30)
     }
 
-    fn fold(records: &[Record<'_>]) -> Tally {
+    pub(in crate::metrics) fn fold<'a, 'b: 'a>(
+        records: impl IntoIterator<Item = &'a Record<'b>>,
+    ) -> Tally {
         let mut tally = Tally::new(Buckets::default());
         for record in records {
             tally.add(record);

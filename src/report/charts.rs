@@ -1,8 +1,8 @@
 //! Pictures as SVG. Colours are names here, and style.css gives them their hue, for light, dark and paper.
 
-use super::verdict::seconds;
 use super::{Bounds, Night, Values};
 use crate::metrics::{Range, Status};
+use crate::units::seconds;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;

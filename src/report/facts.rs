@@ -2,7 +2,7 @@
 
 use super::{Errors, Slowest, Values};
 use crate::metrics::{
-    Baseline, BatchFigures, BatchSummary, Breakdown, Buckets, Dimension, Recent, Status, Tally,
+    Baseline, BatchFigures, BatchSummary, Buckets, Extremes, Recent, Status, Tally,
 };
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, Timestamp};
@@ -34,6 +34,12 @@ pub struct Batch {
     pub less_is_better: Option<bool>,
     /// The fitness of the sources, by strategy.
     pub baselines: BTreeMap<String, f64>,
+}
+
+impl Batch {
+    const fn better_of(&self, seen: Extremes) -> f64 {
+        if matches!(self.less_is_better, Some(true)) { seen.least } else { seen.greatest }
+    }
 }
 
 /// A batch and what its records come to.
@@ -74,15 +80,11 @@ pub struct Facts {
     pub rounds: BTreeMap<String, BTreeMap<u32, f64>>,
     /// Logs that could not be read, or not to their end, and why.
     pub damage: Vec<String>,
-    /// By parameter, operator, variant and outcome.
-    pub outcomes: Breakdown,
     recent: Recent,
 }
 
 impl Default for Facts {
     fn default() -> Self {
-        let by =
-            vec![Dimension::Parameter, Dimension::Operator, Dimension::Variant, Dimension::Outcome];
         Self {
             nights: Vec::new(),
             tally: Tally::new(Buckets::default()),
@@ -91,7 +93,6 @@ impl Default for Facts {
             slowest: Slowest::default(),
             rounds: BTreeMap::new(),
             damage: Vec::new(),
-            outcomes: Breakdown::new(by),
             recent: Recent::default(),
         }
     }
@@ -102,14 +103,13 @@ impl Default for Facts {
 pub struct Reading {
     batch: Batch,
     tally: Tally,
-    best: BTreeMap<String, f64>,
 }
 
 impl Facts {
     /// Begins with a batch that comes after those that were read.
     pub fn begin(&mut self, batch: Batch) -> Reading {
         self.rounds.clear();
-        Reading { batch, tally: Tally::new(Buckets::default()), best: BTreeMap::new() }
+        Reading { batch, tally: Tally::new(Buckets::default()) }
     }
 
     /// Takes in a record of it.
@@ -117,17 +117,12 @@ impl Facts {
         reading.tally.add(record);
         self.errors.add(record);
         self.slowest.add(record);
-        self.outcomes.add(record);
         self.add_values(record);
-        let Some(fitness) = record.fitness.filter(|fitness| fitness.is_finite()) else { return };
-        let less = reading.batch.less_is_better.unwrap_or(false);
-        keep_best(&mut reading.best, &record.strategy, fitness, less);
-        if self.rounds.len() < MOST_STRATEGIES || self.rounds.contains_key(&*record.strategy) {
-            let so_far = reading.best.get(&*record.strategy).copied().unwrap_or(fitness);
-            self.rounds
-                .entry(record.strategy.clone().into_owned())
-                .or_default()
-                .insert(record.round, so_far);
+        let strategy = &*record.strategy;
+        let Some(seen) = reading.tally.best_fitness().get(strategy) else { return };
+        if self.rounds.len() < MOST_STRATEGIES || self.rounds.contains_key(strategy) {
+            let best = reading.batch.better_of(*seen);
+            self.rounds.entry(strategy.to_owned()).or_default().insert(record.round, best);
         }
     }
 
@@ -140,12 +135,14 @@ impl Facts {
 
     /// What was read is a night.
     pub fn end(&mut self, reading: Reading) {
-        let Reading { batch, tally, best } = reading;
+        let Reading { batch, tally } = reading;
         let figures = BatchFigures::of(&tally);
         let outcomes = tally.outcomes();
         let evaluator_errors =
             [Outcome::EvaluatorFailed, Outcome::EvaluatorTimeout, Outcome::EvaluatorOutputInvalid]
                 .map(|outcome| outcomes.get(outcome));
+        let best = tally.best_fitness().iter().take(MOST_STRATEGIES);
+        let best = best.map(|(name, seen)| (name.clone(), batch.better_of(*seen))).collect();
         let usual = self.recent.baseline(figures.attempts);
         if batch.status == Some(Status::Completed) {
             self.recent.push(figures);
@@ -186,16 +183,5 @@ impl Facts {
     /// The newest batch.
     pub fn newest(&self) -> Option<&Night> {
         self.nights.last()
-    }
-}
-
-fn keep_best(all: &mut BTreeMap<String, f64>, strategy: &str, fitness: f64, less_is_better: bool) {
-    let better = |known: f64| if less_is_better { fitness < known } else { fitness > known };
-    if let Some(known) = all.get_mut(strategy) {
-        if better(*known) {
-            *known = fitness;
-        }
-    } else if all.len() < MOST_STRATEGIES {
-        all.insert(strategy.to_owned(), fitness);
     }
 }

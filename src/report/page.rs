@@ -7,8 +7,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 const STYLE: &str = include_str!("style.css");
 
 /// The whole page. The same facts give the same page.
-pub fn page(facts: &Facts, around: &Surroundings) -> String {
-    let verdict = Verdict::of(facts, around);
+pub fn page(facts: &Facts, around: &Surroundings, verdict: &Verdict) -> String {
     let title =
         facts.newest().map_or("no batch".to_owned(), |night| sections::time(night.batch.started));
     html! {
@@ -24,7 +23,7 @@ pub fn page(facts: &Facts, around: &Surroundings) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                header class=(class(verdict.grade)) { (top(&verdict, facts, around)) }
+                header class=(class(verdict.grade)) { (top(verdict, facts, around)) }
                 main { (sections::all(facts, around)) }
                 footer { p { "Made by mutation-agent " (env!("CARGO_PKG_VERSION")) " from its audit. Times are UTC." } }
             }

@@ -1,9 +1,10 @@
 //! What the page says below its verdict, section by section.
 
-use super::verdict::{percent, seconds};
+use super::verdict::percent;
 use super::{Bounds, Champion, Facts, Night, Surroundings, Values, charts};
-use crate::metrics::{Key, Status};
-use crate::units::Timestamp;
+use crate::metrics::Status;
+use crate::record::Outcome;
+use crate::units::{Timestamp, plain, seconds};
 use maud::{Markup, PreEscaped, html};
 use std::time::Duration;
 
@@ -168,12 +169,6 @@ fn one_champion(champion: &Champion) -> Markup {
     }
 }
 
-/// Six digits, without zeros at the end.
-fn plain(value: f64) -> String {
-    let text = format!("{value:.6}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 fn fitness(facts: &Facts) -> Markup {
     let Some(newest) = facts.newest() else { return html! {} };
     let mut names: Vec<&String> = facts.nights.iter().flat_map(|night| night.best.keys()).collect();
@@ -280,8 +275,14 @@ fn bounds(values: &Values, known: Option<&Bounds>) -> Option<(Bounds, bool)> {
 }
 
 fn outcomes(facts: &Facts) -> Markup {
-    let Ok(groups) = facts.outcomes.clone().into_groups() else { return html! {} };
-    if groups.is_empty() {
+    let counted = facts.tally.parameters().iter().flat_map(|(parameter, tally)| {
+        tally.series().flat_map(move |(variant, operator, counts)| {
+            let there = Outcome::ALL.into_iter().filter(|outcome| counts.get(*outcome) > 0);
+            there.map(move |outcome| (parameter, operator, variant, outcome, counts.get(outcome)))
+        })
+    });
+    let rows: Vec<_> = counted.collect();
+    if rows.is_empty() {
         return html! {};
     }
     html! {
@@ -289,24 +290,19 @@ fn outcomes(facts: &Facts) -> Markup {
             h2 { "Outcomes" }
             (scrolled("Outcomes", &html! {
                 table {
-                    caption { "Attempts over all batches of this report" @if groups.len() > MOST_OUTCOMES { ", the first " (MOST_OUTCOMES) " of " (groups.len()) " rows" } }
+                    caption { "Attempts over all batches of this report" @if rows.len() > MOST_OUTCOMES { ", the first " (MOST_OUTCOMES) " of " (rows.len()) " rows" } }
                     thead { tr { @for name in ["Parameter", "Operator", "Variant", "Outcome"] { th scope="col" { (name) } } th.number scope="col" { "Attempts" } } }
                     tbody {
-                        @for group in groups.iter().take(MOST_OUTCOMES) {
-                            tr { @for key in &group.keys { td { (in_words(key)) } } td.number { (group.tally.attempts()) } }
+                        @for (parameter, operator, variant, outcome, count) in rows.iter().take(MOST_OUTCOMES) {
+                            tr {
+                                td { (parameter) } td { (operator.as_str()) } td { (variant.unwrap_or("–")) }
+                                td { (outcome.as_str()) } td.number { (count) }
+                            }
                         }
                     }
                 }
             }))
         }
-    }
-}
-
-fn in_words(key: &Key) -> String {
-    match key {
-        Key::None => "–".to_owned(),
-        Key::Number(number) => number.to_string(),
-        Key::Text(text) => text.clone(),
     }
 }
 

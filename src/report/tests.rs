@@ -72,6 +72,10 @@ fn around(hours: u64) -> Surroundings {
     }
 }
 
+fn page(facts: &Facts, around: &Surroundings) -> String {
+    super::page(facts, around, &Verdict::of(facts, around))
+}
+
 fn grade(facts: &Facts, around: &Surroundings) -> (Grade, String) {
     let verdict = Verdict::of(facts, around);
     (verdict.grade, verdict.reasons[0].text.clone())

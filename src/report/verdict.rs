@@ -2,6 +2,7 @@
 
 use super::{Facts, Night, Surroundings};
 use crate::metrics::Status;
+use crate::units::seconds;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -258,16 +259,4 @@ fn logs(count: usize) -> String {
 /// `91.2 %`.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
-}
-
-/// `12.3 µs`.
-pub(super) fn seconds(seconds: f64) -> String {
-    match seconds {
-        _ if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
-        _ if seconds < 1e-3 => format!("{:.1} µs", seconds * 1e6),
-        _ if seconds < 1.0 => format!("{:.1} ms", seconds * 1e3),
-        _ if seconds < 120.0 => format!("{seconds:.1} s"),
-        _ if seconds < 7_200.0 => format!("{:.1} min", seconds / 60.0),
-        _ => format!("{:.1} h", seconds / 3_600.0),
-    }
 }

@@ -276,6 +276,12 @@ fn memory_is_limited_for_every_process_of_an_evaluator() {
     let mut settings = sh("(ulimit -Sv)");
     settings.memory = Some(1 << 30);
     assert_eq!(judged(settings.clone()).verdict, fitness(1024.0 * 1024.0));
+    // With room for the host it is there from the first instruction on.
+    settings.memory = Some(256 << 20);
+    settings.command[2] = "head -c 600000000 /dev/zero | tail".to_owned();
+    let verdict = judged(settings.clone()).verdict;
+    let Verdict::Failed(text) = verdict else { panic!("256 MiB are enough: {verdict:?}") };
+    assert!(text.contains("with memory limited to 256.0 MiB"), "{text}");
     // Less than the host itself has: then a process gets its limit a moment after it began.
     settings.memory = Some(48 << 20);
     settings.command[2] = "while [ $(ulimit -v) = unlimited ]; do :; done

@@ -1,9 +1,8 @@
 //! A comparison for people: the sentences first, then the figures.
 
 use crate::commands::Failure;
-use crate::comparison::{
-    Comparison, Interval, Method, RankFigures, SetFigures, Spread, plain, seconds,
-};
+use crate::comparison::{Comparison, Interval, Method, RankFigures, SetFigures, Spread};
+use crate::units::{plain, seconds};
 use std::io::Write;
 
 /// How a number is shown.

@@ -3,6 +3,7 @@
 use crate::commands::Failure;
 use crate::metrics::{Dimension, Group, Key, Statistics, Tally};
 use crate::record::Outcome;
+use crate::units::seconds;
 use std::io::Write;
 
 /// The figures for people.
@@ -150,12 +151,6 @@ fn widest<'a>(names: impl Iterator<Item = &'a String>) -> usize {
     names.map(|name| name.chars().count()).max().unwrap_or(0).max("parameter".len())
 }
 
-pub(super) fn human(seconds: Option<f64>) -> String {
-    match seconds {
-        None => "-".to_owned(),
-        Some(seconds) if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
-        Some(seconds) if seconds < 1e-3 => format!("{:.2} µs", seconds * 1e6),
-        Some(seconds) if seconds < 1.0 => format!("{:.2} ms", seconds * 1e3),
-        Some(seconds) => format!("{seconds:.2} s"),
-    }
+pub(super) fn human(duration: Option<f64>) -> String {
+    duration.map_or("-".to_owned(), seconds)
 }
