@@ -300,9 +300,9 @@ class House:
 class Sweep:
     """Cases over several houses at the same time, each with a house of its own."""
 
-    def __init__(self, gateway, name, **night):
+    def __init__(self, gateway, name, house=House, **night):
         self.name, self.hands, self.lock = name, max(2, os.cpu_count() or 2), threading.Lock()
-        self.free = [House(gateway, f"{name} {number}".replace(" ", "-"), **night) for number in range(self.hands)]
+        self.free = [house(gateway, f"{name} {number}".replace(" ", "-"), **night) for number in range(self.hands)]
 
     def __call__(self, case, points):
         """Runs `case(house, point)` for all points; the results in their order."""

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""`ingest --follow` beside the old program at work: several processes in one file, lines in two pieces, a process that
+is killed in a line, rotation by Python and by a shell, a follower that is killed; each line counts once. In between it
+is in nobody's way, and at its end everything is sealed and shown."""
+
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from lib import Held, Pushgateway, end, equal, read_log, wait_for
+from old_log import RECORD, House, OldLog, audit_is, log_at_once, logger, scratch
+
+IDLE = 2
+MORE = '[audit]\nflush_interval = "100ms"'
+
+
+class Follower(House):
+    """An agent that follows logs."""
+
+    def __init__(self, gateway, instance, more=""):
+        super().__init__(gateway, instance, f'interval = "1s"\n{more}\n{MORE}')
+        self.process = None
+
+    def follow(self, *logs):
+        """Starts it."""
+        self.process = self.start("ingest", "--follow", "--idle", f"{IDLE}s", *logs)
+
+    def has(self, count):
+        """Waits until so many records are on disk."""
+        wait_for(f"{count} records, {self.instance}", lambda: self.process.poll() is not None or self.counts(count))
+        assert self.counts(count), f"the follower has ended:\n{self.process.stderr.read()}"
+
+    def counts(self, count):
+        """Whether so many are on disk; a file may be renamed while we look."""
+        try:
+            return len(self.on_disk()) >= count
+        except FileNotFoundError:
+            return False
+
+    def is_sealed(self, batches):
+        """Waits until so many batches are sealed and none is open."""
+        wait_for(f"{batches} batches, {self.instance}",
+                 lambda: len(self.batches()) == batches and not list(self.audit.glob("*.partial")))
+
+    def ends(self, code=0, sent=signal.SIGTERM):
+        """It ends so, by a signal or by itself; what it said."""
+        if sent:
+            self.process.send_signal(sent)
+        out, said = self.process.communicate(timeout=30)
+        assert "panicked" not in said, said
+        equal(f"exit code of the follower\n{out}{said}", self.process.returncode, code)
+        return said
+
+    def took_in_turn(self, log, files):
+        """Of these, each of which was the log for some time, everything was taken; and nothing is new in them."""
+        for path in files:
+            self.took(log, OldLog(path).records)
+        self.agrees()
+        said = self.ingest(*files)
+        equal("files with nothing new", sum("nothing new" in line for line in said), len(files))
+
+
+def waits(processes):
+    """Until these loggers are through."""
+    return {process.wait() for process in processes}
+
+
+def live(gateway):
+    """Several processes that write at the same time, some of them by halves; then nothing; then more."""
+    house, log, other = Follower(gateway, "live"), scratch(), scratch("other.log")
+    house.follow(log, other)
+    writers = [logger(log, seed, 60, "--pause", 0.04, "--halves", 9) for seed in (1, 2, 3)]
+    writers.append(logger(other, 4, 60, "--pause", 0.04))
+    shown = wait_for("a push of the open batch", lambda: pushed(house))
+    equal("in progress", shown.value("mutation_batch_in_progress", instance="live"), 1)
+    waits(writers)
+    house.has(len(OldLog(log).records) + 60)
+    house.is_sealed(1)
+    # Nobody is locked out.
+    house("push", "--all")
+    house("audit", "verify", "--gateway")
+    log_at_once(log, [5], 20)
+    house.has(len(OldLog(log).records) + 60)
+    house.is_sealed(2)
+    house.ends()
+    for path in (log, other):
+        house.took(path, OldLog(path).records)
+    house.agrees()
+    house("run")
+
+
+def pushed(house):
+    """What the gateway shows of the open batch, once there is something."""
+    shown = house.gateway.exposition()
+    found = shown.all("exit_mutations_total", instance=house.instance)
+    return shown if found and found[0][1] > 0 and list(house.audit.glob("*.partial")) else None
+
+
+def killed(gateway):
+    """A logger is killed in a line and another one goes on in it; the follower is killed, and a new one goes on."""
+    house, log = Follower(gateway, "killed-follower"), scratch()
+    log_at_once(log, [1], 10, "--dies")
+    house.follow(log)
+    for turn in range(4):
+        writer = logger(log, turn, 25, "--pause", 0.02, *(["--dies"] if turn % 2 else []))
+        house.has(15 + 25 * turn)
+        end(house.process)
+        house.follow(log)
+        waits([writer])
+        house.has(len(whole(log)))
+    house.ends(sent=signal.SIGINT)
+    house.took(log, whole(log))
+    house.agrees()
+
+
+def whole(log):
+    """Its records up to the last newline, which are those that a follower takes."""
+    text = log.read_bytes()
+    return OldLog(log, text=text[:text.rfind(b"\n") + 1]).records
+
+
+def rotated(gateway):
+    """RotatingFileHandler renames the log, some ten times; in the end nothing is new in any of the files."""
+    house, log = Follower(gateway, "rotated"), scratch()
+    house.follow(log)
+    waits([logger(log, 1, 150, "--pause", 0.04, "--rotate", 20000)])
+    files = sorted(log.parent.glob("app.log.*"), key=lambda path: -int(path.suffix[1:])) + [log]
+    assert len(files) > 5, f"rotated {len(files)} times"
+    house.has(150)
+    house.ends()
+    house.took_in_turn(log, files)
+
+
+def truncated(gateway):
+    """`copytruncate`: the log is copied and cut, and the logger goes on at its new beginning."""
+    house, log = Follower(gateway, "truncated"), scratch()
+    house.follow(log)
+    writer, files = logger(log, 1, 150, "--pause", 0.02), []
+    for turn in range(1, 4):
+        house.has(30 * turn)
+        writer.send_signal(signal.SIGSTOP)
+        house.has(sum(len(OldLog(path).records) for path in (*files, log)))
+        files.append(log.with_name(f"app.log.{turn}"))
+        subprocess.run(["sh", "-c", 'cp "$0" "$1" && : >"$0"', log, files[-1]], check=True)
+        writer.send_signal(signal.SIGCONT)
+    waits([writer])
+    house.has(150)
+    house.ends()
+    files.append(log)
+    house.took_in_turn(log, files)
+
+
+def others(gateway):
+    """Another batch holds the lock; a gateway is away; a parameter that is not configured."""
+    house, log, holder = Follower(gateway, "others"), scratch(), Held()
+    house.follow(log)
+    environment, mark, until = holder.at("rename", path=".jsonl", seconds=60)
+    running = house.start("run", "--rounds", 1, "--mutations", 10, environment=environment)
+    wait_for("a batch at work", mark.exists)
+    log_at_once(log, [1], 20)
+    time.sleep(IDLE)
+    equal("sealed batches", house.batches(), [])
+    until.touch()
+    equal("the batch at work", running.wait(), 0)
+    house.has(30)
+    house.is_sealed(2)
+    with log.open("a") as file:
+        file.write(RECORD + RECORD.replace("stop_loss_pct", "max_drawdown") + RECORD)
+    said = house.ends(65, sent=None)
+    equal("how often it is said that it waits", said.count("another mutation-agent is at work"), 1)
+    for word in ("max_drawdown", f"{log}:22", "[[parameter]]"):
+        assert word in said, f"{word} is not in {said}"
+    equal("what came before is sealed", [len(read_log(path)) for path in house.batches()], [10, 20, 1])
+
+    away, log = Follower("http://127.0.0.1:1", "away"), scratch()
+    log_at_once(log, [1], 20)
+    away.follow(log)
+    away.has(20)
+    away.ends(75)
+    away.took(log, OldLog(log).records)
+    audit_is(away, away.taken)
+
+
+def main():
+    """All stories at the same time, since most of the time they wait."""
+    gateway = Pushgateway()
+    with ThreadPoolExecutor() as pool:
+        for told in [pool.submit(story, gateway) for story in (live, killed, rotated, truncated, others)]:
+            told.result()
+    print("followed: processes at the same time, lines in pieces, kills on both sides, rotation, copytruncate; "
+          "each line counts once")
+
+
+if __name__ == "__main__":
+    main()
