@@ -125,7 +125,7 @@ impl<'a> Recorder<'a> {
                 None => in_words(outcome).map(Cow::Borrowed),
             },
             fitness: None,
-            duration: attempted.duration,
+            duration: Some(attempted.duration),
             evaluation: None,
             also: also.collect(),
         }
@@ -182,7 +182,7 @@ impl<'a> Recorder<'a> {
             validation_passed: outcome.is_valid(),
             error: attempt.error.clone().map(Cow::Owned),
             fitness: attempt.fitness,
-            duration: attempt.duration,
+            duration: Some(attempt.duration),
             evaluation: attempt.evaluation,
             also,
         };
@@ -278,15 +278,16 @@ impl<'a> Recorder<'a> {
 }
 
 fn log(record: &Record<'_>) {
+    let took = record.duration.map(|one| format!(" (duration: {:.2}ms)", one.nanos() as f64 / 1e6));
     tracing::debug!(
         mutation = %record.mutation_id,
         strategy = %record.strategy,
         line = record.line,
-        "Exit mutation {}: {} {:.4} -> {:.4} (duration: {:.2}ms)",
+        "Exit mutation {}: {} {:.4} -> {:.4}{}",
         record.outcome.as_str(),
         record.parameter,
         record.old_value.to_f64(),
         record.new_value.to_f64(),
-        record.duration.nanos() as f64 / 1e6,
+        took.unwrap_or_default(),
     );
 }
