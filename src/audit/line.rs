@@ -35,6 +35,11 @@ impl LineWriter {
         Self { second: i64::MIN, date: String::new(), templates: Vec::new() }
     }
 
+    /// Makes the templates anew.
+    pub(super) fn forget(&mut self) {
+        self.templates.clear();
+    }
+
     /// Appends the record and a newline. Records of the same `target` (for a variant it is another)
     /// and round have batch, strategy, line, parameter and operator in common.
     pub(super) fn write(&mut self, record: &Record<'_>, target: usize, line: &mut Vec<u8>) {
