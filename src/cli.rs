@@ -65,6 +65,8 @@ enum Command {
     Best(commands::best::Args),
     /// Put the best candidate in the place of its source, past the gate of [promote]
     Promote(commands::promote::Args),
+    /// Take in what another program logged, so that its mutations are counted and pushed
+    Ingest(commands::ingest::Args),
     /// Draw batches again from their manifests, and say at which record, if any, they differ
     Replay(commands::replay::Args),
     /// Statistics over audit files
@@ -145,6 +147,9 @@ impl Cli {
             Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
             Command::Best(args) => commands::best::run(&self.config, args, &mut out),
             Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
+            Command::Ingest(args) => {
+                commands::ingest::run(&self.config, args, json, &notifier, &mut out)
+            }
             Command::Replay(args) => commands::replay::run(&self.config, args, &mut out),
             Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
             Command::Report(args) => commands::report::run(&self.config, args, &mut out),
@@ -234,7 +239,7 @@ mod tests {
         let script = String::from_utf8(script).unwrap();
         assert!(
             script.contains(
-                "run check push best promote replay stats report compare audit demo completions man"
+                "run check push best promote ingest replay stats report compare audit demo completions man"
             ),
             "{script}"
         );

@@ -25,6 +25,8 @@ pub mod comparison;
 
 pub mod report;
 
+pub mod ingest;
+
 pub mod evaluator;
 
 pub mod gateway;

@@ -84,10 +84,10 @@ pub struct Record<'a> {
     pub mutation_id: MutationId,
     /// From 1.
     pub round: u32,
-    /// The strategy's path as the config gives it.
+    /// The strategy's path as the config gives it; of an ingested log, the log's.
     #[serde(borrow)]
     pub strategy: Cow<'a, str>,
-    /// The literal's line in the strategy, from 1.
+    /// The literal's line in the strategy, from 1; of an ingested log, the line it was read from.
     pub line: u32,
     /// The parameter's name.
     #[serde(borrow)]
@@ -100,9 +100,11 @@ pub struct Record<'a> {
     /// The mutation that this one went on from; `None` for the source itself.
     #[serde(borrow)]
     pub parent: Option<Cow<'a, str>>,
-    /// The value before.
+    /// The value before; not a number, which JSON writes as null, where an ingested log has none.
+    #[serde(deserialize_with = "Number::or_nan")]
     pub old_value: Number,
-    /// The value proposed; equal to `old_value` where nothing changed.
+    /// The value proposed; equal to `old_value` where nothing changed, and null as that may be.
+    #[serde(deserialize_with = "Number::or_nan")]
     pub new_value: Number,
     /// The proposal had left its bounds and was brought back, by whichever rule.
     pub clamped: bool,
@@ -117,9 +119,9 @@ pub struct Record<'a> {
     pub error: Option<Cow<'a, str>>,
     /// What the evaluator said.
     pub fitness: Option<f64>,
-    /// The mutation's own time, propose to validate.
-    #[serde(rename = "duration_ms")]
-    pub duration: Millis,
+    /// The mutation's own time, propose to validate; `None` where an ingested log does not say.
+    #[serde(rename = "duration_ms", deserialize_with = "Option::deserialize")]
+    pub duration: Option<Millis>,
     /// The evaluation's time.
     #[serde(rename = "evaluation_ms")]
     pub evaluation: Option<Millis>,
@@ -221,7 +223,7 @@ pub(crate) mod tests {
             validation_passed: true,
             error: None,
             fitness: None,
-            duration: Millis::from_nanos(1500),
+            duration: Some(Millis::from_nanos(1500)),
             evaluation: None,
             also: Vec::new(),
         }
@@ -233,7 +235,7 @@ pub(crate) mod tests {
     #[test]
     fn the_designs_example_reads_and_writes_byte_for_byte() {
         let record: Record<'_> = serde_json::from_str(LINE).unwrap();
-        assert_eq!(record.duration.nanos(), 254_260_000);
+        assert_eq!(record.duration.map(Millis::nanos), Some(254_260_000));
         assert_eq!(serde_json::to_string(&record).unwrap(), LINE);
     }
 
@@ -243,6 +245,22 @@ pub(crate) mod tests {
         let record: Record<'_> = serde_json::from_str(&line).unwrap();
         assert_eq!(record.old_value, Number::Int(5));
         assert_eq!(serde_json::to_string(&record).unwrap(), line);
+    }
+
+    #[test]
+    fn what_an_ingested_log_does_not_say_is_null() {
+        let line = LINE
+            .replace("\"old_value\":0.1", "\"old_value\":null")
+            .replace("\"duration_ms\":254.26", "\"duration_ms\":null");
+        let record: Record<'_> = serde_json::from_str(&line).unwrap();
+        assert!(record.old_value.to_f64().is_nan());
+        assert_eq!(record.duration, None);
+        assert_eq!(serde_json::to_string(&record).unwrap(), line);
+        let missing = line.replace("\"duration_ms\":null,", "");
+        assert!(
+            serde_json::from_str::<Record<'_>>(&missing).is_err(),
+            "said to be unknown, or not at all"
+        );
     }
 
     #[test]

@@ -252,7 +252,7 @@ fn record(full: bool) -> Record<'static> {
         validation_passed: true,
         error: full.then(|| "e".into()),
         fitness: full.then_some(1.0),
-        duration: Millis::from_nanos(1),
+        duration: Some(Millis::from_nanos(1)),
         evaluation: full.then_some(Millis::from_nanos(1)),
         also: if full { vec![also] } else { Vec::new() },
     }

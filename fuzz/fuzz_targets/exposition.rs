@@ -100,6 +100,7 @@ fn totals(name: &str) -> Totals {
                 },
             )]),
         }),
+        ingest: None,
         tally,
     });
     totals.count_pushes(name, &BTreeMap::from([(PushResult::Delivered, 1)]));

@@ -71,6 +71,12 @@ impl Journal {
         if self.buffered >= self.limit { self.flush() } else { Ok(()) }
     }
 
+    /// Adds a record that has nothing in common with others.
+    pub fn append_alone(&mut self, record: &Record<'_>) -> Result<(), DiskError> {
+        self.writer.forget();
+        self.append(record, 0)
+    }
+
     /// Whether records wait in memory.
     pub const fn has_buffered(&self) -> bool {
         self.buffered > 0

@@ -35,6 +35,11 @@ impl LineWriter {
         Self { second: i64::MIN, date: String::new(), templates: Vec::new() }
     }
 
+    /// Makes the templates anew.
+    pub(super) fn forget(&mut self) {
+        self.templates.clear();
+    }
+
     /// Appends the record and a newline. Records of the same `target` (for a variant it is another)
     /// and round have batch, strategy, line, parameter and operator in common.
     pub(super) fn write(&mut self, record: &Record<'_>, target: usize, line: &mut Vec<u8>) {
@@ -67,12 +72,9 @@ impl LineWriter {
             None => line.extend_from_slice(b"null"),
         }
         line.extend_from_slice(b",\"duration_ms\":");
-        write_millis(record.duration, line);
+        write_optional_millis(record.duration, line);
         line.extend_from_slice(b",\"evaluation_ms\":");
-        match record.evaluation {
-            Some(evaluation) => write_millis(evaluation, line),
-            None => line.extend_from_slice(b"null"),
-        }
+        write_optional_millis(record.evaluation, line);
         write_also(&record.also, line);
         line.extend_from_slice(b"}\n");
     }
@@ -179,6 +181,13 @@ fn six_digits(number: u64) -> [u8; 6] {
     digits
 }
 
+fn write_optional_millis(duration: Option<Millis>, line: &mut Vec<u8>) {
+    match duration {
+        Some(duration) => write_millis(duration, line),
+        None => line.extend_from_slice(b"null"),
+    }
+}
+
 /// Milliseconds with up to six decimals: the very digits of the nanoseconds.
 fn write_millis(duration: Millis, line: &mut Vec<u8>) {
     write_int(duration.nanos() / 1_000_000, line);
@@ -252,7 +261,7 @@ mod tests {
             (strategy, parameter, error) in (".*", ".*", proptest::option::of(".*")),
             (variant, parent) in (proptest::option::of("[a-z\"]*"), proptest::option::of("[a-z_0-9]*")),
             (old_value, new_value, fitness) in (numbers(), numbers(), proptest::option::of(any::<f64>())),
-            (nanos, evaluation, clamped) in (any::<u64>(), proptest::option::of(any::<u64>()), any::<bool>()),
+            (nanos, evaluation, clamped) in (proptest::option::of(any::<u64>()), proptest::option::of(any::<u64>()), any::<bool>()),
             (outcome, operator) in (0..Outcome::ALL.len(), 0..Operator::ALL.len()),
             also in prop::collection::vec(also(), 0..3),
         ) -> Record<'static> {
@@ -267,7 +276,7 @@ mod tests {
                 old_value, new_value, clamped, outcome,
                 success: outcome.is_success(), validation_passed: outcome.is_valid(),
                 error: error.map(Cow::Owned), fitness,
-                duration: Millis::from_nanos(nanos), evaluation: evaluation.map(Millis::from_nanos), also,
+                duration: nanos.map(Millis::from_nanos), evaluation: evaluation.map(Millis::from_nanos), also,
             }
         }
     }
@@ -294,9 +303,9 @@ mod tests {
     /// With the two durations, which serde may write as 1e-6, taken out.
     fn plain(line: &str) -> String {
         let (start, rest) = line.rsplit_once("\"duration_ms\":").unwrap();
-        let (_, end) = rest.split_once(",\"evaluation_ms\":").unwrap();
+        let (duration, end) = rest.split_once(",\"evaluation_ms\":").unwrap();
         let rest = end.find([',', '}']).unwrap();
-        let evaluation = if &end[..rest] == "null" { "null" } else { "number" };
-        format!("{start}{evaluation}{}", &end[rest..])
+        let kind = |text: &str| if text == "null" { "null" } else { "number" };
+        format!("{start}{} {}{}", kind(duration), kind(&end[..rest]), &end[rest..])
     }
 }

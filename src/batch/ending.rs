@@ -5,11 +5,13 @@ use super::open_batch::OpenBatch;
 use super::publisher;
 use super::recorder::Recorder;
 use super::{PushLog, Shutdown, Signal};
-use crate::audit::{self, Folder, JournalEnd, Manifest};
+use crate::audit::{self, Folder, JournalEnd, Manifest, ReadError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
+use crate::ingest::LogError;
 use crate::metrics::{BatchSummary, Status, Tally};
 use crate::state::{self, DataDir, Recovery};
+use std::io;
 use std::path::PathBuf;
 
 /// What became of a batch, for the person or the timer that started it.
@@ -37,6 +39,10 @@ pub(super) enum Ended {
     Evaluator(String),
     Signal(Signal),
     NoTarget,
+    /// All that was new in the logs of another program is taken.
+    Ingested,
+    /// One of those logs cannot be read on.
+    Unreadable(LogError),
     Error(DiskError),
 }
 
@@ -58,6 +64,10 @@ impl OpenBatch<'_> {
                 return Self::unsealed(data, manifest.summary, &recorder, error);
             }
             if let Err(error) = recorder.cut_back(&data.folder) {
+                tracing::error!(%error, "left to the next start");
+                return Self::unsealed(data, manifest.summary, &recorder, &error);
+            }
+            if let Err(error) = self.note_again(data, &mut manifest) {
                 tracing::error!(%error, "left to the next start");
                 return Self::unsealed(data, manifest.summary, &recorder, &error);
             }
@@ -108,6 +118,18 @@ impl OpenBatch<'_> {
             exit,
             summary: manifest.summary,
         }
+    }
+
+    /// Of another program's logs only what stands in the journal is taken.
+    fn note_again(&self, data: &DataDir, manifest: &mut Manifest) -> Result<(), DiskError> {
+        let Some(mut ingest) = self.ingest.clone() else { return Ok(()) };
+        let path = data.folder.open_journal(&self.id);
+        match audit::read_own_records(&path, |record, _| ingest.note(record)) {
+            Ok(_) => manifest.summary.ingest = Some(ingest),
+            Err(ReadError::Disk(error)) => return Err(error),
+            Err(error) => return Err(DiskError::new("read", &path)(io::Error::other(error))),
+        }
+        Ok(())
     }
 
     /// The best where there is a fitness, else a sample.
@@ -213,6 +235,9 @@ fn verdict(
             let none = "no strategy has a usable target; `mutation-agent check` says why";
             (Status::Failed, Exit::NoStrategy, "no_target", Some(none.to_owned()))
         }
+        // What came of the attempts is another program's success or failure.
+        Ended::Ingested => (Status::Completed, Exit::Done, "ingested", None),
+        Ended::Unreadable(error) => (Status::Failed, Exit::Io, "error", Some(error.to_string())),
         Ended::Error(error) => (Status::Failed, Exit::Io, "error", Some(error.to_string())),
     }
 }

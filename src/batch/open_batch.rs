@@ -5,10 +5,11 @@ use crate::audit::{Journal, Manifest};
 use crate::config::Config;
 use crate::disk::{self, DiskError};
 use crate::gateway::Client;
-use crate::metrics::{BatchSummary, Buckets, Tally};
+use crate::metrics::{BatchSummary, Buckets, Ingest, Tally};
 use crate::notify::Notifier;
 use crate::state::DataDir;
 use crate::units::BatchId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What does not change while a batch runs.
@@ -19,6 +20,8 @@ pub(super) struct OpenBatch<'a> {
     pub(super) id: BatchId,
     pub(super) clients: Arc<Vec<Client>>,
     pub(super) notifier: &'a Notifier,
+    /// Logs of another program that it takes in, as they are known when it begins; `None` where it mutates.
+    pub(super) ingest: Option<Ingest>,
 }
 
 impl OpenBatch<'_> {
@@ -40,15 +43,25 @@ impl OpenBatch<'_> {
         Ok((journal, manifest))
     }
 
+    /// Another program's logs say nothing of targets, so what is shown of them stays.
+    fn targets(&self, data: &DataDir) -> BTreeMap<String, u64> {
+        match (&self.ingest, data.state.totals.last()) {
+            (None, _) => self.plan.targets_by_state(),
+            (Some(_), last) => last.map(|last| last.targets.clone()).unwrap_or_default(),
+        }
+    }
+
     /// What is known before the first mutation; a killed batch is sealed with it.
     fn first_manifest(&self, data: &DataDir) -> Manifest {
         let summary = BatchSummary {
             started: self.clock.started(),
-            targets: self.plan.targets_by_state(),
+            targets: self.targets(data),
+            ingest: self.ingest.clone(),
             ..BatchSummary::new(self.id.clone(), Tally::new(self.buckets()))
         };
         Manifest {
-            seed: Some(self.plan.seed),
+            // Nothing is drawn of what another program did.
+            seed: self.ingest.is_none().then_some(self.plan.seed),
             config_sha256: Some(self.config.digest()),
             config: Some(self.config.to_toml()),
             rounds_planned: self.plan.rounds,

@@ -70,6 +70,21 @@ impl BatchPlan {
         })
     }
 
+    /// Of a batch that attempts nothing itself, and records so many.
+    pub(super) fn none(records: u64) -> Self {
+        Self {
+            seed: 0,
+            rounds: 1,
+            mutations_per_round: u32::try_from(records).unwrap_or(u32::MAX),
+            strategies: Vec::new(),
+            constraints: Vec::new(),
+            variants: Vec::new(),
+            most: 1,
+            weights: None,
+            usable: Vec::new(),
+        }
+    }
+
     /// The variant of an attempt, by the first number of its stream; `None`, and nothing is drawn,
     /// where there are none.
     pub(super) fn variant(&self, rng: &mut impl Rng) -> Option<usize> {

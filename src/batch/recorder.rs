@@ -9,7 +9,9 @@ use super::{BatchPlan, Candidates, Clock, Target};
 use crate::audit::{Folder, Journal, JournalEnd, Order, read_open};
 use crate::disk::{self, DiskError};
 use crate::evolution::Search;
+use crate::ingest::Taken;
 use crate::metrics::Tally;
+use crate::mutation::Operator;
 use crate::record::{Also, Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
 use std::borrow::Cow;
@@ -71,7 +73,7 @@ impl<'a> Recorder<'a> {
         self.tally.add(&record);
         self.recorded += 1;
         if self.log_each {
-            log(&record);
+            log_each(&record);
         }
         if attempted.verdict.outcome.is_success() {
             self.candidates.offer(attempted, MutationId(self.recorded));
@@ -125,7 +127,7 @@ impl<'a> Recorder<'a> {
                 None => in_words(outcome).map(Cow::Borrowed),
             },
             fitness: None,
-            duration: attempted.duration,
+            duration: Some(attempted.duration),
             evaluation: None,
             also: also.collect(),
         }
@@ -182,7 +184,7 @@ impl<'a> Recorder<'a> {
             validation_passed: outcome.is_valid(),
             error: attempt.error.clone().map(Cow::Owned),
             fitness: attempt.fitness,
-            duration: attempt.duration,
+            duration: Some(attempt.duration),
             evaluation: attempt.evaluation,
             also,
         };
@@ -191,10 +193,54 @@ impl<'a> Recorder<'a> {
         self.tally.add(&record);
         self.recorded += 1;
         if self.log_each {
-            log(&record);
+            log_each(&record);
         }
         self.champions.offer(attempt, self.round, self.plan.seed, self.batch_id);
         Ok(record)
+    }
+
+    /// Records an attempt of another program.
+    pub(super) fn ingested(&mut self, taken: &Taken, log: &str) -> Result<Record<'a>, DiskError> {
+        let Taken { line, timestamp, record } = taken;
+        let record = Record {
+            timestamp: *timestamp,
+            batch_id: Cow::Borrowed(self.batch_id),
+            mutation_id: MutationId(self.recorded + 1),
+            round: self.round,
+            strategy: Cow::Owned(log.to_owned()),
+            line: u32::try_from(*line).unwrap_or(u32::MAX),
+            parameter: Cow::Owned(record.parameter.clone()),
+            operator: Operator::CompatGaussian,
+            variant: None,
+            parent: None,
+            old_value: record.old_value,
+            new_value: record.new_value,
+            clamped: record.clamped,
+            outcome: record.outcome,
+            success: record.outcome.is_success(),
+            validation_passed: record.outcome.is_valid(),
+            error: record.error.clone().map(Cow::Owned),
+            fitness: None,
+            duration: record.duration,
+            evaluation: None,
+            also: Vec::new(),
+        };
+        self.journal.append_alone(&record)?;
+        self.tally.add(&record);
+        self.recorded += 1;
+        if self.log_each {
+            log_each(&record);
+        }
+        Ok(record)
+    }
+
+    /// Writes what has waited in memory for long enough.
+    pub(super) fn flush_in_time(&mut self) -> Result<(), DiskError> {
+        if self.flushed.elapsed() >= self.flush_interval {
+            self.flushed = Instant::now();
+            self.journal.flush()?;
+        }
+        Ok(())
     }
 
     /// Makes all records lasting; what is shown to others is what was lasting then.
@@ -277,16 +323,17 @@ impl<'a> Recorder<'a> {
     }
 }
 
-fn log(record: &Record<'_>) {
+fn log_each(record: &Record<'_>) {
+    let took = record.duration.map(|one| format!(" (duration: {:.2}ms)", one.nanos() as f64 / 1e6));
     tracing::debug!(
         mutation = %record.mutation_id,
         strategy = %record.strategy,
         line = record.line,
-        "Exit mutation {}: {} {:.4} -> {:.4} (duration: {:.2}ms)",
+        "Exit mutation {}: {} {:.4} -> {:.4}{}",
         record.outcome.as_str(),
         record.parameter,
         record.old_value.to_f64(),
         record.new_value.to_f64(),
-        record.duration.nanos() as f64 / 1e6,
+        took.unwrap_or_default(),
     );
 }

@@ -9,6 +9,7 @@ use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
 use super::{BatchPlan, Clock, Progress, Shutdown, Signal, Threads};
+use crate::audit::Manifest;
 use crate::config::Config;
 use crate::disk::DiskError;
 use crate::gateway::Client;
@@ -59,49 +60,84 @@ pub fn run(
         return Err(BatchError::Stopped(signal));
     }
     let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
-    let batch = OpenBatch { config, plan, clock, id, clients: Arc::new(clients), notifier };
+    let clients = Arc::new(clients);
+    let batch = OpenBatch { config, plan, clock, id, clients, notifier, ingest: None };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
 
     announce(plan);
     mind_the_clock(&data, &clock);
 
-    let (journal, mut manifest) = batch.begin(&data)?;
-    let publisher = Publisher::start(
-        runtime.handle(),
-        Arc::clone(&batch.clients),
-        config.push.interval,
-        config.push.attempt_timeout,
-    );
-    let mut recorder = Recorder::new(&batch, journal);
-    batch.publish(&data, &publisher, &mut manifest.summary, &recorder);
+    let mut running = batch.start(&data, &runtime)?;
     let ended = match &config.evaluator {
-        None => batch.rounds(&data, &publisher, &mut manifest.summary, &mut recorder, &shutdown),
-        Some(evaluator) => {
-            let (data, publisher) = (&data, &publisher);
-            let (manifest, recorder) = (&mut manifest, &mut recorder);
-            let mut desk = Desk { data, publisher, manifest, recorder };
-            batch.evolve(evaluator, &mut desk, &shutdown)
-        }
+        None => batch.rounds(&data, &mut running, &shutdown),
+        Some(evaluator) => batch.evolve(evaluator, &mut running.desk(&data), &shutdown),
     };
-
     notifier.stopping();
     notifier.status("the rounds are over; sealing the audit");
-    // A push that hangs must not hold up the seal.
-    let so_far = publisher.so_far();
-    let mut end = batch.close(&mut data, manifest, recorder, &ended, &so_far, &shutdown);
+    Ok(batch.finish(&mut data, running, &ended, &runtime, &shutdown))
+}
 
-    // With a signal there is little time, and one bounded push is still to come.
-    let hurry = config.batch.shutdown_timeout / 3;
-    let patience = config.push.attempt_timeout + Duration::from_secs(1);
-    let mut late = publisher.finish(runtime.handle(), patience, hurry, &shutdown);
-    late.log = publisher::since(&so_far, late.log);
-    (end.delivered, end.exit) =
-        batch.hand_over(&mut data, end.exit, &late, &runtime, &shutdown, hurry);
-    // What is not sealed stands in the totals in memory, and they must not be saved with what was pruned.
-    if end.audit.is_some() {
-        tidy(config, &mut data, &shutdown);
+/// What is open while a batch runs.
+pub(super) struct Running<'a> {
+    publisher: Publisher,
+    manifest: Manifest,
+    recorder: Recorder<'a>,
+}
+
+impl<'a> Running<'a> {
+    pub(super) const fn desk<'d>(&'d mut self, data: &'d DataDir) -> Desk<'d, 'a> {
+        let Self { publisher, manifest, recorder } = self;
+        Desk { data, publisher, manifest, recorder }
     }
-    Ok(end)
+}
+
+impl OpenBatch<'_> {
+    /// Puts the batch on disk and shows that it has begun. An error means that there is none.
+    pub(super) fn start(
+        &self,
+        data: &DataDir,
+        runtime: &Threads,
+    ) -> Result<Running<'_>, DiskError> {
+        let (journal, mut manifest) = self.begin(data)?;
+        let publisher = Publisher::start(
+            runtime.handle(),
+            Arc::clone(&self.clients),
+            self.config.push.interval,
+            self.config.push.attempt_timeout,
+        );
+        let recorder = Recorder::new(self, journal);
+        self.publish(data, &publisher, &mut manifest.summary, &recorder);
+        Ok(Running { publisher, manifest, recorder })
+    }
+
+    /// Seals it, delivers the totals, and tidies up.
+    pub(super) fn finish(
+        &self,
+        data: &mut DataDir,
+        running: Running<'_>,
+        ended: &Ended,
+        runtime: &Threads,
+        shutdown: &Shutdown,
+    ) -> BatchEnd {
+        let Running { publisher, manifest, recorder } = running;
+        let config = self.config;
+
+        // A push that hangs must not hold up the seal.
+        let so_far = publisher.so_far();
+        let mut end = self.close(data, manifest, recorder, ended, &so_far, shutdown);
+
+        // With a signal there is little time, and one bounded push is still to come.
+        let hurry = config.batch.shutdown_timeout / 3;
+        let patience = config.push.attempt_timeout + Duration::from_secs(1);
+        let mut late = publisher.finish(runtime.handle(), patience, hurry, shutdown);
+        late.log = publisher::since(&so_far, late.log);
+        (end.delivered, end.exit) = self.hand_over(data, end.exit, &late, runtime, shutdown, hurry);
+        // What is not sealed stands in the totals in memory, and they must not be saved with what was pruned.
+        if end.audit.is_some() {
+            tidy(config, data, shutdown);
+        }
+        end
+    }
 }
 
 /// Says what is mutated, and that something configured is not.
@@ -117,7 +153,7 @@ fn announce(plan: &BatchPlan) {
 }
 
 /// Says so once a start when the clock stands before what was written by it.
-fn mind_the_clock(data: &DataDir, clock: &Clock) {
+pub(super) fn mind_the_clock(data: &DataDir, clock: &Clock) {
     let now = clock.started();
     if let Some(last) = data.newest.as_ref().filter(|last| last.start().since(now) > CLOCK_SLACK) {
         tracing::warn!(
@@ -139,7 +175,7 @@ fn mind_the_clock(data: &DataDir, clock: &Clock) {
 }
 
 /// For the id: the upper half of a random number.
-fn suffix() -> u32 {
+pub(super) fn suffix() -> u32 {
     u32::try_from(super::random() >> 32).unwrap_or(0)
 }
 
@@ -171,14 +207,9 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
 
 impl OpenBatch<'_> {
     /// Runs the rounds to the end, or to whatever comes first.
-    fn rounds(
-        &self,
-        data: &DataDir,
-        publisher: &Publisher,
-        summary: &mut BatchSummary,
-        recorder: &mut Recorder<'_>,
-        shutdown: &Shutdown,
-    ) -> Ended {
+    fn rounds(&self, data: &DataDir, running: &mut Running<'_>, shutdown: &Shutdown) -> Ended {
+        let Running { publisher, manifest, recorder } = running;
+        let summary = &mut manifest.summary;
         if self.plan.usable().is_empty() {
             return Ended::NoTarget;
         }

@@ -1,9 +1,10 @@
 //! A command that could not do what it was asked, and the exit code for it.
 
-use crate::batch::BatchError;
+use crate::batch::{BatchError, IngestError};
 use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::exit::Exit;
+use crate::ingest::LogError;
 use crate::state::{LockError, OpenError, RecoveryError};
 use std::fmt;
 use std::io;
@@ -78,6 +79,29 @@ impl From<BatchError> for Failure {
             BatchError::Stopped(signal) => Self::new(signal.exit(), &error),
             BatchError::Start(_) => Self::new(Exit::Internal, &error),
         }
+    }
+}
+
+impl From<IngestError> for Failure {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Batch(error) => error.into(),
+            IngestError::Log(error) => error.into(),
+            IngestError::Unknown { .. }
+            | IngestError::Differs(_)
+            | IngestError::NoRecord { .. } => Self::new(Exit::NoStrategy, &error),
+        }
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        let exit = match &error {
+            LogError::Disk(error) if error.is_permission() => Exit::Permission,
+            LogError::Disk(_) => Exit::Io,
+            LogError::Damaged { .. } | LogError::TooLong { .. } => Exit::NoStrategy,
+        };
+        Self::new(exit, &error)
     }
 }
 

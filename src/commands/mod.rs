@@ -6,6 +6,7 @@ pub mod check;
 pub mod compare;
 pub mod demo;
 pub mod evaluator_host;
+pub mod ingest;
 pub mod promote;
 pub mod push;
 pub mod replay;

@@ -96,7 +96,7 @@ fn say(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// What became of it, without where it is.
-fn in_words(end: &BatchEnd) -> String {
+pub(super) fn in_words(end: &BatchEnd) -> String {
     let BatchSummary { batch_id, status, tally, .. } = &end.summary;
     let (attempts, successes) = (tally.attempts(), tally.successes());
     let share = match attempts {
@@ -117,7 +117,7 @@ fn in_words(end: &BatchEnd) -> String {
     )
 }
 
-fn say_json(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn say_json(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
     let summary = &end.summary;
     let delivered = end.delivered.iter().map(|one| (&one.gateway, one.result.is_ok()));
     let line = serde_json::json!({

@@ -69,7 +69,9 @@ impl Set {
         self.several |= !record.also.is_empty();
         self.descended |= record.parent.is_some();
         self.rounds = self.rounds.max(record.round);
-        self.durations.push(record.duration.nanos() as f64 / 1e9);
+        if let Some(duration) = record.duration {
+            self.durations.push(duration.nanos() as f64 / 1e9);
+        }
         if let Some(evaluation) = record.evaluation {
             self.evaluations.push(evaluation.nanos() as f64 / 1e9);
         }

@@ -24,7 +24,7 @@ fn set(attempts: &[Attempt]) -> Set {
     for (success, nanos, fitness, night) in attempts {
         let id: BatchId = format!("2026112{night}T020000Z-000000").parse().unwrap();
         let outcome = if *success { Outcome::Success } else { Outcome::EvaluatorFailed };
-        let duration = Millis::from_nanos(*nanos);
+        let duration = Some(Millis::from_nanos(*nanos));
         let record = Record { outcome, duration, fitness: *fitness, ..sample(Cow::Owned(id)) };
         set.add(&record);
     }

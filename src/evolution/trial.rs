@@ -2,7 +2,7 @@
 
 use super::{Change, Origin};
 use crate::record::{Outcome, Record};
-use crate::units::MutationId;
+use crate::units::{MutationId, Number};
 use serde::{Deserialize, Serialize};
 use std::iter;
 
@@ -25,8 +25,8 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// What `record` says. A parent that is no mutation's name, which no agent writes, makes it
-    /// `None`, and so does a record without a change.
+    /// What `record` says. A parent that is no mutation's name or a value that is no finite number, which no
+    /// agent writes of what it evaluated, makes it `None`, and so does a record without a change.
     pub fn of(record: &Record<'_>) -> Option<Self> {
         let parent = match &record.parent {
             Some(text) => Some(Origin::read(text, &record.batch_id).ok()?),
@@ -37,11 +37,16 @@ impl Trial {
         let own = change(&record.parameter, record.old_value, record.new_value);
         let also = record.also.iter();
         let also = also.map(|one| change(&one.parameter, one.old_value, one.new_value));
+        let changes: Vec<Change> = iter::once(own).chain(also).collect();
+        let is_number = |value: Number| value.to_f64().is_finite();
+        if !changes.iter().all(|change| is_number(change.old) && is_number(change.new)) {
+            return None;
+        }
         Some(Self {
             round: record.round,
             mutation: record.mutation_id,
             parent,
-            changes: iter::once(own).chain(also).collect(),
+            changes,
             outcome: record.outcome,
             fitness: record.fitness.filter(|fitness| fitness.is_finite()),
         })

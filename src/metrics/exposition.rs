@@ -338,6 +338,7 @@ mod tests {
                     },
                 )]),
             }),
+            ingest: None,
             tally,
         }
     }

@@ -12,6 +12,7 @@ mod durations;
 mod exposition;
 mod families;
 mod histogram;
+mod ingested;
 mod series;
 mod statistics;
 mod tally;
@@ -24,6 +25,7 @@ pub use durations::Durations;
 pub use exposition::{BuildInfo, Exposition, OutcomeSeries, encode_text};
 pub use families::{FAMILIES, Family, FamilyKind, LABELS};
 pub use histogram::{Buckets, BucketsError, Histogram};
+pub use ingested::{Ingest, IngestedLog, KnownLog, KnownLogs, Position};
 pub use series::{
     Difference, Samples, Series, differences, folded_samples, is_fold, same, samples,
 };

@@ -147,6 +147,7 @@ mod tests {
             rounds_completed: 1,
             targets: BTreeMap::new(),
             search: None,
+            ingest: None,
             tally,
         });
         totals

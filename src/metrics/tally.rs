@@ -212,7 +212,7 @@ impl Tally {
 
     /// Takes in one record.
     pub fn add(&mut self, record: &Record<'_>) {
-        self.observe(record.outcome.is_success(), Some(record.duration));
+        self.observe(record.outcome.is_success(), record.duration);
         change(&mut self.parameters, &record.parameter, |parameter| parameter.count_own(record));
         for one in &record.also {
             change(&mut self.parameters, &one.parameter, |parameter| {
@@ -361,7 +361,7 @@ pub(super) mod tests {
             success: outcome.is_success(),
             validation_passed: outcome.is_valid(),
             fitness: Some(nanos as f64),
-            duration: Millis::from_nanos(nanos),
+            duration: Some(Millis::from_nanos(nanos)),
             evaluation: Some(Millis::from_nanos(nanos)),
             ..sample(Cow::Owned("20261123T020000Z-7f3a9c".parse().unwrap()))
         }

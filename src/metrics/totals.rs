@@ -1,7 +1,7 @@
 //! Totals across batches: tallies folded together, and what became of the batches themselves.
 
 use super::histogram::raise;
-use super::{Baseline, BatchFigures, Recent, Tally};
+use super::{Baseline, BatchFigures, Ingest, KnownLogs, Recent, Tally};
 use crate::units::{BatchId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +60,9 @@ pub struct BatchSummary {
     /// What an evaluator's search came to; `None` without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<SearchSummary>,
+    /// What it took of the logs of another program; `None` where it made mutations of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<Ingest>,
     /// The fold over its records.
     pub tally: Tally,
 }
@@ -99,7 +102,17 @@ impl BatchSummary {
             rounds_completed: 0,
             targets: BTreeMap::new(),
             search: None,
+            ingest: None,
             tally,
+        }
+    }
+
+    /// When something last succeeded in it, if it was completed. Of another program's log that was when the log says,
+    /// which may be long ago; what it says lies ahead is no later than the batch.
+    fn succeeded(&self) -> Option<Timestamp> {
+        match &self.ingest {
+            None => self.ended,
+            Some(ingest) => ingest.last_success.min(self.ended),
         }
     }
 }
@@ -143,6 +156,9 @@ pub struct Totals {
     /// The completed batches before the last one.
     #[serde(default, skip_serializing_if = "Recent::is_empty")]
     recent: Recent,
+    /// The logs of other programs that are in `tally`.
+    #[serde(default, skip_serializing_if = "KnownLogs::is_empty")]
+    ingested: KnownLogs,
 }
 
 /// The batch that the gauges speak of: the one now running, or the last one.
@@ -184,6 +200,7 @@ impl Totals {
             last_success: None,
             pushes: BTreeMap::new(),
             recent: Recent::default(),
+            ingested: KnownLogs::default(),
         }
     }
 
@@ -196,7 +213,11 @@ impl Totals {
         self.last_completion = batch.ended.or(self.last_completion);
         if batch.status == Status::Completed {
             // A clock that was set back must not take this back: alerts count from it.
-            self.last_success = self.last_success.max(batch.ended);
+            self.last_success = self.last_success.max(batch.succeeded());
+        }
+        if batch.status != Status::Running {
+            let sources = batch.ingest.iter().flat_map(|ingest| &ingest.sources);
+            sources.for_each(|source| self.ingested.add(source.known.clone()));
         }
         let before = self.last.take();
         if let Some(last) = before.as_ref().filter(|last| last.status == Status::Completed) {
@@ -250,6 +271,7 @@ impl Totals {
             && self.last_success == other.last_success
             && last(self) == last(other)
             && self.recent == other.recent
+            && self.ingested == other.ingested
             && self.tally == other.tally
     }
 
@@ -267,6 +289,11 @@ impl Totals {
         if let Some(last) = &mut self.last {
             last.status = Status::Crashed;
         }
+    }
+
+    /// The logs of other programs that are in these totals.
+    pub const fn ingested(&self) -> &KnownLogs {
+        &self.ingested
     }
 
     /// The fold over all records.

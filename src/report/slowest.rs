@@ -36,7 +36,9 @@ impl Slowest {
         if let Some(evaluation) = record.evaluation {
             keep(&mut self.evaluations, evaluation, record);
         }
-        keep(&mut self.mutations, record.duration, record);
+        if let Some(duration) = record.duration {
+            keep(&mut self.mutations, duration, record);
+        }
     }
 
     /// Whether there were evaluations.

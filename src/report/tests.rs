@@ -35,7 +35,7 @@ fn record(id: &BatchId, number: u32, outcome: Outcome) -> Record<'static> {
         new_value: Number::Int(i64::from(number % 5) + 1),
         fitness: None,
         error: None,
-        duration: Millis::from_nanos(9_000 + u64::from(number)),
+        duration: Some(Millis::from_nanos(9_000 + u64::from(number))),
         evaluation: None,
         clamped: false,
         ..sample(Cow::Owned(id.clone()))

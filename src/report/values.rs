@@ -11,6 +11,7 @@ const DIGITS: i32 = 3;
 pub struct Values {
     old: BTreeMap<Key, u64>,
     new: BTreeMap<Key, u64>,
+    changes: u64,
     clamped: u64,
 }
 
@@ -33,16 +34,20 @@ impl PartialOrd for Key {
 }
 
 impl Values {
-    /// Takes in one change.
+    /// Takes in one change; a value that is no finite number has no place among the others.
     pub fn add(&mut self, old: f64, new: f64, clamped: bool) {
-        *self.old.entry(rounded(old)).or_default() += 1;
-        *self.new.entry(rounded(new)).or_default() += 1;
+        for (map, value) in [(&mut self.old, old), (&mut self.new, new)] {
+            if value.is_finite() {
+                *map.entry(rounded(value)).or_default() += 1;
+            }
+        }
+        self.changes += 1;
         self.clamped += u64::from(clamped);
     }
 
     /// How many changes there were.
-    pub fn count(&self) -> u64 {
-        self.new.values().sum()
+    pub const fn count(&self) -> u64 {
+        self.changes
     }
 
     /// The share that had left its bounds and was brought back, 0..=1.
@@ -72,7 +77,8 @@ impl Values {
     /// The shares of all old and of all new values that are in each of `bins` equal parts from `least` to `greatest`;
     /// what is outside is in the first or the last.
     pub fn shares(&self, least: f64, greatest: f64, bins: usize) -> Vec<(f64, f64)> {
-        let total = self.count().max(1) as f64;
+        let total = |map: &BTreeMap<Key, u64>| map.values().sum::<u64>().max(1) as f64;
+        let (old, new) = (total(&self.old), total(&self.new));
         let place = |value: f64| {
             let part = (value - least) / (greatest - least) * bins as f64;
             #[expect(
@@ -85,17 +91,17 @@ impl Values {
         };
         let mut shares = vec![(0.0, 0.0); bins];
         for (key, count) in &self.old {
-            shares[place(key.0)].0 += *count as f64 / total;
+            shares[place(key.0)].0 += *count as f64 / old;
         }
         for (key, count) in &self.new {
-            shares[place(key.0)].1 += *count as f64 / total;
+            shares[place(key.0)].1 += *count as f64 / new;
         }
         shares
     }
 }
 
 fn rounded(value: f64) -> Key {
-    if value == 0.0 || !value.is_finite() {
+    if value == 0.0 {
         return Key(0.0);
     }
     #[expect(
@@ -123,6 +129,17 @@ mod tests {
         assert_eq!((values.median(false), values.median(true)), (Some(0.1), Some(0.15)));
         let shares = values.shares(0.0, 0.2, 2);
         assert_eq!(shares, [(0.0, 0.25), (1.0, 0.75)]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_a_change_without_a_value() {
+        let mut values = Values::default();
+        values.add(f64::NAN, f64::INFINITY, false);
+        assert_eq!((values.count(), values.extremes(), values.median(true)), (1, None, None));
+        values.add(0.1, 0.3, true);
+        assert_eq!(values.extremes(), Some((0.1, 0.3)));
+        assert!((values.clamped_share() - 0.5).abs() < 1e-12);
+        assert_eq!(values.shares(0.0, 0.4, 2), [(1.0, 0.0), (0.0, 1.0)]);
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub(super) fn settle(
     };
     let log = read_sealed(folder, id, files, buckets, order)?;
     let mut manifest = crashed(draft, log, state);
-    show_search(&mut manifest, |visit| {
-        audit::read_own_records(&folder.sealed_or_compressed(id), visit)
-    })?;
+    let sealed = folder.sealed_or_compressed(id);
+    show_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
+    note_ingested(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
     Ok(Some((manifest, digest)))
@@ -136,7 +136,9 @@ fn seal_killed(
         None => nameless(id),
     };
     let mut manifest = crashed(draft, found.log, state);
-    show_search(&mut manifest, |visit| audit::read_own_records(&folder.open_journal(id), visit))?;
+    let journal = folder.open_journal(id);
+    show_search(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
+    note_ingested(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
     let records = manifest.records;
     let digest = audit::seal(folder, &manifest)?;
     done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
@@ -173,5 +175,16 @@ fn show_search(
     let shown = evolution.after(read)?;
     let id = &manifest.summary.batch_id;
     manifest.summary.search = Some(shown.summary(&evolution.settings, id));
+    Ok(())
+}
+
+/// How far a killed batch had come in the logs of another program: as far as its records say.
+fn note_ingested(
+    manifest: &mut Manifest,
+    read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
+) -> Result<(), RecoveryError> {
+    if let Some(ingest) = &mut manifest.summary.ingest {
+        read(&mut |record, _| ingest.note(record))?;
+    }
     Ok(())
 }

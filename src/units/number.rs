@@ -30,6 +30,12 @@ impl Number {
         whole.map_or_else(|| Self::Float(value.to_f64()), Self::Int)
     }
 
+    /// Reads null, which is how JSON writes what is not a number, as that.
+    pub fn or_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = Option::deserialize(deserializer)?;
+        Ok(number.unwrap_or(Self::Float(f64::NAN)))
+    }
+
     /// The value as a double.
     pub const fn to_f64(self) -> f64 {
         match self {

@@ -1,0 +1,355 @@
+//! A batch that mutates nothing: it takes in what another program logged, once.
+
+use super::delivery::{Delivered, deliver_totals};
+use super::ending::{BatchEnd, Ended};
+use super::generations::Desk;
+use super::open_batch::OpenBatch;
+use super::run::{mind_the_clock, open, suffix};
+use super::{BatchError, BatchPlan, Clock, Progress, Shutdown, Threads};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::gateway::{Client, Schedule};
+use crate::ingest::{LogError, OldLog, Seen, Standing, Survey, Taking, survey};
+use crate::metrics::{Ingest, IngestedLog, KnownLog, KnownLogs};
+use crate::notify::Notifier;
+use crate::state::DataDir;
+use crate::units::BatchId;
+use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Records between two looks at the progress bar.
+const BETWEEN_LOOKS: u64 = 1024;
+
+/// Logs that cannot be taken in. Nothing of them was.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The batch, or what it needs.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// A log that cannot be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// Names that would become labels, which only the configuration may bring about.
+    #[error(
+        "the configuration has no parameter {names}: a [[parameter]] with that name, min and max lets it be counted; \
+         nothing was taken"
+    )]
+    Unknown {
+        /// In words: each with its count and its first place.
+        names: String,
+    },
+    /// A log that is none of those that are known, and begins as one of them.
+    #[error(
+        "{} begins as a log that was taken in before and goes on otherwise: its lines were changed, or lines between \
+         them were removed; as it is, nobody can tell what of it is counted already; nothing was taken",
+        .0.display()
+    )]
+    Differs(PathBuf),
+    /// No log has a record.
+    #[error("{}:{line}: {why}, and no other line is a record of a mutation: nothing was taken", path.display())]
+    NoRecord {
+        /// The first log.
+        path: PathBuf,
+        /// A line of it.
+        line: u64,
+        /// What that is.
+        why: &'static str,
+    },
+}
+
+/// What became of logs.
+#[derive(Debug)]
+pub struct Ingested {
+    /// Of each log what was found, in the order in which they were named.
+    pub surveys: Vec<Survey>,
+    /// The batch that took them in; `None` where nothing was new.
+    pub batch: Option<BatchEnd>,
+    /// Without a batch: the gateways that had not seen the newest totals yet.
+    pub delivered: Vec<Delivered>,
+    /// How the process ends.
+    pub exit: Exit,
+}
+
+/// Takes in logs, as often as is wanted.
+pub struct Ingestion<'a> {
+    pub(super) config: &'a Config,
+    zone: TimeZone,
+    pub(super) clients: Arc<Vec<Client>>,
+    pub(super) notifier: &'a Notifier,
+    pub(super) threads: Threads,
+    pub(super) shutdown: Shutdown,
+}
+
+/// A log, and how far it has come.
+pub(super) struct Source<'l> {
+    pub(super) log: &'l OldLog,
+    pub(super) taking: Taking,
+    /// It has a line that this batch cannot take: what is known of it is what stands in the journal.
+    pub(super) is_stuck: bool,
+}
+
+impl<'a> Ingestion<'a> {
+    /// Of logs that were written in `zone`. Signals are listened to from now on.
+    pub fn new(
+        config: &'a Config,
+        zone: TimeZone,
+        clients: Vec<Client>,
+        notifier: &'a Notifier,
+    ) -> Result<Self, BatchError> {
+        Ok(Self {
+            config,
+            zone,
+            clients: Arc::new(clients),
+            notifier,
+            threads: Threads::start()?,
+            shutdown: Shutdown::listen(config.batch.shutdown_timeout)?,
+        })
+    }
+
+    /// Takes in what is new in `logs`, and delivers the totals.
+    pub fn once(&self, logs: &[OldLog]) -> Result<Ingested, IngestError> {
+        self.notifier.status("taking the lock; bringing the totals up to the audit");
+        let mut data = open(self.config).map_err(BatchError::from)?;
+        if let Some(signal) = self.shutdown.asked() {
+            return Err(BatchError::Stopped(signal).into());
+        }
+        self.notifier.status("looking through the logs");
+        let surveys = self.survey(logs, data.state.totals.ingested(), true)?;
+        if surveys.iter().all(|survey| survey.known.is_none()) {
+            refuse_empty(logs, &surveys)?;
+        }
+        let new: Vec<(&OldLog, &Survey)> =
+            logs.iter().zip(&surveys).filter(|(_, survey)| survey.records > 0).collect();
+        if new.is_empty() {
+            let delivered = self.deliver_waiting(&mut data, self.config.push.schedule());
+            let exit = self.undelivered(&delivered);
+            return Ok(Ingested { surveys, batch: None, delivered, exit });
+        }
+        let end = self.batch(&mut data, &new, false, |batch, desk, sources| {
+            let progress = Progress::start(batch.plan.attempts());
+            let ended = sources.iter_mut().find_map(|source| {
+                if let Some(signal) = self.shutdown.asked() {
+                    return Some(Ended::Signal(signal));
+                }
+                self.take(batch, desk, source, &progress).err()
+            });
+            progress.finish();
+            self.notifier.stopping();
+            self.notifier.status("all is read; sealing the audit");
+            ended.unwrap_or(Ended::Ingested)
+        })?;
+        let exit = end.exit;
+        Ok(Ingested { surveys, batch: Some(end), delivered: Vec::new(), exit })
+    }
+
+    /// Looks through logs, of which `known` are on record, and refuses what must not be counted.
+    pub(super) fn survey<'l>(
+        &self,
+        logs: impl IntoIterator<Item = &'l OldLog> + Clone,
+        known: &KnownLogs,
+        finished: bool,
+    ) -> Result<Vec<Survey>, IngestError> {
+        survey_logs(self.config, logs, known, finished)
+    }
+
+    /// One batch over logs with something new; `take` reads them, and on where `goes_on`.
+    pub(super) fn batch(
+        &self,
+        data: &mut DataDir,
+        new: &[(&OldLog, &Survey)],
+        goes_on: bool,
+        take: impl FnOnce(&OpenBatch<'_>, &mut Desk<'_, '_>, &mut [Source<'_>]) -> Ended,
+    ) -> Result<BatchEnd, IngestError> {
+        let mut sources = Vec::new();
+        let mut ingest = Ingest::default();
+        for (log, survey) in new {
+            let taking = Taking::start(log, survey, self.zone.clone(), goes_on)?;
+            let (Some(taking), Some(known)) = (taking, &survey.known) else { continue };
+            let known = KnownLog { taken: survey.from, ..known.clone() };
+            let path = log.name().to_owned();
+            ingest.sources.push(IngestedLog { path, known, records: 0, left_out: BTreeMap::new() });
+            sources.push(Source { log, taking, is_stuck: false });
+        }
+        let clock = Clock::start();
+        let plan = BatchPlan::none(new.iter().map(|(_, survey)| survey.records).sum());
+        let batch = OpenBatch {
+            config: self.config,
+            plan: &plan,
+            clock,
+            id: BatchId::next(clock.started(), suffix(), data.newest.as_ref()),
+            clients: Arc::clone(&self.clients),
+            notifier: self.notifier,
+            ingest: Some(ingest),
+        };
+        let _span = tracing::info_span!("batch", id = %batch.id).entered();
+        tracing::info!(logs = sources.len(), records = plan.attempts(), "ingest begins");
+        mind_the_clock(data, &clock);
+        let mut running = batch.start(data, &self.threads).map_err(BatchError::from)?;
+        let mut desk = running.desk(data);
+        desk.recorder.begin_round(1);
+        let ended = take(&batch, &mut desk, &mut sources);
+        if let Some(ingest) = &mut desk.manifest.summary.ingest {
+            ingest.sources.iter_mut().zip(&sources).for_each(|(known, source)| source.tell(known));
+        }
+        desk.manifest.summary.rounds_completed = 1;
+        Ok(batch.finish(data, running, &ended, &self.threads, &self.shutdown))
+    }
+
+    /// Takes all that is new in a log by now. An error is what ends the batch; a line that cannot be taken does not.
+    pub(super) fn take(
+        &self,
+        batch: &OpenBatch<'_>,
+        desk: &mut Desk<'_, '_>,
+        source: &mut Source<'_>,
+        progress: &Progress,
+    ) -> Result<bool, Ended> {
+        let mut had_news = false;
+        while !source.is_stuck {
+            let Some(taken) = source.taking.next_record().map_err(Ended::Unreadable)? else {
+                break;
+            };
+            had_news = true;
+            let parameters = &self.config.parameters;
+            if !parameters.iter().any(|one| one.name == taken.record.parameter) {
+                // It was written since the survey; the next one tells of it.
+                source.is_stuck = true;
+                break;
+            }
+            let record = desk.recorder.ingested(&taken, source.log.name()).map_err(Ended::Error)?;
+            if let Some(ingest) = &mut desk.manifest.summary.ingest {
+                ingest.note(&record);
+            }
+            let (attempts, successes) = desk.recorder.counts();
+            if attempts.is_multiple_of(BETWEEN_LOOKS) {
+                progress.at(attempts, successes);
+                desk.recorder.flush_in_time().map_err(Ended::Error)?;
+                batch.tell(1, attempts, successes);
+                if let Some(signal) = self.shutdown.asked() {
+                    return Err(Ended::Signal(signal));
+                }
+            }
+            Self::publish_in_time(batch, desk)?;
+        }
+        Ok(had_news)
+    }
+
+    /// Shows the gateways what is on disk, where it is time to.
+    pub(super) fn publish_in_time(
+        batch: &OpenBatch<'_>,
+        desk: &mut Desk<'_, '_>,
+    ) -> Result<(), Ended> {
+        if desk.publisher.wants() {
+            desk.recorder.sync().map_err(Ended::Error)?;
+            let summary = &mut desk.manifest.summary;
+            batch.publish(desk.data, desk.publisher, summary, desk.recorder);
+        }
+        Ok(())
+    }
+
+    /// Delivers to the gateways that have not seen the newest totals, and saves what came of it.
+    pub(super) fn deliver_waiting(&self, data: &mut DataDir, schedule: Schedule) -> Vec<Delivered> {
+        let waiting = self.clients.iter().filter(|client| {
+            let gateway = client.gateway();
+            !data.state.is_delivered(gateway.name(), gateway.push_url().as_str())
+        });
+        let waiting: Vec<Client> = waiting.cloned().collect();
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        let stop = self.shutdown.wait();
+        let delivered = deliver_totals(self.config, &waiting, data, &self.threads, schedule, stop);
+        if let Err(error) = data.save() {
+            tracing::error!(%error, "delivery marks are lost; the next start delivers again");
+        }
+        delivered
+    }
+
+    fn undelivered(&self, delivered: &[Delivered]) -> Exit {
+        let failed = delivered.iter().any(|one| one.result.is_err());
+        match self.shutdown.asked() {
+            Some(signal) if failed => signal.exit(),
+            _ if failed => Exit::TryLater,
+            _ => Exit::Done,
+        }
+    }
+}
+
+impl Source<'_> {
+    /// What the batch took of it, for the manifest.
+    fn tell(&self, source: &mut IngestedLog) {
+        if let Some(known) = self.taking.known().filter(|_| !self.is_stuck) {
+            source.known = known;
+        }
+        let left_out = self.taking.left_out().iter();
+        source.left_out = left_out.map(|(why, count)| (why.as_str().to_owned(), *count)).collect();
+    }
+}
+
+/// Looks through logs, of which `known` are on record, and refuses what must not be counted.
+pub fn survey_logs<'l>(
+    config: &Config,
+    logs: impl IntoIterator<Item = &'l OldLog> + Clone,
+    known: &KnownLogs,
+    finished: bool,
+) -> Result<Vec<Survey>, IngestError> {
+    let parameters: BTreeSet<&str> =
+        config.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    let surveys = survey(logs.clone(), known, &parameters, finished)?;
+    let mut unknown = BTreeMap::new();
+    for (log, survey) in logs.into_iter().zip(&surveys) {
+        match survey.standing {
+            Standing::Differs => return Err(IngestError::Differs(log.path().to_owned())),
+            Standing::Shorter => tracing::warn!(
+                log = log.name(),
+                "begins as a log that was taken in before, of which more was there: nothing is taken of it"
+            ),
+            Standing::Fits => {}
+        }
+        for (name, seen) in &survey.unknown {
+            let known = unknown.entry(name.as_str()).or_insert((0, log.name(), seen.line));
+            known.0 += seen.count;
+        }
+    }
+    if unknown.is_empty() {
+        Ok(surveys)
+    } else {
+        Err(IngestError::Unknown { names: list(&unknown) })
+    }
+}
+
+fn list(unknown: &BTreeMap<&str, (u64, &str, u64)>) -> String {
+    let mut text = String::new();
+    for (name, (count, log, line)) in unknown.iter().take(10) {
+        let comma = if text.is_empty() { "" } else { ", " };
+        let plural = if *count == 1 { "" } else { "s" };
+        // Writing to memory cannot fail.
+        let _ = write!(text, "{comma}{name:?} ({count} record{plural}, first at {log}:{line})");
+    }
+    if unknown.len() > 10 {
+        let _ = write!(text, " and {} more", unknown.len() - 10);
+    }
+    text
+}
+
+/// None of the logs has a record: the first that has anything says why not. One that is empty is no offence.
+fn refuse_empty(logs: &[OldLog], surveys: &[Survey]) -> Result<(), IngestError> {
+    for (log, survey) in logs.iter().zip(surveys) {
+        let path = log.path().to_owned();
+        if survey.standing != Standing::Fits {
+            return Ok(());
+        }
+        let first = survey.left_out.iter().min_by_key(|(_, seen)| seen.line);
+        if let Some((why, Seen { line, .. })) = first {
+            let why = why.in_words();
+            return Err(IngestError::NoRecord { path, line: *line, why });
+        }
+        if survey.unfinished > 0 {
+            let why = "an unfinished line";
+            return Err(IngestError::NoRecord { path, line: 1, why });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `ingest`: what another program logged, taken into the audit and shown to the gateways.
+
+use super::run::{in_words, say_json};
+use super::{Failure, check};
+use crate::batch::{self, BatchEnd, Delivered, Ingested, Ingestion};
+use crate::config::{Config, Environment, Secrets};
+use crate::exit::Exit;
+use crate::ingest::{OldLog, Standing, Survey};
+use crate::metrics::KnownLogs;
+use crate::notify::Notifier;
+use crate::state::Store;
+use jiff::tz::TimeZone;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Which logs, and how they are to be read.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Logs, plain or packed by gzip or zstd; with `--follow` they need not be there yet
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Where the clock stood whose times have no zone: a name such as Europe/Berlin; without it, here
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    timezone: Option<TimeZone>,
+    /// Go on with what is written, until told to stop
+    #[arg(long)]
+    follow: bool,
+    /// With `--follow`: seal a batch when nothing came for so long
+    #[arg(
+        long, value_name = "DURATION", default_value = "10m", requires = "follow",
+        value_parser = humantime::parse_duration
+    )]
+    idle: Duration,
+    /// Say what would be taken and write nothing
+    #[arg(long, conflicts_with = "follow")]
+    dry_run: bool,
+}
+
+fn zone(name: &str) -> Result<TimeZone, jiff::Error> {
+    TimeZone::get(name)
+}
+
+/// Takes in what is new in the logs.
+pub fn run(
+    path: &Path,
+    args: &Args,
+    json: bool,
+    notifier: &Notifier,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let secrets = if args.dry_run { Secrets::Unneeded } else { Secrets::Needed };
+    let config = Config::load(path, &Environment::read(), secrets)?;
+    if args.dry_run {
+        return dry_run(&config, &open(&args.files)?, out);
+    }
+    let logs = open(&args.files)?;
+    let clients = check::clients(&config.gateways)?;
+    let zone = args.timezone.clone().unwrap_or_else(here);
+    let ingestion = Ingestion::new(&config, zone, clients, notifier)?;
+    let ingested = ingestion.once(&logs)?;
+    // The exit code says what became of it, even to a reader that went away.
+    if let Err(unread) = say(&logs, &ingested, json, out) {
+        tracing::debug!("{unread}");
+    }
+    Ok(ingested.exit)
+}
+
+/// The zone of this machine, as Python's `datetime.now()` knows it.
+fn here() -> TimeZone {
+    TimeZone::try_system().unwrap_or_else(|error| {
+        tracing::warn!(%error, "this machine does not say in which time zone it is: taken for UTC");
+        TimeZone::UTC
+    })
+}
+
+fn open(files: &[PathBuf]) -> Result<Vec<OldLog>, Failure> {
+    let logs = files.iter().map(|file| OldLog::open(file));
+    logs.collect::<Result<_, _>>().map_err(|error| crate::ingest::LogError::from(error).into())
+}
+
+fn dry_run(config: &Config, logs: &[OldLog], out: &mut dyn Write) -> Result<Exit, Failure> {
+    let store = Store::new(&config.data_dir);
+    let state = store.look().map_err(|error| Failure::new(Exit::Config, &error))?;
+    let known = match state {
+        Some(Ok(state)) => state.totals.ingested().clone(),
+        Some(Err(_)) | None => KnownLogs::default(),
+    };
+    let surveys = batch::survey_logs(config, logs, &known, true)?;
+    for (log, survey) in logs.iter().zip(&surveys) {
+        writeln!(out, "{}: {}", log.name(), found(survey, "would be taken"))?;
+    }
+    writeln!(out, "nothing was written or sent")?;
+    Ok(Exit::Done)
+}
+
+fn say(
+    logs: &[OldLog],
+    ingested: &Ingested,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Ingested { surveys, batch, delivered, .. } = ingested;
+    if json {
+        return batch.as_ref().map_or(Ok(()), |end| say_json(end, out));
+    }
+    for (log, survey) in logs.iter().zip(surveys) {
+        writeln!(out, "{}: {}", log.name(), found(survey, "taken"))?;
+    }
+    match batch {
+        Some(end) => say_end(end, out),
+        None => say_delivered(delivered, out),
+    }
+}
+
+/// What became of a batch, in a line.
+fn say_end(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
+    write!(out, "{}", in_words(end))?;
+    match &end.audit {
+        Some(path) => writeln!(out, "; audit {}", path.display())?,
+        None => writeln!(out, "; unsealed, the next start seals it")?,
+    }
+    Ok(())
+}
+
+fn say_delivered(delivered: &[Delivered], out: &mut dyn Write) -> Result<(), Failure> {
+    for one in delivered {
+        match &one.result {
+            Ok(()) => writeln!(out, "{}: delivered", one.gateway)?,
+            Err(why) => writeln!(out, "{}: undelivered: {why}", one.gateway)?,
+        }
+    }
+    Ok(())
+}
+
+/// What a log has that is new.
+fn found(survey: &Survey, taken: &str) -> String {
+    match survey.standing {
+        Standing::Shorter => return "shorter than what was taken of it before: nothing".to_owned(),
+        Standing::Differs | Standing::Fits => {}
+    }
+    let Some(known) = survey.known.as_ref().filter(|_| survey.records > 0) else {
+        return "nothing new".to_owned();
+    };
+    let plural = if survey.records == 1 { "" } else { "s" };
+    let mut text = format!(
+        "{} record{plural} {taken}, from line {} to {}",
+        survey.records,
+        survey.from.lines + 1,
+        known.taken.lines
+    );
+    let left_out: u64 = survey.left_out.values().map(|seen| seen.count).sum();
+    if left_out > 0 {
+        let reasons = survey.left_out.iter().map(|(why, seen)| {
+            format!("{} {} (first in line {})", seen.count, why.in_words(), seen.line)
+        });
+        let reasons: Vec<String> = reasons.collect();
+        text = format!("{text}; left out: {}", reasons.join(", "));
+    }
+    text
+}

@@ -1,0 +1,260 @@
+//! What of a log is on record, and what is new: found out before anything is written.
+
+use super::log::Lines;
+use super::{LeftOut, LogError, OldLog, pieces};
+use crate::metrics::{KnownLog, KnownLogs, Position};
+use crate::units::{Digest, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A log, looked at from its first line to its last.
+#[derive(Debug)]
+pub struct Survey {
+    /// Whether it can be gone on with.
+    pub standing: Standing,
+    /// What will be known of it when all that is new is taken; `None` where no line has a record.
+    pub known: Option<KnownLog>,
+    /// Up to where it is on record.
+    pub from: Position,
+    /// Records that are new.
+    pub records: u64,
+    /// New pieces that are no record.
+    pub left_out: BTreeMap<LeftOut, Seen>,
+    /// New records of parameters that are not configured.
+    pub unknown: BTreeMap<String, Seen>,
+    /// Bytes of a last line that is not finished; it is left for another time.
+    pub unfinished: u64,
+    /// Bytes that were looked at.
+    pub bytes: u64,
+}
+
+/// How a log stands to those that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Unknown, or known and maybe longer by now.
+    Fits,
+    /// It begins as one that is known, of which more was there.
+    Shorter,
+    /// It begins as one that is known, and goes on otherwise.
+    Differs,
+}
+
+/// How often something was seen, and where first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// How often.
+    pub count: u64,
+    /// The first line, from 1.
+    pub line: u64,
+}
+
+impl Seen {
+    fn count<K: Ord>(map: &mut BTreeMap<K, Self>, key: K, line: u64) {
+        map.entry(key).or_insert(Self { count: 0, line }).count += 1;
+    }
+}
+
+/// Looks at logs, in this order, of which `known` are on record. What one of them holds is not new in the next.
+///
+/// With `finished` the last line counts without a newline too, if it is whole.
+pub fn survey<'a>(
+    logs: impl IntoIterator<Item = &'a OldLog>,
+    known: &KnownLogs,
+    parameters: &BTreeSet<&str>,
+    finished: bool,
+) -> Result<Vec<Survey>, LogError> {
+    let mut known = known.clone();
+    let surveys = logs.into_iter().map(|log| {
+        let survey = Survey::of(log, &known, parameters, finished)?;
+        if survey.standing == Standing::Fits {
+            survey.known.iter().for_each(|log| known.add(log.clone()));
+        }
+        Ok(survey)
+    });
+    surveys.collect()
+}
+
+impl Survey {
+    fn of(
+        log: &OldLog,
+        known: &KnownLogs,
+        parameters: &BTreeSet<&str>,
+        finished: bool,
+    ) -> Result<Self, LogError> {
+        let (standing, from) = compare(log, known)?;
+        let mut survey = Self {
+            standing,
+            known: None,
+            from,
+            records: 0,
+            left_out: BTreeMap::new(),
+            unknown: BTreeMap::new(),
+            unfinished: 0,
+            bytes: 0,
+        };
+        if standing != Standing::Fits {
+            return Ok(survey);
+        }
+        let (mut lines, mut beginning, mut head) = (log.lines()?, Beginning::default(), None);
+        while let Some((number, line)) = lines.next()? {
+            survey.look_at(number, line, parameters);
+            head = head.or_else(|| beginning.head_with(line));
+            beginning.add(line);
+        }
+        let mut count = lines.number();
+        let rest = lines.rest();
+        if finished && is_whole(rest) {
+            count += 1;
+            survey.look_at(count, rest, parameters);
+            head = head.or_else(|| beginning.head_with(rest));
+            beginning.add(rest);
+        } else {
+            survey.unfinished = rest.len() as u64;
+        }
+        survey.bytes = beginning.bytes + survey.unfinished;
+        survey.known = head.map(|head| beginning.known(head, count));
+        Ok(survey)
+    }
+
+    fn look_at(&mut self, number: u64, line: &[u8], parameters: &BTreeSet<&str>) {
+        // A line of which all was taken need not be read for that.
+        if number <= self.from.lines {
+            return;
+        }
+        let mut index = 0;
+        for piece in pieces(line) {
+            match piece {
+                Ok(_) if self.from.is_behind(number, index) => index += 1,
+                Ok(record) => {
+                    index += 1;
+                    self.records += 1;
+                    if !parameters.contains(record.parameter.as_str()) {
+                        Seen::count(&mut self.unknown, record.parameter, number);
+                    }
+                }
+                Err(why) => Seen::count(&mut self.left_out, why, number),
+            }
+        }
+    }
+}
+
+fn is_whole(rest: &[u8]) -> bool {
+    let pieces = pieces(rest);
+    !pieces.is_empty() && pieces.iter().all(Result::is_ok)
+}
+
+/// How a log stands to the known ones, and up to where it is on record.
+fn compare(log: &OldLog, known: &KnownLogs) -> Result<(Standing, Position), LogError> {
+    let unknown = (Standing::Fits, Position::default());
+    if known.is_empty() {
+        return Ok(unknown);
+    }
+    let mut reading = Reading::start(log)?;
+    let Some(head) = reading.head()? else { return Ok(unknown) };
+    let (mut taken, mut differs, mut is_shorter) = (None, false, false);
+    for candidate in known.with_head(&head) {
+        if !reading.advance_to(candidate.bytes)? {
+            is_shorter = true;
+            break;
+        }
+        if reading.beginning.digest() == candidate.sha256 {
+            taken = taken.max(Some(candidate.taken));
+        } else {
+            differs = true;
+        }
+    }
+    Ok(match taken {
+        Some(taken) => (Standing::Fits, taken),
+        None if differs => (Standing::Differs, Position::default()),
+        None if is_shorter => (Standing::Shorter, Position::default()),
+        None => unknown,
+    })
+}
+
+/// The beginning of a log, up to anywhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beginning {
+    hasher: Hasher,
+    pub(super) bytes: u64,
+}
+
+impl Beginning {
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    fn digest(&self) -> Digest {
+        self.hasher.finish()
+    }
+
+    /// The log's head, if it is the next line that has the first record.
+    fn head_with(&self, line: &[u8]) -> Option<Digest> {
+        pieces(line).iter().any(Result::is_ok).then(|| {
+            let mut head = self.hasher.clone();
+            head.update(line.strip_suffix(b"\n").unwrap_or(line));
+            head.finish()
+        })
+    }
+
+    /// A log with this head and beginning, of which so many lines are taken.
+    pub(super) fn known(&self, head: Digest, lines: u64) -> KnownLog {
+        let taken = Position { lines, records: 0 };
+        KnownLog { head, bytes: self.bytes, sha256: self.digest(), taken }
+    }
+}
+
+/// Reads up to a byte, be it in the middle of a line.
+struct Reading {
+    lines: Lines,
+    /// What was read and is not in `beginning` yet.
+    ahead: Vec<u8>,
+    is_over: bool,
+    beginning: Beginning,
+}
+
+impl Reading {
+    fn start(log: &OldLog) -> Result<Self, LogError> {
+        let beginning = Beginning::default();
+        Ok(Self { lines: log.lines()?, ahead: Vec::new(), is_over: false, beginning })
+    }
+
+    /// Reads the next line ahead, or what stands behind the last; false where there is nothing.
+    fn read_on(&mut self) -> Result<bool, LogError> {
+        if self.is_over {
+            return Ok(false);
+        }
+        if let Some((_, line)) = self.lines.next()? {
+            self.ahead.extend_from_slice(line);
+        } else {
+            self.is_over = true;
+            self.ahead.extend_from_slice(self.lines.rest());
+        }
+        Ok(!self.ahead.is_empty())
+    }
+
+    /// Reads up to the first line with a record, which then is ahead.
+    fn head(&mut self) -> Result<Option<Digest>, LogError> {
+        while self.read_on()? {
+            if let Some(head) = self.beginning.head_with(&self.ahead) {
+                return Ok(Some(head));
+            }
+            self.beginning.add(&self.ahead);
+            self.ahead.clear();
+        }
+        Ok(None)
+    }
+
+    /// Makes the beginning `bytes` long; false where there is not so much.
+    fn advance_to(&mut self, bytes: u64) -> Result<bool, LogError> {
+        while self.beginning.bytes < bytes {
+            if self.ahead.is_empty() && !self.read_on()? {
+                return Ok(false);
+            }
+            let missing = usize::try_from(bytes - self.beginning.bytes).unwrap_or(usize::MAX);
+            let length = missing.min(self.ahead.len());
+            self.beginning.add(&self.ahead[..length]);
+            self.ahead.drain(..length);
+        }
+        Ok(true)
+    }
+}

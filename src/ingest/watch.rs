@@ -1,0 +1,113 @@
+//! Logs that are still written: they grow, they are cut, and others take their names.
+
+use super::{LogError, OldLog};
+use crate::disk::DiskError;
+use std::io;
+use std::path::PathBuf;
+
+/// Files that were renamed stay open, for their program may not know yet; no more than these of one name.
+const MOST_LEAVING: usize = 3;
+
+/// What stands under some names, now and a while ago.
+#[derive(Debug)]
+pub struct Watch(Vec<Followed>);
+
+#[derive(Debug)]
+struct Followed {
+    path: PathBuf,
+    /// The one that has the name, if there is one, is the last.
+    logs: Vec<Watched>,
+}
+
+/// A log under watch.
+#[derive(Debug)]
+pub struct Watched {
+    log: OldLog,
+    /// Bytes that were read of it; `None` before the first look.
+    read: Option<u64>,
+}
+
+impl Watched {
+    /// The log.
+    pub const fn log(&self) -> &OldLog {
+        &self.log
+    }
+
+    /// Remembers that so much of it was read.
+    pub const fn read_up_to(&mut self, bytes: u64) {
+        self.read = Some(bytes);
+    }
+
+    /// Whether it is longer, or shorter, than what was read.
+    pub fn has_news(&self) -> Result<bool, DiskError> {
+        match self.read {
+            None => Ok(true),
+            // What is packed is written once.
+            Some(_) if self.log.is_packed() => Ok(false),
+            Some(read) => Ok(self.log.length()? != read),
+        }
+    }
+}
+
+impl Watch {
+    /// Of these names, of which some may have nothing yet.
+    pub fn new(paths: &[PathBuf]) -> Self {
+        let mut followed: Vec<Followed> = Vec::new();
+        for path in paths {
+            if followed.iter().all(|one| one.path != *path) {
+                followed.push(Followed { path: path.clone(), logs: Vec::new() });
+            }
+        }
+        Self(followed)
+    }
+
+    /// Opens what has come under the names, and lets go of what is gone.
+    pub fn look(&mut self) -> Result<(), LogError> {
+        for one in &mut self.0 {
+            let current = one.logs.last();
+            if current.map_or(Ok(true), |current| current.log.is_replaced())? {
+                match OldLog::open(&one.path) {
+                    Ok(log) => one.logs.push(Watched { log, read: None }),
+                    Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let leaving = one.logs.len().saturating_sub(1);
+            let mut kept = Vec::new();
+            for (index, watched) in one.logs.drain(..).enumerate() {
+                let is_past = index < leaving
+                    && (watched.log.is_removed()? || index + MOST_LEAVING < leaving);
+                if !is_past || watched.has_news()? {
+                    kept.push(watched);
+                }
+            }
+            one.logs = kept;
+        }
+        Ok(())
+    }
+
+    /// Whether any of them has something that was not read.
+    pub fn has_news(&self) -> Result<bool, DiskError> {
+        for watched in self.0.iter().flat_map(|one| &one.logs) {
+            if watched.has_news()? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// One of each name: the oldest that has news, else the one that has the name now.
+    pub fn due(&mut self) -> Result<Vec<&mut Watched>, DiskError> {
+        let mut due = Vec::new();
+        for one in &mut self.0 {
+            let mut index = one.logs.len().saturating_sub(1);
+            for (older, watched) in one.logs.iter().enumerate().rev() {
+                if watched.has_news()? {
+                    index = older;
+                }
+            }
+            due.extend(one.logs.get_mut(index));
+        }
+        Ok(due)
+    }
+}
