@@ -28,8 +28,16 @@ class Follower(House):
 
     def has(self, count):
         """Waits until so many records are on disk."""
-        wait_for(f"{count} records, {self.instance}", lambda: self.process.poll() is not None or self.counts(count))
-        assert self.counts(count), f"the follower has ended:\n{self.process.stderr.read()}"
+        self.comes_to(f"{count} records", lambda: self.counts(count))
+
+    def comes_to(self, what, condition):
+        """Waits until the follower has done that; its end is a failure at once."""
+        def seen():
+            found = condition()
+            assert found or self.process.poll() is None, f"{self.instance} has ended: {self.process.stderr.read()}"
+            return found
+
+        return wait_for(f"{what}, {self.instance}", seen)
 
     def counts(self, count):
         """Whether so many are on disk; a file may be renamed while we look."""
@@ -40,8 +48,8 @@ class Follower(House):
 
     def is_sealed(self, batches):
         """Waits until so many batches are sealed and none is open."""
-        wait_for(f"{batches} batches, {self.instance}",
-                 lambda: len(self.batches()) == batches and not list(self.audit.glob("*.partial")))
+        self.comes_to(f"{batches} batches",
+                      lambda: len(self.batches()) == batches and not list(self.audit.glob("*.partial")))
 
     def ends(self, code=0, sent=signal.SIGTERM):
         """It ends so, by a signal or by itself; what it said."""
@@ -72,7 +80,7 @@ def live(gateway):
     house.follow(log, other)
     writers = [logger(log, seed, 60, "--pause", 0.04, "--halves", 9) for seed in (1, 2, 3)]
     writers.append(logger(other, 4, 60, "--pause", 0.04))
-    shown = wait_for("a push of the open batch", lambda: pushed(house))
+    shown = house.comes_to("a push of the open batch", lambda: pushed(house))
     equal("in progress", shown.value("mutation_batch_in_progress", instance="live"), 1)
     waits(writers)
     house.has(len(OldLog(log).records) + 60)
