@@ -125,7 +125,7 @@ impl<'a> Ingestion<'a> {
             logs.iter().zip(&surveys).filter(|(_, survey)| survey.records > 0).collect();
         if new.is_empty() {
             let delivered = self.deliver_waiting(&mut data, self.config.push.schedule());
-            let exit = self.undelivered(&delivered);
+            let exit = self.exit_after(&delivered);
             return Ok(Ingested { surveys, batch: None, delivered, exit });
         }
         let end = self.batch(&mut data, &new, false, |batch, desk, sources| {
@@ -226,7 +226,8 @@ impl<'a> Ingestion<'a> {
             if attempts.is_multiple_of(BETWEEN_LOOKS) {
                 progress.at(attempts, successes);
                 desk.recorder.flush_in_time().map_err(Ended::Error)?;
-                batch.tell(1, attempts, successes);
+                let told = || format!("{attempts} records taken, of which {successes} succeeded");
+                self.notifier.progress(told);
                 if let Some(signal) = self.shutdown.asked() {
                     return Err(Ended::Signal(signal));
                 }
@@ -267,7 +268,8 @@ impl<'a> Ingestion<'a> {
         delivered
     }
 
-    fn undelivered(&self, delivered: &[Delivered]) -> Exit {
+    /// How the process ends after a delivery.
+    pub(super) fn exit_after(&self, delivered: &[Delivered]) -> Exit {
         let failed = delivered.iter().any(|one| one.result.is_err());
         match self.shutdown.asked() {
             Some(signal) if failed => signal.exit(),

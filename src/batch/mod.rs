@@ -19,6 +19,7 @@ mod delivery;
 mod drafting;
 mod ending;
 mod evaluated;
+mod follow;
 mod generations;
 mod ingestion;
 mod judge;

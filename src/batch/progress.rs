@@ -35,6 +35,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// None, for what has no end.
+    pub(super) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     /// After some attempts.
     pub fn at(&self, attempts: u64, successes: u64) {
         if self.0.is_hidden() {

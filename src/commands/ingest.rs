@@ -54,9 +54,20 @@ pub fn run(
     if args.dry_run {
         return dry_run(&config, &open(&args.files)?, out);
     }
-    let logs = open(&args.files)?;
     let clients = check::clients(&config.gateways)?;
     let zone = args.timezone.clone().unwrap_or_else(here);
+    if args.follow {
+        let ingestion = Ingestion::new(&config, zone, clients, notifier)?;
+        let exit = ingestion.follow(&args.files, args.idle, |end| {
+            let told = if json { say_json(end, out) } else { say_end(end, out) };
+            // Standard output may be gone; what is done is done all the same.
+            if let Err(unread) = told.and_then(|()| Ok(out.flush()?)) {
+                tracing::debug!("{unread}");
+            }
+        })?;
+        return Ok(exit);
+    }
+    let logs = open(&args.files)?;
     let ingestion = Ingestion::new(&config, zone, clients, notifier)?;
     let ingested = ingestion.once(&logs)?;
     // The exit code says what became of it, even to a reader that went away.

@@ -16,4 +16,4 @@ pub use local_time::LocalTime;
 pub use log::{LogError, OldLog};
 pub use survey::{Seen, Standing, Survey, survey};
 pub use taking::{Taken, Taking};
-pub use watch::{Watch, Watched};
+pub use watch::{Place, Watch};

@@ -19,27 +19,23 @@ struct Followed {
     logs: Vec<Watched>,
 }
 
-/// A log under watch.
+/// Which log under watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    followed: usize,
+    index: usize,
+}
+
 #[derive(Debug)]
-pub struct Watched {
+struct Watched {
     log: OldLog,
     /// Bytes that were read of it; `None` before the first look.
     read: Option<u64>,
 }
 
 impl Watched {
-    /// The log.
-    pub const fn log(&self) -> &OldLog {
-        &self.log
-    }
-
-    /// Remembers that so much of it was read.
-    pub const fn read_up_to(&mut self, bytes: u64) {
-        self.read = Some(bytes);
-    }
-
     /// Whether it is longer, or shorter, than what was read.
-    pub fn has_news(&self) -> Result<bool, DiskError> {
+    fn has_news(&self) -> Result<bool, DiskError> {
         match self.read {
             None => Ok(true),
             // What is packed is written once.
@@ -96,18 +92,43 @@ impl Watch {
         Ok(false)
     }
 
+    /// Whether others than these have something that was not read, or something has come under another name.
+    pub fn has_news_beside(&self, places: &[Place]) -> Result<bool, DiskError> {
+        for (followed, one) in self.0.iter().enumerate() {
+            if one.logs.is_empty() && one.path.exists() {
+                return Ok(true);
+            }
+            for (index, watched) in one.logs.iter().enumerate() {
+                if !places.contains(&Place { followed, index }) && watched.has_news()? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// One of each name: the oldest that has news, else the one that has the name now.
-    pub fn due(&mut self) -> Result<Vec<&mut Watched>, DiskError> {
+    pub fn due(&self) -> Result<Vec<Place>, DiskError> {
         let mut due = Vec::new();
-        for one in &mut self.0 {
-            let mut index = one.logs.len().saturating_sub(1);
+        for (followed, one) in self.0.iter().enumerate() {
+            let Some(mut index) = one.logs.len().checked_sub(1) else { continue };
             for (older, watched) in one.logs.iter().enumerate().rev() {
                 if watched.has_news()? {
                     index = older;
                 }
             }
-            due.extend(one.logs.get_mut(index));
+            due.push(Place { followed, index });
         }
         Ok(due)
+    }
+
+    /// The log at a place.
+    pub fn get(&self, place: Place) -> &OldLog {
+        &self.0[place.followed].logs[place.index].log
+    }
+
+    /// Remembers that so much of it was read.
+    pub fn read_up_to(&mut self, place: Place, bytes: u64) {
+        self.0[place.followed].logs[place.index].read = Some(bytes);
     }
 }

@@ -1,0 +1,209 @@
+//! Taking in what another program writes, while it writes: a batch for each time that it is at work.
+//!
+//! Between batches no lock is held, so that everything else can be done. A batch ends when nothing comes any more; when
+//! a log was renamed or cut, for what comes then is another log; and after a day, so that none is open for ever.
+
+use super::delivery::Delivered;
+use super::ending::{BatchEnd, Ended};
+use super::generations::Desk;
+use super::ingestion::{IngestError, Ingestion, Source};
+use super::open_batch::OpenBatch;
+use super::run::open;
+use super::{BatchError, Progress};
+use crate::disk::DiskError;
+use crate::exit::Exit;
+use crate::gateway::Schedule;
+use crate::ingest::{LogError, Place, Watch};
+use crate::state::{DataDir, LockError, OpenError};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Between two looks at the logs.
+const TICK: Duration = Duration::from_millis(250);
+/// A program may write a little in a log that was renamed, before it knows.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// Between two tries to deliver what a gateway has not taken.
+const AGAIN: Duration = Duration::from_mins(1);
+/// No batch is open for longer.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// Logs that are followed.
+pub(super) struct Following<'i, 'a> {
+    ingestion: &'i Ingestion<'a>,
+    watch: Watch,
+    idle: Duration,
+    /// When gateways that lack the newest totals are tried again.
+    again: Option<Instant>,
+    /// Somebody else's lock was seen, and told of.
+    waits: bool,
+    exit: Exit,
+}
+
+impl Ingestion<'_> {
+    /// Takes in what is written in files of these names until asked to stop; a batch is sealed when nothing came for
+    /// `idle`. Each is handed to `tell`.
+    pub fn follow(
+        &self,
+        paths: &[PathBuf],
+        idle: Duration,
+        mut tell: impl FnMut(&BatchEnd),
+    ) -> Result<Exit, IngestError> {
+        let mut following = Following {
+            ingestion: self,
+            watch: Watch::new(paths),
+            idle,
+            again: None,
+            waits: false,
+            exit: Exit::Done,
+        };
+        self.notifier.status("waiting for new lines");
+        while self.shutdown.asked().is_none()
+            && matches!(following.exit, Exit::Done | Exit::TryLater)
+        {
+            following.watch.look()?;
+            if following.watch.has_news().map_err(LogError::from)? {
+                following.take_in(&mut tell)?;
+            } else if following.again.is_some_and(|again| again <= Instant::now()) {
+                following.deliver_again()?;
+            }
+            self.pause();
+        }
+        self.notifier.stopping();
+        Ok(following.exit)
+    }
+
+    /// A moment, or less when we are asked to stop.
+    fn pause(&self) {
+        // Whichever it was.
+        let _ =
+            self.threads.block_on(async { tokio::time::timeout(TICK, self.shutdown.wait()).await });
+    }
+}
+
+impl Following<'_, '_> {
+    /// A batch, if there is anything new in the logs and nobody else is at work.
+    fn take_in(&mut self, tell: &mut impl FnMut(&BatchEnd)) -> Result<(), IngestError> {
+        let Some(mut data) = self.open()? else { return Ok(()) };
+        let places = self.watch.due().map_err(LogError::from)?;
+        let logs = places.iter().map(|place| self.watch.get(*place));
+        let known = data.state.totals.ingested();
+        let surveys = self.ingestion.survey(logs.clone(), known, false)?;
+        let all = logs.zip(&surveys).zip(&places);
+        let readable = all.filter(|((_, survey), _)| survey.known.is_some());
+        let (new, read): (Vec<_>, Vec<_>) = readable.map(|(both, place)| (both, *place)).unzip();
+        let mut ends: Vec<u64> = Vec::new();
+        let has_new = surveys.iter().any(|survey| survey.records > 0);
+        let batch = if has_new {
+            let stay =
+                |batch: &OpenBatch<'_>, desk: &mut Desk<'_, '_>, sources: &mut [Source<'_>]| {
+                    let ended = self.stay(batch, desk, sources, &read);
+                    ends = sources.iter().map(|source| source.taking.bytes()).collect();
+                    ended
+                };
+            Some(self.ingestion.batch(&mut data, &new, true, stay)?)
+        } else {
+            None
+        };
+        drop(new);
+        places
+            .iter()
+            .zip(&surveys)
+            .for_each(|(place, one)| self.watch.read_up_to(*place, one.bytes));
+        read.iter().zip(ends).for_each(|(place, bytes)| self.watch.read_up_to(*place, bytes));
+        let Some(end) = batch else { return Ok(()) };
+        self.mind(&end.delivered, end.exit);
+        tell(&end);
+        self.ingestion.notifier.status("waiting for new lines");
+        Ok(())
+    }
+
+    /// The data folder; `None` while somebody else has it.
+    fn open(&mut self) -> Result<Option<DataDir>, IngestError> {
+        match open(self.ingestion.config) {
+            Ok(data) => {
+                self.waits = false;
+                Ok(Some(data))
+            }
+            Err(OpenError::Lock(error @ LockError::Taken(_))) => {
+                if !std::mem::replace(&mut self.waits, true) {
+                    tracing::info!(%error, "new lines wait until then");
+                }
+                Ok(None)
+            }
+            Err(error) => Err(BatchError::from(error).into()),
+        }
+    }
+
+    /// Takes what is written until the batch is to end.
+    fn stay(
+        &self,
+        batch: &OpenBatch<'_>,
+        desk: &mut Desk<'_, '_>,
+        sources: &mut [Source<'_>],
+        places: &[Place],
+    ) -> Ended {
+        let progress = Progress::hidden();
+        let begun = Instant::now();
+        let mut last_news = begun;
+        loop {
+            let mut had_news = false;
+            for source in &mut *sources {
+                match self.ingestion.take(batch, desk, source, &progress) {
+                    Ok(news) => had_news |= news,
+                    // To be told to stop is how following ends.
+                    Err(Ended::Signal(_)) => return Ended::Ingested,
+                    Err(ended) => return ended,
+                }
+            }
+            if had_news {
+                last_news = Instant::now();
+            }
+            let kept = desk.recorder.flush_in_time().map_err(Ended::Error);
+            if let Err(ended) = kept.and_then(|()| Ingestion::publish_in_time(batch, desk)) {
+                return ended;
+            }
+            let is_over = begun.elapsed() >= LONGEST || self.ingestion.shutdown.asked().is_some();
+            match self.is_left(sources, places, last_news.elapsed()) {
+                Ok(is_left) if is_over || is_left => return Ended::Ingested,
+                Ok(_) => {}
+                Err(error) => return Ended::Unreadable(error.into()),
+            }
+            self.ingestion.pause();
+        }
+    }
+
+    /// Whether nothing more is to be waited for in these logs, after so much time without a record.
+    fn is_left(
+        &self,
+        sources: &[Source<'_>],
+        places: &[Place],
+        quiet: Duration,
+    ) -> Result<bool, DiskError> {
+        if quiet >= self.idle {
+            return Ok(true);
+        }
+        for Source { log, taking, is_stuck } in sources {
+            let is_cut = !log.is_packed() && log.length()? < taking.bytes();
+            if *is_stuck || is_cut || quiet >= LAST_WORDS && log.is_replaced()? {
+                return Ok(true);
+            }
+        }
+        Ok(quiet >= LAST_WORDS && self.watch.has_news_beside(places)?)
+    }
+
+    /// What a gateway has not taken is tried again later; what failed otherwise ends it all.
+    fn mind(&mut self, delivered: &[Delivered], exit: Exit) {
+        let failed = delivered.iter().any(|one| one.result.is_err());
+        self.again = failed.then(|| Instant::now() + AGAIN);
+        self.exit = exit;
+    }
+
+    fn deliver_again(&mut self) -> Result<(), IngestError> {
+        let Some(mut data) = self.open()? else { return Ok(()) };
+        let once = Schedule::once(self.ingestion.config.push.attempt_timeout);
+        let delivered = self.ingestion.deliver_waiting(&mut data, once);
+        let exit = self.ingestion.exit_after(&delivered);
+        self.mind(&delivered, exit);
+        Ok(())
+    }
+}
