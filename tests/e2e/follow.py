@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lib import Held, Pushgateway, end, equal, read_log, wait_for
 from old_log import RECORD, House, OldLog, audit_is, log_at_once, logger, scratch
+from old_logger import PARAMETERS
 
 IDLE = 2
 MORE = '[audit]\nflush_interval = "100ms"'
@@ -86,7 +87,7 @@ def live(gateway):
     house.has(len(OldLog(log).records) + 60)
     house.is_sealed(1)
     # Nobody is locked out.
-    house("push", "--all")
+    house.comes_to("a push beside it", lambda: house("push", "--all", exits=None).returncode == 0)
     house("audit", "verify", "--gateway")
     log_at_once(log, [5], 20)
     house.has(len(OldLog(log).records) + 60)
@@ -179,7 +180,13 @@ def others(gateway):
     equal("how often it is said that it waits", said.count("another mutation-agent is at work"), 1)
     for word in ("max_drawdown", f"{log}:22", "[[parameter]]"):
         assert word in said, f"{word} is not in {said}"
-    equal("what came before is sealed", [len(read_log(path)) for path in house.batches()], [10, 20, 1])
+    equal("batches", [len(read_log(path)) for path in house.batches()], [10, 20])
+    more = PARAMETERS + [("max_drawdown", 0, 0, 1)]
+    house.configure((house.folder / "agent.toml").read_text() + "".join(
+        f'[[parameter]]\nname = "{name}"\nmin = {low}\nmax = {high}\n' for name, _, low, high in more))
+    house.follow(log)
+    house.has(33)
+    house.ends()
 
     away, log = Follower("http://127.0.0.1:1", "away"), scratch()
     log_at_once(log, [1], 20)
