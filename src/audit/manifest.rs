@@ -24,13 +24,13 @@ pub struct Manifest {
     /// The batch as metrics show it, its whole tally among it.
     #[serde(flatten)]
     pub summary: BatchSummary,
-    /// Why it ended: `rounds`, `deadline`, `signal`, `no_target`, `error`.
+    /// Why it ended: `rounds`, `deadline`, `patience`, `evaluator`, `signal`, `no_target`, `ingested`, `error`, `crash`.
     pub ended_by: Option<String>,
     /// What went wrong, in words.
     pub error: Option<String>,
     /// The agent's version.
     pub agent_version: String,
-    /// The seed of all its random streams; `None` only where a killed batch had no time to say.
+    /// The seed of all its random streams; `None` where nothing was drawn, or a killed batch had no time to say.
     pub seed: Option<u64>,
     /// Digest of the effective config.
     pub config_sha256: Option<Digest>,

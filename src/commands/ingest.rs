@@ -1,8 +1,8 @@
 //! `ingest`: what another program logged, taken into the audit and shown to the gateways.
 
-use super::run::{in_words, say_json};
+use super::run::{as_json, as_text, delivered};
 use super::{Failure, check};
-use crate::batch::{self, BatchEnd, Delivered, Ingested, Ingestion};
+use crate::batch::{self, Ingested, Ingestion};
 use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::ingest::{OldLog, Standing, Survey};
@@ -10,6 +10,7 @@ use crate::metrics::KnownLogs;
 use crate::notify::Notifier;
 use crate::state::Store;
 use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -59,9 +60,9 @@ pub fn run(
     if args.follow {
         let ingestion = Ingestion::new(&config, zone, clients, notifier)?;
         let exit = ingestion.follow(&args.files, args.idle, |end| {
-            let told = if json { say_json(end, out) } else { say_end(end, out) };
+            let line = if json { as_json(end).to_string() } else { as_text(end) };
             // Standard output may be gone; what is done is done all the same.
-            if let Err(unread) = told.and_then(|()| Ok(out.flush()?)) {
+            if let Err(unread) = writeln!(out, "{line}").and_then(|()| out.flush()) {
                 tracing::debug!("{unread}");
             }
         })?;
@@ -111,31 +112,16 @@ fn say(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Ingested { surveys, batch, delivered, .. } = ingested;
     if json {
-        return batch.as_ref().map_or(Ok(()), |end| say_json(end, out));
+        return Ok(writeln!(out, "{}", in_json(logs, ingested))?);
     }
-    for (log, survey) in logs.iter().zip(surveys) {
+    for (log, survey) in logs.iter().zip(&ingested.surveys) {
         writeln!(out, "{}: {}", log.name(), found(survey, "taken"))?;
     }
-    match batch {
-        Some(end) => say_end(end, out),
-        None => say_delivered(delivered, out),
+    if let Some(end) = &ingested.batch {
+        writeln!(out, "{}", as_text(end))?;
     }
-}
-
-/// What became of a batch, in a line.
-fn say_end(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
-    write!(out, "{}", in_words(end))?;
-    match &end.audit {
-        Some(path) => writeln!(out, "; audit {}", path.display())?,
-        None => writeln!(out, "; unsealed, the next start seals it")?,
-    }
-    Ok(())
-}
-
-fn say_delivered(delivered: &[Delivered], out: &mut dyn Write) -> Result<(), Failure> {
-    for one in delivered {
+    for one in &ingested.delivered {
         match &one.result {
             Ok(()) => writeln!(out, "{}: delivered", one.gateway)?,
             Err(why) => writeln!(out, "{}: undelivered: {why}", one.gateway)?,
@@ -144,21 +130,43 @@ fn say_delivered(delivered: &[Delivered], out: &mut dyn Write) -> Result<(), Fai
     Ok(())
 }
 
+/// The batch as of `run`, and the logs.
+fn in_json(logs: &[OldLog], ingested: &Ingested) -> serde_json::Value {
+    let mut all = match &ingested.batch {
+        Some(end) => as_json(end),
+        None => serde_json::json!({
+            "batch_id": null,
+            "delivered": delivered(&ingested.delivered),
+            "exit_code": ingested.exit.code(),
+        }),
+    };
+    let logs = logs.iter().zip(&ingested.surveys).map(|(log, survey)| {
+        let left_out = survey.left_out.iter().map(|(why, seen)| (why.as_str(), seen.count));
+        serde_json::json!({
+            "log": log.name(),
+            "records": survey.records,
+            "left_out": left_out.collect::<BTreeMap<_, _>>(),
+        })
+    });
+    all["logs"] = logs.collect();
+    all
+}
+
 /// What a log has that is new.
 fn found(survey: &Survey, taken: &str) -> String {
     match survey.standing {
         Standing::Shorter => return "shorter than what was taken of it before: nothing".to_owned(),
         Standing::Differs | Standing::Fits => {}
     }
-    let Some(known) = survey.known.as_ref().filter(|_| survey.records > 0) else {
+    if survey.records == 0 {
         return "nothing new".to_owned();
-    };
+    }
     let plural = if survey.records == 1 { "" } else { "s" };
     let mut text = format!(
         "{} record{plural} {taken}, from line {} to {}",
         survey.records,
         survey.from.lines + 1,
-        known.taken.lines
+        survey.last_line
     );
     let left_out: u64 = survey.left_out.values().map(|seen| seen.count).sum();
     if left_out > 0 {

@@ -27,7 +27,7 @@ struct Row {
     batch_id: BatchId,
     /// Records that were compared.
     records: u64,
-    /// `same`, `differs`, `impossible`, or `older`: from before manifests held their config.
+    /// `same`, `differs`, `impossible`, `ingested`, or `older`: from before manifests held their config.
     result: &'static str,
     /// Where it differs first, or why it cannot be drawn again.
     problem: Option<String>,
@@ -58,9 +58,8 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let mut exit = Exit::Done;
     for id in if args.batches.is_empty() { sealed } else { wanted } {
         let row = replay(&folder, id)?;
-        if !matches!(row.result, "same" | "older")
-            || row.result == "older" && !args.batches.is_empty()
-        {
+        let was_not_drawn = matches!(row.result, "older" | "ingested");
+        if row.result != "same" && (!was_not_drawn || !args.batches.is_empty()) {
             exit = Exit::NoStrategy;
         }
         if args.json {
@@ -92,6 +91,10 @@ fn replay(folder: &Folder, id: BatchId) -> Result<Row, Failure> {
         Ok((manifest, _)) => manifest,
         Err(error) => return impossible(id, error.to_string()),
     };
+    if manifest.summary.ingest.is_some() {
+        let drawn = "its records are another program's: nothing was drawn".to_owned();
+        return Ok(Row { batch_id: id, records: 0, result: "ingested", problem: Some(drawn) });
+    }
     let mut replay = match Replay::new(&manifest) {
         Ok(replay) => replay,
         // Nothing was attempted, so there is nothing to be drawn.

@@ -1,11 +1,12 @@
 //! `run`: one batch, or with `--dry-run` what it would be.
 
 use super::{Failure, check};
-use crate::batch::{self, BatchEnd, BatchPlan};
+use crate::batch::{self, BatchEnd, BatchPlan, Delivered};
 use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::metrics::BatchSummary;
 use crate::notify::Notifier;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -50,7 +51,8 @@ pub fn run(
     let end = batch::run(&config, &plan, check::clients(&config.gateways)?, notifier)?;
     notifier.status(&in_words(&end));
     // The exit code says what became of the batch, even to a reader that went away.
-    if let Err(unread) = if json { say_json(&end, out) } else { say(&end, out) } {
+    let line = if json { as_json(&end).to_string() } else { as_text(&end) };
+    if let Err(unread) = writeln!(out, "{line}") {
         tracing::debug!("{unread}");
     }
     Ok(end.exit)
@@ -83,20 +85,18 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
     Ok(if plan.usable().is_empty() { Exit::NoStrategy } else { Exit::Done })
 }
 
-fn say(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
-    write!(out, "{}", in_words(end))?;
-    match &end.audit {
-        Some(path) => write!(out, "; audit {}", path.display())?,
-        None => write!(out, "; unsealed, the next start seals it")?,
-    }
-    if let Some(path) = &end.output {
-        write!(out, "; candidates {}", path.display())?;
-    }
-    Ok(writeln!(out)?)
+/// What became of it and where it is, in a line.
+pub(super) fn as_text(end: &BatchEnd) -> String {
+    let audit = match &end.audit {
+        Some(path) => format!("; audit {}", path.display()),
+        None => "; unsealed, the next start seals it".to_owned(),
+    };
+    let output = end.output.as_ref().map(|path| format!("; candidates {}", path.display()));
+    format!("{}{audit}{}", in_words(end), output.unwrap_or_default())
 }
 
 /// What became of it, without where it is.
-pub(super) fn in_words(end: &BatchEnd) -> String {
+fn in_words(end: &BatchEnd) -> String {
     let BatchSummary { batch_id, status, tally, .. } = &end.summary;
     let (attempts, successes) = (tally.attempts(), tally.successes());
     let share = match attempts {
@@ -117,20 +117,24 @@ pub(super) fn in_words(end: &BatchEnd) -> String {
     )
 }
 
-pub(super) fn say_json(end: &BatchEnd, out: &mut dyn Write) -> Result<(), Failure> {
+/// What became of it, for programs.
+pub(super) fn as_json(end: &BatchEnd) -> serde_json::Value {
     let summary = &end.summary;
-    let delivered = end.delivered.iter().map(|one| (&one.gateway, one.result.is_ok()));
-    let line = serde_json::json!({
+    serde_json::json!({
         "batch_id": summary.batch_id,
         // Of a batch that is not sealed, the next start finds out.
         "status": end.audit.is_some().then_some(summary.status),
         "attempts": summary.tally.attempts(),
         "successes": summary.tally.successes(),
         "duration_seconds": summary.duration_seconds,
-        "delivered": delivered.collect::<std::collections::BTreeMap<_, _>>(),
+        "delivered": delivered(&end.delivered),
         "audit": end.audit,
         "output": end.output,
         "exit_code": end.exit.code(),
-    });
-    Ok(writeln!(out, "{line}")?)
+    })
+}
+
+/// By gateway, whether it has the totals.
+pub(super) fn delivered(all: &[Delivered]) -> BTreeMap<&str, bool> {
+    all.iter().map(|one| (&*one.gateway, one.result.is_ok())).collect()
 }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Longer texts are cut: an error's text may hold a whole trace.
 const LONGEST_ERROR: usize = 4096;
-/// So many places in a broken line are tried for the start of a record. More are in no line that a kill has torn.
-const MOST_STARTS: usize = 64;
+/// So many bytes of one line are gone through for what is no JSON.
+const MOST_REPAIRED: usize = 64 << 20;
 /// The year 5138: greater numbers are no seconds since 1970.
 const LAST_SECOND: f64 = 1e11;
 
@@ -90,91 +90,146 @@ pub type Piece = Result<OldRecord, LeftOut>;
 
 /// The pieces of a line, with or without its newline; none of a blank one.
 pub fn pieces(line: &[u8]) -> Vec<Piece> {
-    let text = line.trim_ascii();
+    split(line).into_iter().map(|(piece, _)| piece).collect()
+}
+
+/// Where the first record in a line ends; `None` where there is none.
+pub(super) fn end_of_first_record(line: &[u8]) -> Option<usize> {
+    split(line).into_iter().find_map(|(piece, end)| piece.is_ok().then_some(end))
+}
+
+/// The pieces of a line, and where each ends.
+fn split(line: &[u8]) -> Vec<(Piece, usize)> {
+    let end = line.trim_ascii_end().len();
+    let text = line[..end].trim_ascii_start();
     if text.is_empty() {
         return Vec::new();
     }
     // Almost always it is one object.
-    if let Some(object) = whole(text) {
-        return vec![record(&object)];
+    match serde_json::from_slice(text) {
+        Ok(object) => vec![(record(&object), end)],
+        Err(_) => broken(&line[..end], end - text.len()),
     }
-    broken(text)
 }
 
 /// A line that is no JSON object, or more than one.
-fn broken(text: &[u8]) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let (mut at, mut is_torn, mut tries) = (0, false, 0);
-    while at < text.len() && tries < MOST_STARTS {
-        tries += 1;
-        match first(&text[at..]) {
+fn broken(line: &[u8], mut at: usize) -> Vec<(Piece, usize)> {
+    let is_object = line[at..].starts_with(b"{");
+    let mut repairs = Repairs { left: MOST_REPAIRED };
+    let (mut pieces, mut is_torn) = (Vec::new(), false);
+    while at < line.len() {
+        match repairs.first(&line[at..]) {
             // What looks like an object inside a torn one has not what a record needs.
             Some((object, length)) if !is_torn || record(&object).is_ok() => {
                 if std::mem::take(&mut is_torn) {
-                    pieces.push(Err(LeftOut::Torn));
+                    pieces.push((Err(LeftOut::Torn), at));
                 }
-                pieces.push(record(&object));
                 at += length;
-                at += text[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+                pieces.push((record(&object), at));
+                at += line[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             }
             _ => {
                 is_torn = true;
-                let start = text[at..].iter().skip(1).position(|byte| *byte == b'{');
-                at = start.map_or(text.len(), |further| at + 1 + further);
+                let start = line[at..].iter().skip(1).position(|byte| *byte == b'{');
+                at = start.map_or(line.len(), |further| at + 1 + further);
             }
         }
     }
-    if is_torn || at < text.len() {
+    if is_torn {
         // A piece of a record begins as one.
-        let torn = text.starts_with(b"{") || !pieces.is_empty();
-        pieces.push(Err(if torn { LeftOut::Torn } else { LeftOut::NotJson }));
+        let torn = is_object || !pieces.is_empty();
+        pieces.push((Err(if torn { LeftOut::Torn } else { LeftOut::NotJson }), line.len()));
     }
     pieces
 }
 
-/// The object that `text` is.
-fn whole(text: &[u8]) -> Option<Map<String, Value>> {
-    match serde_json::from_slice(text) {
-        Ok(object) => Some(object),
-        Err(_) => serde_json::from_slice(&without_nan(text)?).ok(),
+/// Reads what Python's `json` writes and JSON does not have. Each try goes through all that follows, so that there is a
+/// limit to it, which no line reaches that was not made to.
+struct Repairs {
+    /// Bytes.
+    left: usize,
+}
+
+impl Repairs {
+    /// The object that `text` begins with, and its length.
+    fn first(&mut self, text: &[u8]) -> Option<(Map<String, Value>, usize)> {
+        let is_object = text.strip_prefix(b"{")?.trim_ascii_start().starts_with(b"\"");
+        let read = |text: &[u8]| {
+            let mut objects = serde_json::Deserializer::from_slice(text).into_iter();
+            let object = objects.next()?.ok()?;
+            Some((object, objects.byte_offset()))
+        };
+        let read_repaired = || {
+            self.left = self.left.checked_sub(text.len())?;
+            read(&repaired(text)?)
+        };
+        if is_object { read(text).or_else(read_repaired) } else { None }
     }
 }
 
-/// The object that `text` begins with, and its length.
-fn first(text: &[u8]) -> Option<(Map<String, Value>, usize)> {
-    let read = |text: &[u8]| {
-        let mut objects = serde_json::Deserializer::from_slice(text).into_iter();
-        let object = objects.next()?.ok()?;
-        Some((object, objects.byte_offset()))
-    };
-    // What stands for NaN is as long as NaN.
-    read(text).or_else(|| read(&without_nan(text)?))
-}
-
-/// Python's `json` writes `NaN`, `Infinity` and `-Infinity`, which are no JSON: with an empty object, which is no number
-/// either, in their place, and as long as before. `None` where there are none.
-fn without_nan(text: &[u8]) -> Option<Vec<u8>> {
-    const WORDS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
-    let mut plain: Option<Vec<u8>> = None;
+/// As JSON, and as long as before: `NaN`, `Infinity`, `-Infinity` and numbers that no double holds become an empty
+/// object, which is no number either; half a surrogate pair (an undecodable byte of a file's name) becomes U+FFFD.
+/// `None` where there is nothing of these.
+fn repaired(text: &[u8]) -> Option<Vec<u8>> {
+    let mut repaired: Option<Vec<u8>> = None;
     let (mut at, mut in_text) = (0, false);
     while at < text.len() {
+        let rest = &text[at..];
         let mut length = 1;
-        match text[at] {
-            b'\\' if in_text => length = 2,
+        match rest[0] {
+            b'\\' if in_text => match half_a_pair(rest) {
+                Some(true) => {
+                    length = 6;
+                    repaired.get_or_insert_with(|| text.to_vec())[at + 2..at + 6]
+                        .copy_from_slice(b"fffd");
+                }
+                Some(false) => length = 12,
+                None => length = 2,
+            },
             b'"' => in_text = !in_text,
-            b'-' | b'I' | b'N' if !in_text => {
-                if let Some(word) = WORDS.into_iter().find(|word| text[at..].starts_with(word)) {
-                    length = word.len();
-                    let plain = plain.get_or_insert_with(|| text.to_vec());
-                    plain[at..at + length].fill(b' ');
-                    plain[at..at + 2].copy_from_slice(b"{}");
+            b'-' | b'I' | b'N' | b'0'..=b'9' if !in_text => {
+                let is_inside = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+                length = rest.iter().take_while(is_inside).count();
+                if is_no_number(&rest[..length]) {
+                    let repaired = repaired.get_or_insert_with(|| text.to_vec());
+                    repaired[at..at + length].fill(b' ');
+                    repaired[at..at + 2].copy_from_slice(b"{}");
                 }
             }
             _ => {}
         }
         at += length;
     }
-    plain
+    repaired
+}
+
+/// Whether a value is one that Python reads as a number and JSON does not.
+fn is_no_number(word: &[u8]) -> bool {
+    match word {
+        b"NaN" | b"Infinity" | b"-Infinity" => true,
+        _ => {
+            let number = std::str::from_utf8(word).ok().and_then(|text| text.parse::<f64>().ok());
+            word.len() > 2
+                && word.iter().any(u8::is_ascii_digit)
+                && number.is_some_and(f64::is_infinite)
+        }
+    }
+}
+
+/// Whether `text`, which begins with a backslash, begins with half a surrogate pair; `Some(false)` is a whole one.
+fn half_a_pair(text: &[u8]) -> Option<bool> {
+    let unit = |text: &[u8]| {
+        let digits = std::str::from_utf8(text.strip_prefix(b"\\u")?.get(..4)?).ok()?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    match unit(text)? {
+        0xd800..=0xdbff => {
+            let second = text.get(6..).and_then(unit);
+            Some(!second.is_some_and(|second| (0xdc00..=0xdfff).contains(&second)))
+        }
+        0xdc00..=0xdfff => Some(true),
+        _ => None,
+    }
 }
 
 /// What an object says.
@@ -186,10 +241,11 @@ fn record(object: &Map<String, Value>) -> Piece {
     let succeeded = truth("success").ok_or(LeftOut::NoSuccess)?;
     let when = object.get("timestamp").and_then(time).ok_or(LeftOut::NoTimestamp)?;
     let (old_value, new_value) = (number(object.get("old_value")), number(object.get("new_value")));
+    let is_missing = matches!(object.get("new_value"), None | Some(Value::Null));
     let passed = truth("validation_passed");
     let outcome = match (succeeded, passed) {
         (true, Some(true) | None) => Outcome::Success,
-        (false, _) if is_unchanged(old_value, new_value) => Outcome::NoChange,
+        (false, _) if is_missing || old_value == new_value => Outcome::NoChange,
         (false, Some(true)) => Outcome::EvaluatorFailed,
         // What did not pass is no success, whatever else the log says.
         (true, Some(false)) | (false, Some(false) | None) => Outcome::InvalidSource,
@@ -219,12 +275,6 @@ fn record(object: &Map<String, Value>) -> Piece {
 fn number(value: Option<&Value>) -> Number {
     let Some(Value::Number(number)) = value else { return Number::Float(f64::NAN) };
     number.as_i64().map_or_else(|| Number::Float(number.as_f64().unwrap_or(f64::NAN)), Number::Int)
-}
-
-/// Whether nothing was proposed, or what was there already.
-fn is_unchanged(old: Number, new: Number) -> bool {
-    let (old, new) = (old.to_f64(), new.to_f64());
-    new.is_nan() || old.to_bits() == new.to_bits()
 }
 
 fn millis(value: &Value) -> Option<Millis> {
@@ -359,6 +409,24 @@ mod tests {
     }
 
     #[test]
+    fn what_python_writes_and_json_has_not_is_read() {
+        let error =
+            |text: &str| but("\"error\": null", &format!("\"error\": \"{text}\"")).unwrap().error;
+        assert_eq!(error("caf\\udce9.py").as_deref(), Some("caf\u{fffd}.py"));
+        assert_eq!(error("\\ud83d\\ude00\\ud83d \\udce9").as_deref(), Some("😀\u{fffd} \u{fffd}"));
+        assert_eq!(error("\\\\udce9").as_deref(), Some("\\udce9"), "a backslash and no escape");
+        for number in ["1e999", "-1E+999", &"9".repeat(400), "NaN", "-Infinity"] {
+            assert!(but("0.12", number).unwrap().new_value.to_f64().is_nan(), "{number}");
+        }
+        let failed = LINE.replace("\"success\": true", "\"success\": false").replace("0.12", "NaN");
+        assert_eq!(
+            one(&failed).unwrap().outcome,
+            Outcome::EvaluatorFailed,
+            "it is a value, if a bad one"
+        );
+    }
+
+    #[test]
     fn a_torn_piece_takes_no_whole_record_with_it() {
         let whole = || one(LINE);
         let torn = || Err(LeftOut::Torn);
@@ -379,6 +447,8 @@ mod tests {
         assert_eq!(pieces(format!("{LINE} {LINE}").as_bytes()), [whole(), whole()]);
         // What a file system may leave of a power cut.
         assert_eq!(pieces(format!("\0\0\0{LINE}").as_bytes()), [torn(), whole()]);
+        let braces = format!(r#"{{"timestamp": "x", "error": "{}"#, r#"{\"a\": {"#.repeat(500));
+        assert_eq!(pieces(format!("{braces}{LINE}").as_bytes()), [torn(), whole()]);
         let nan = LINE.replace("0.1,", "NaN,");
         let found = pieces(format!("{}{nan}{nan}", &LINE[..99]).as_bytes());
         assert_eq!(found.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true, true]);

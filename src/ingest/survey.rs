@@ -1,5 +1,6 @@
 //! What of a log is on record, and what is new: found out before anything is written.
 
+use super::line::end_of_first_record;
 use super::log::Lines;
 use super::{LeftOut, LogError, OldLog, pieces};
 use crate::metrics::{KnownLog, KnownLogs, Position};
@@ -21,6 +22,8 @@ pub struct Survey {
     pub left_out: BTreeMap<LeftOut, Seen>,
     /// New records of parameters that are not configured.
     pub unknown: BTreeMap<String, Seen>,
+    /// The last line that can be taken, from 1.
+    pub last_line: u64,
     /// Bytes of a last line that is not finished; it is left for another time.
     pub unfinished: u64,
     /// Bytes that were looked at.
@@ -88,6 +91,7 @@ impl Survey {
             records: 0,
             left_out: BTreeMap::new(),
             unknown: BTreeMap::new(),
+            last_line: 0,
             unfinished: 0,
             bytes: 0,
         };
@@ -100,18 +104,21 @@ impl Survey {
             head = head.or_else(|| beginning.head_with(line));
             beginning.add(line);
         }
-        let mut count = lines.number();
+        let mut taken = Position { lines: lines.number(), records: 0 };
+        survey.last_line = lines.number();
         let rest = lines.rest();
         if finished && is_whole(rest) {
-            count += 1;
-            survey.look_at(count, rest, parameters);
+            survey.last_line += 1;
+            survey.look_at(survey.last_line, rest, parameters);
             head = head.or_else(|| beginning.head_with(rest));
             beginning.add(rest);
+            // Another process may go on in the same line.
+            taken.records = pieces(rest).len() as u64;
         } else {
             survey.unfinished = rest.len() as u64;
         }
         survey.bytes = beginning.bytes + survey.unfinished;
-        survey.known = head.map(|head| beginning.known(head, count));
+        survey.known = head.map(|head| beginning.known(head, taken));
         Ok(survey)
     }
 
@@ -189,16 +196,15 @@ impl Beginning {
 
     /// The log's head, if it is the next line that has the first record.
     fn head_with(&self, line: &[u8]) -> Option<Digest> {
-        pieces(line).iter().any(Result::is_ok).then(|| {
+        end_of_first_record(line).map(|end| {
             let mut head = self.hasher.clone();
-            head.update(line.strip_suffix(b"\n").unwrap_or(line));
+            head.update(&line[..end]);
             head.finish()
         })
     }
 
-    /// A log with this head and beginning, of which so many lines are taken.
-    pub(super) fn known(&self, head: Digest, lines: u64) -> KnownLog {
-        let taken = Position { lines, records: 0 };
+    /// A log with this head and beginning, taken up to there.
+    pub(super) fn known(&self, head: Digest, taken: Position) -> KnownLog {
         KnownLog { head, bytes: self.bytes, sha256: self.digest(), taken }
     }
 }

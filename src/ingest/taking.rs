@@ -20,6 +20,8 @@ pub struct Taking {
     /// Of the last line that was read.
     waiting: VecDeque<Taken>,
     read: u64,
+    /// Up to where that is.
+    place: Position,
     left_out: BTreeMap<LeftOut, u64>,
 }
 
@@ -49,10 +51,11 @@ impl Taking {
             clock: LocalTime::new(zone),
             head: known.head.clone(),
             from: survey.from,
-            last: (!on).then_some(known.taken.lines),
+            last: (!on).then_some(survey.last_line),
             beginning: Beginning::default(),
             waiting: VecDeque::new(),
             read: 0,
+            place: Position::default(),
             left_out: BTreeMap::new(),
         }))
     }
@@ -66,10 +69,10 @@ impl Taking {
             if self.last.is_some_and(|last| self.read >= last) {
                 return Ok(None);
             }
-            let line = match self.lines.next()? {
-                Some((_, line)) => line,
+            let (line, is_whole) = match self.lines.next()? {
+                Some((_, line)) => (line, true),
                 // Without a newline, and yet wanted.
-                None if self.last == Some(self.read + 1) => self.lines.rest(),
+                None if self.last == Some(self.read + 1) => (self.lines.rest(), false),
                 None => return Ok(None),
             };
             self.read += 1;
@@ -90,6 +93,9 @@ impl Taking {
                     Err(_) => {}
                 }
             }
+            let whole = Position { lines: self.read, records: 0 };
+            let half = Position { lines: self.read - 1, records: index };
+            self.place = if is_whole { whole } else { half };
         }
     }
 
@@ -105,6 +111,6 @@ impl Taking {
 
     /// What is known of the log when all that was read is taken; `None` where something read is not, yet.
     pub fn known(&self) -> Option<KnownLog> {
-        self.waiting.is_empty().then(|| self.beginning.known(self.head.clone(), self.read))
+        self.waiting.is_empty().then(|| self.beginning.known(self.head.clone(), self.place))
     }
 }
