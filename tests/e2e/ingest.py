@@ -5,6 +5,7 @@ whenever the agent is killed, loses its state or finds the disk full; and what i
 
 import errno
 import gzip
+import json
 import os
 import shutil
 import signal
@@ -56,7 +57,7 @@ def a_finished_log(gateway):
     equal("left out, by reason", source["left_out"], known.left_out)
     equal("the source", (source["path"], source["records"]), (str(log), len(known.records)))
     equal("how it ended", (manifest["status"], manifest["ended_by"]), ("completed", "ingested"))
-    #    assert "ingested" in house("replay").stdout
+    equal("replay", json.loads(house("replay", "--json").stdout)["result"], "ingested")
     return house, log
 
 

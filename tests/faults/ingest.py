@@ -39,7 +39,7 @@ class OldHouse(House):
         return self("ingest", self.old, **fault), self.struck()
 
     def goes_on(self):
-        """A start, another one that changes nothing, and an ingest that takes what is missing."""
+        """A start, another one that changes nothing, an ingest that takes what is missing, and a night."""
         on_record, shown = self.on_record(), self.attempts()
         assert shown <= len(self.known), f"the gateway shows {shown} records, and {len(self.known)} are on disk"
         self.agent("push")
@@ -50,8 +50,11 @@ class OldHouse(House):
         equal("the data folder after a second start", self.digest(), before)
         self.agent("ingest", self.old)
         self.judge(on_record)
+        lines = [record["line"] for record in self.known.values() if record["strategy"] == str(self.old)]
+        equal("lines", sorted(lines), self.expected)
+        self.agent("run")
+        self.judge(on_record)
         self.judge_night()
-        equal("lines", sorted(record["line"] for record in self.known.values()), self.expected)
 
 
 def crashes(houses, kind, fault):
@@ -78,6 +81,7 @@ def errs(houses, night, name, lasts):
             equal("records after exit code 0", len(house.known), len(house.expected))
         else:
             assert os.strerror(number) in done.stderr, done.stderr
+        house.synced_once()
         house.goes_on()
 
     return len(houses(case, night))
