@@ -13,9 +13,10 @@ use super::{BatchError, Progress};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::gateway::Schedule;
-use crate::ingest::{LogError, Place, Watch};
+use crate::ingest::{LogError, OldLog, Place, Watch};
 use crate::state::{DataDir, LockError, OpenError};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// Between two looks at the logs.
@@ -60,6 +61,7 @@ impl Ingestion<'_> {
         while self.shutdown.asked().is_none()
             && matches!(following.exit, Exit::Done | Exit::TryLater)
         {
+            following.watch.let_go().map_err(LogError::from)?;
             following.watch.look()?;
             if following.watch.has_news().map_err(LogError::from)? {
                 following.take_in(&mut tell)?;
@@ -84,36 +86,32 @@ impl Following<'_, '_> {
     /// A batch, if there is anything new in the logs and nobody else is at work.
     fn take_in(&mut self, tell: &mut impl FnMut(&BatchEnd)) -> Result<(), IngestError> {
         let Some(mut data) = self.open()? else { return Ok(()) };
+        let ingestion = self.ingestion;
         let places = self.watch.due().map_err(LogError::from)?;
-        let logs = places.iter().map(|place| self.watch.get(*place));
-        let known = data.state.totals.ingested();
-        let surveys = self.ingestion.survey(logs.clone(), known, false)?;
-        let all = logs.zip(&surveys).zip(&places);
-        let readable = all.filter(|((_, survey), _)| survey.known.is_some());
-        let (new, read): (Vec<_>, Vec<_>) = readable.map(|(both, place)| (both, *place)).unzip();
-        let mut ends: Vec<u64> = Vec::new();
-        let has_new = surveys.iter().any(|survey| survey.records > 0);
-        let batch = if has_new {
-            let stay =
-                |batch: &OpenBatch<'_>, desk: &mut Desk<'_, '_>, sources: &mut [Source<'_>]| {
-                    let ended = self.stay(batch, desk, sources, &read);
-                    ends = sources.iter().map(|source| source.taking.bytes()).collect();
-                    ended
-                };
-            Some(self.ingestion.batch(&mut data, &new, true, stay)?)
-        } else {
-            None
-        };
-        drop(new);
+        let logs: Vec<Rc<OldLog>> = places.iter().map(|place| self.watch.get(*place)).collect();
+        let logs = logs.iter().map(Rc::as_ref);
+        let surveys = ingestion.survey(logs.clone(), data.state.totals.ingested(), false)?;
         places
             .iter()
             .zip(&surveys)
             .for_each(|(place, one)| self.watch.read_up_to(*place, one.bytes));
-        read.iter().zip(ends).for_each(|(place, bytes)| self.watch.read_up_to(*place, bytes));
-        let Some(end) = batch else { return Ok(()) };
+        if surveys.iter().all(|survey| survey.records == 0) {
+            return Ok(());
+        }
+        // Those that have no record yet are looked at again when they have grown.
+        let all = logs.zip(&surveys).zip(places);
+        let readable = all.filter(|((_, survey), _)| survey.known.is_some());
+        let (new, places): (Vec<_>, Vec<_>) = readable.unzip();
+        let end = ingestion.batch(&mut data, &new, true, |batch, desk, sources| {
+            let ended = self.stay(batch, desk, sources, &places);
+            for (place, source) in places.iter().zip(sources) {
+                self.watch.read_up_to(*place, source.taking.bytes());
+            }
+            ended
+        })?;
         self.mind(&end.delivered, end.exit);
         tell(&end);
-        self.ingestion.notifier.status("waiting for new lines");
+        ingestion.notifier.status("waiting for new lines");
         Ok(())
     }
 
@@ -136,7 +134,7 @@ impl Following<'_, '_> {
 
     /// Takes what is written until the batch is to end.
     fn stay(
-        &self,
+        &mut self,
         batch: &OpenBatch<'_>,
         desk: &mut Desk<'_, '_>,
         sources: &mut [Source<'_>],
@@ -163,10 +161,13 @@ impl Following<'_, '_> {
                 return ended;
             }
             let is_over = begun.elapsed() >= LONGEST || self.ingestion.shutdown.asked().is_some();
-            match self.is_left(sources, places, last_news.elapsed()) {
+            let looked = self.watch.look();
+            let is_left =
+                looked.and_then(|()| Ok(self.is_left(sources, places, last_news.elapsed())?));
+            match is_left {
                 Ok(is_left) if is_over || is_left => return Ended::Ingested,
                 Ok(_) => {}
-                Err(error) => return Ended::Unreadable(error.into()),
+                Err(error) => return Ended::Unreadable(error),
             }
             self.ingestion.pause();
         }
@@ -182,9 +183,11 @@ impl Following<'_, '_> {
         if quiet >= self.idle {
             return Ok(true);
         }
-        for Source { log, taking, is_stuck } in sources {
+        for (Source { log, taking, is_stuck }, place) in sources.iter().zip(places) {
             let is_cut = !log.is_packed() && log.length()? < taking.bytes();
-            if *is_stuck || is_cut || quiet >= LAST_WORDS && log.is_replaced()? {
+            let is_leaving =
+                self.watch.is_left_behind(*place) || quiet >= LAST_WORDS && log.is_replaced()?;
+            if *is_stuck || is_cut || is_leaving {
                 return Ok(true);
             }
         }

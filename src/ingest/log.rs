@@ -53,7 +53,8 @@ impl OldLog {
     /// Opens the regular file that is meant by `path`, where a link leads. How it is packed is told by how it begins.
     pub fn open(path: &Path) -> Result<Self, DiskError> {
         let target = path.canonicalize().map_err(DiskError::new("open", path))?;
-        let mut file = disk::open(&target)?;
+        let named = |error| DiskError { path: path.to_owned(), ..error };
+        let mut file = disk::open(&target).map_err(named)?;
         let mut start = Vec::new();
         file.by_ref().take(4).read_to_end(&mut start).map_err(DiskError::new("read", path))?;
         let packing = match start[..] {

@@ -4,6 +4,7 @@ use super::{LogError, OldLog};
 use crate::disk::DiskError;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 /// Files that were renamed stay open, for their program may not know yet; no more than these of one name.
 const MOST_LEAVING: usize = 3;
@@ -28,7 +29,7 @@ pub struct Place {
 
 #[derive(Debug)]
 struct Watched {
-    log: OldLog,
+    log: Rc<OldLog>,
     /// Bytes that were read of it; `None` before the first look.
     read: Option<u64>,
 }
@@ -57,17 +58,24 @@ impl Watch {
         Self(followed)
     }
 
-    /// Opens what has come under the names, and lets go of what is gone.
+    /// Opens what has come under the names. Places stay what they are.
     pub fn look(&mut self) -> Result<(), LogError> {
         for one in &mut self.0 {
             let current = one.logs.last();
             if current.map_or(Ok(true), |current| current.log.is_replaced())? {
                 match OldLog::open(&one.path) {
-                    Ok(log) => one.logs.push(Watched { log, read: None }),
+                    Ok(log) => one.logs.push(Watched { log: Rc::new(log), read: None }),
                     Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
                     Err(error) => return Err(error.into()),
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Lets go of files that have lost their names and that nothing comes from. Places change.
+    pub fn let_go(&mut self) -> Result<(), DiskError> {
+        for one in &mut self.0 {
             let leaving = one.logs.len().saturating_sub(1);
             let mut kept = Vec::new();
             for (index, watched) in one.logs.drain(..).enumerate() {
@@ -92,12 +100,9 @@ impl Watch {
         Ok(false)
     }
 
-    /// Whether others than these have something that was not read, or something has come under another name.
+    /// Whether others than these have something that was not read.
     pub fn has_news_beside(&self, places: &[Place]) -> Result<bool, DiskError> {
         for (followed, one) in self.0.iter().enumerate() {
-            if one.logs.is_empty() && one.path.exists() {
-                return Ok(true);
-            }
             for (index, watched) in one.logs.iter().enumerate() {
                 if !places.contains(&Place { followed, index }) && watched.has_news()? {
                     return Ok(true);
@@ -123,8 +128,13 @@ impl Watch {
     }
 
     /// The log at a place.
-    pub fn get(&self, place: Place) -> &OldLog {
-        &self.0[place.followed].logs[place.index].log
+    pub fn get(&self, place: Place) -> Rc<OldLog> {
+        Rc::clone(&self.0[place.followed].logs[place.index].log)
+    }
+
+    /// Whether its name was taken more than once since: nobody writes there any more.
+    pub fn is_left_behind(&self, place: Place) -> bool {
+        self.0[place.followed].logs.len() > place.index + 2
     }
 
     /// Remembers that so much of it was read.

@@ -102,7 +102,8 @@ families! {
     LAST_COMPLETION = Gauge "mutation_batch_last_completion_timestamp_seconds" []
         "When a batch last ended by itself, however it ended, in seconds since 1970.";
     LAST_SUCCESS = Gauge "mutation_batch_last_success_timestamp_seconds" []
-        "When a batch last completed, in seconds since 1970. Survives failed batches, never goes back.";
+        "When a batch last completed, in seconds since 1970; of an ingested log, when its last mutation succeeded. \
+         Survives failed batches, never goes back.";
     LAST_DURATION = Gauge "mutation_batch_last_duration_seconds" []
         "How long the last ended batch took.";
     LAST_EXIT_CODE = Gauge "mutation_batch_last_exit_code" []

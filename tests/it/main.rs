@@ -36,6 +36,7 @@ mod evaluator_stream;
 mod evolution;
 mod hard_inputs;
 mod hostile;
+mod ingest;
 mod listing;
 mod logs;
 mod looking;
