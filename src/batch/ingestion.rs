@@ -190,11 +190,18 @@ impl<'a> Ingestion<'a> {
         let mut running = batch.start(data, &self.threads).map_err(BatchError::from)?;
         let mut desk = running.desk(data);
         desk.recorder.begin_round(1);
-        let ended = take(&batch, &mut desk, &mut sources);
+        let mut ended = take(&batch, &mut desk, &mut sources);
+        if matches!(ended, Ended::Ingested) {
+            match desk.recorder.sync() {
+                Ok(()) => {
+                    desk.manifest.summary.rounds_completed = u32::from(desk.recorder.counts().0 > 0)
+                }
+                Err(error) => ended = Ended::Error(error),
+            }
+        }
         if let Some(ingest) = &mut desk.manifest.summary.ingest {
             ingest.sources.iter_mut().zip(&sources).for_each(|(known, source)| source.tell(known));
         }
-        desk.manifest.summary.rounds_completed = 1;
         Ok(batch.finish(data, running, &ended, &self.threads, &self.shutdown))
     }
 
