@@ -130,13 +130,13 @@ def whole(log):
 
 
 def rotated(gateway):
-    """RotatingFileHandler renames the log, some ten times; in the end nothing is new in any of the files."""
+    """RotatingFileHandler renames the log each second or two; in the end nothing is new in any of the files."""
     house, log = Follower(gateway, "rotated"), scratch()
     house.follow(log)
-    waits([logger(log, 1, 150, "--pause", 0.04, "--rotate", 20000)])
+    waits([logger(log, 1, 200, "--pause", 0.04, "--rotate", 60000)])
     files = sorted(log.parent.glob("app.log.*"), key=lambda path: -int(path.suffix[1:])) + [log]
-    assert len(files) > 5, f"rotated {len(files)} times"
-    house.has(150)
+    assert len(files) > 3, f"{len(files)} files"
+    house.has(200)
     house.ends()
     house.took_in_turn(log, files)
 
