@@ -27,9 +27,15 @@ class Follower(House):
         """Starts it."""
         self.process = self.start("ingest", "--follow", "--idle", f"{IDLE}s", *logs)
 
-    def has(self, count):
-        """Waits until so many records are on disk."""
-        self.comes_to(f"{count} records", lambda: self.counts(count))
+    def has(self, count, log=None):
+        """Waits until so many records are on disk, of all logs or of one."""
+        def seen():
+            try:
+                return sum(log is None or one["strategy"] == str(log) for one in self.on_disk()) >= count
+            except FileNotFoundError:
+                return False  # Renamed while we looked.
+
+        self.comes_to(f"{count} records of {log or 'all'}", seen)
 
     def comes_to(self, what, condition):
         """Waits until the follower has done that; its end is a failure at once."""
@@ -40,17 +46,10 @@ class Follower(House):
 
         return wait_for(f"{what}, {self.instance}", seen)
 
-    def counts(self, count):
-        """Whether so many are on disk; a file may be renamed while we look."""
-        try:
-            return len(self.on_disk()) >= count
-        except FileNotFoundError:
-            return False
-
-    def is_sealed(self, batches):
-        """Waits until so many batches are sealed and none is open."""
-        self.comes_to(f"{batches} batches",
-                      lambda: len(self.batches()) == batches and not list(self.audit.glob("*.partial")))
+    def rests(self, count):
+        """Waits until so many records are on disk and no batch is open."""
+        self.has(count)
+        self.comes_to("a seal", lambda: not list(self.audit.glob("*.partial")))
 
     def ends(self, code=0, sent=signal.SIGTERM):
         """It ends so, by a signal or by itself; what it said."""
@@ -84,14 +83,12 @@ def live(gateway):
     shown = house.comes_to("a push of the open batch", lambda: pushed(house))
     equal("in progress", shown.value("mutation_batch_in_progress", instance="live"), 1)
     waits(writers)
-    house.has(len(OldLog(log).records) + 60)
-    house.is_sealed(1)
+    house.rests(len(OldLog(log).records) + 60)
     # Nobody is locked out.
     house.comes_to("a push beside it", lambda: house("push", "--all", exits=None).returncode == 0)
     house("audit", "verify", "--gateway")
     log_at_once(log, [5], 20)
-    house.has(len(OldLog(log).records) + 60)
-    house.is_sealed(2)
+    house.rests(len(OldLog(log).records) + 60)
     house.ends()
     for path in (log, other):
         house.took(path, OldLog(path).records)
@@ -160,6 +157,35 @@ def truncated(gateway):
     house.took_in_turn(log, files)
 
 
+def busy(gateway):
+    """A log in which something comes all the time keeps nothing back that comes in another one: that appears, is renamed,
+    or has no record."""
+    house, log, other, noise = Follower(gateway, "busy"), scratch(), scratch("other.log"), scratch("noise.log")
+    house.follow(log, other, noise)
+    writer = logger(log, 1, 300, "--pause", 0.05)
+    house.has(10)
+    log_at_once(other, [2], 20)
+    house.has(20, other)
+    first = other.rename(other.with_name("other.log.1"))
+    log_at_once(other, [3], 10)
+    house.has(30, other)
+    equal("the busy one", writer.poll(), None)
+    batches = len(house.batches())
+    for _ in range(12):
+        with noise.open("a") as file:
+            file.write("{}\n")
+        time.sleep(0.25)
+    equal("batches that ended for mere noise", len(house.batches()), batches)
+    equal("the busy one", writer.poll(), None)
+    end(writer)
+    house.has(30 + len(whole(log)))
+    house.ends()
+    house.took(log, whole(log))
+    for path in (first, other):
+        house.took(other, OldLog(path).records)
+    house.agrees()
+
+
 def others(gateway):
     """Another batch holds the lock; a gateway is away; a parameter that is not configured."""
     house, log, holder = Follower(gateway, "others"), scratch(), Held()
@@ -172,8 +198,7 @@ def others(gateway):
     equal("sealed batches", house.batches(), [])
     until.touch()
     equal("the batch at work", running.wait(), 0)
-    house.has(30)
-    house.is_sealed(2)
+    house.rests(30)
     with log.open("a") as file:
         file.write(RECORD + RECORD.replace("stop_loss_pct", "max_drawdown") + RECORD)
     said = house.ends(65, sent=None)
@@ -201,7 +226,7 @@ def main():
     """All stories at the same time, since most of the time they wait."""
     gateway = Pushgateway()
     with ThreadPoolExecutor() as pool:
-        for told in [pool.submit(story, gateway) for story in (live, killed, rotated, truncated, others)]:
+        for told in [pool.submit(story, gateway) for story in (live, killed, rotated, truncated, busy, others)]:
             told.result()
     print("followed: processes at the same time, lines in pieces, kills on both sides, rotation, copytruncate; "
           "each line counts once")
