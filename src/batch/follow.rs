@@ -13,7 +13,7 @@ use super::{BatchError, Progress};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::gateway::Schedule;
-use crate::ingest::{LogError, OldLog, Place, Watch};
+use crate::ingest::{LogError, OldLog, Place, Watch, look_at_growing};
 use crate::state::{DataDir, LockError, OpenError};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -90,7 +90,8 @@ impl Following<'_, '_> {
         let places = self.watch.due().map_err(LogError::from)?;
         let logs: Vec<Rc<OldLog>> = places.iter().map(|place| self.watch.get(*place)).collect();
         let logs = logs.iter().map(Rc::as_ref);
-        let surveys = ingestion.survey(logs.clone(), data.state.totals.ingested(), false)?;
+        let parameters = ingestion.config.parameter_names();
+        let surveys = look_at_growing(logs.clone(), data.state.totals.ingested(), &parameters)?;
         places
             .iter()
             .zip(&surveys)
