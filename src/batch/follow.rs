@@ -10,7 +10,6 @@ use super::ingestion::{IngestError, Ingestion, Source};
 use super::open_batch::OpenBatch;
 use super::run::open;
 use super::{BatchError, Progress};
-use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::gateway::Schedule;
 use crate::ingest::{LogError, OldLog, Place, Watch, look_at_growing};
