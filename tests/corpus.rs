@@ -22,6 +22,8 @@ mod exposition;
 mod gateway_answer;
 #[path = "../fuzz/fuzz_targets/manifest.rs"]
 mod manifest;
+#[path = "../fuzz/fuzz_targets/old_line.rs"]
+mod old_line;
 #[path = "../fuzz/fuzz_targets/retry_after.rs"]
 mod retry_after;
 #[path = "../fuzz/fuzz_targets/selector.rs"]
@@ -72,6 +74,11 @@ fn manifests_of_the_corpus() {
 #[test]
 fn states_of_the_corpus() {
     replay("state", state::check);
+}
+
+#[test]
+fn lines_of_old_logs_of_the_corpus() {
+    replay("old_line", old_line::check);
 }
 
 #[test]

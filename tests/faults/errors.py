@@ -81,18 +81,6 @@ def says_where(house, done, struck, name):
     assert any(place in done.stderr for place in places), f"none of {places} in:\n{done.stderr}"
 
 
-def no_second_sync(house):
-    """What failed to become lasting is never synced again as if nothing had happened."""
-    failed = set()
-    for call in calls(house.log):
-        if call.name == "openat":
-            failed.discard(call.path)
-        if call.name in ("fsync", "fdatasync") and os.path.splitext(call.path)[1]:
-            assert call.path not in failed, f"{call.path} is synced again after a sync that failed"
-            if call.struck:
-                failed.add(call.path)
-
-
 def judge(house, done, struck, name, codes_of_struck):
     """What an error may do, and what a healthy next start must find; what is on record after both."""
     # The first that is no mere warning ends it all, and what fails after that changes nothing.
@@ -102,7 +90,7 @@ def judge(house, done, struck, name, codes_of_struck):
         expected = 74 if 74 in codes_of_struck else 73
     equal("exit code", done.returncode, 77 if name == "EROFS" and expected == 73 else expected)
     says_where(house, done, struck, name)
-    no_second_sync(house)
+    house.synced_once()
     return finds_everything(house)
 
 

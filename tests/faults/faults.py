@@ -279,6 +279,17 @@ class House:
         """Batches of the calm nights all were completed."""
         return ["completed"] * len({batch for batch, _ in self.known} - set(there))
 
+    def synced_once(self):
+        """What failed to become lasting is never synced again as if nothing had happened."""
+        failed = set()
+        for call in calls(self.log):
+            if call.name == "openat":
+                failed.discard(call.path)
+            if call.name in ("fsync", "fdatasync") and os.path.splitext(call.path)[1]:
+                assert call.path not in failed, f"{call.path} is synced again after a sync that failed"
+                if call.struck:
+                    failed.add(call.path)
+
     def judge_candidates(self):
         """What is in the output folder is whole: Python reads it, and it differs from its source in one line."""
         for path in (self.agent.folder / "evolved").glob("[!.]*/**/*.py"):
@@ -300,9 +311,9 @@ class House:
 class Sweep:
     """Cases over several houses at the same time, each with a house of its own."""
 
-    def __init__(self, gateway, name, **night):
+    def __init__(self, gateway, name, house=House, **night):
         self.name, self.hands, self.lock = name, max(2, os.cpu_count() or 2), threading.Lock()
-        self.free = [House(gateway, f"{name} {number}".replace(" ", "-"), **night) for number in range(self.hands)]
+        self.free = [house(gateway, f"{name} {number}".replace(" ", "-"), **night) for number in range(self.hands)]
 
     def __call__(self, case, points):
         """Runs `case(house, point)` for all points; the results in their order."""
