@@ -187,3 +187,23 @@ fn a_folder_is_all_that_is_in_it_whosever_configuration() {
     }
     story.expect(74, &["stats", "none.jsonl"]);
 }
+
+#[test]
+fn a_batch_is_counted_once_however_often_and_by_whichever_of_its_names_it_is_named() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    story.expect(0, &["run"]);
+    // As a shell finds them with `audit/*`: two manifests, a packed and a plain log, and the link.
+    let all: Vec<_> = fs::read_dir(story.audit().path()).unwrap().map(|one| one.unwrap()).collect();
+    let mut names: Vec<_> = all.iter().map(|one| one.path().display().to_string()).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    names.sort();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(total(&story, &names), 120);
+    names.push("mutation-data");
+    assert_eq!(total(&story, &names), 120, "a folder, and what is in it");
+    fs::copy(story.audit().sealed(&story.newest()), story.path("copy.jsonl")).unwrap();
+    assert_eq!(total(&story, &["copy.jsonl", "./copy.jsonl"]), 60);
+    let page = story.expect(0, &[&["report", "-o", "-"], names.as_slice()].concat()).stdout;
+    assert!(page.contains("120 records in 2 batches."), "{page}");
+}
