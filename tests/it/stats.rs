@@ -178,6 +178,16 @@ fn since_and_until_cut_at_the_record_and_a_day_is_meant_whole() {
 }
 
 #[test]
+fn a_stretch_of_time_that_ends_before_it_begins_is_a_mistake() {
+    let story = Story::new();
+    for command in ["stats", "report"] {
+        let ended = story.expect(2, &[command, "--since", "2026-11-28", "--until", "2026-11-27"]);
+        assert!(ended.stderr.contains("nothing lies between"), "{}", ended.stderr);
+        story.expect(0, &[command, "--since", "2026-11-28", "--until", "2026-11-28"]);
+    }
+}
+
+#[test]
 fn a_folder_is_all_that_is_in_it_whosever_configuration() {
     let story = Story::new();
     story.expect(0, &["run"]);
