@@ -105,6 +105,22 @@ fn the_table_for_people_has_the_same_figures() {
 }
 
 #[test]
+fn the_table_for_people_says_what_the_failures_were() {
+    let mut story = Story::new();
+    story.expect(0, &["run"]);
+    let table = story.expect(0, &["stats"]).stdout;
+    assert!(table.contains("\n  failures                    0\n  mean"), "{table}");
+    story.table("[[constraint]]\nrule = \"stop_loss_pct < 0.06\"\n");
+    story.expect(0, &["run"]);
+    let table = story.expect(0, &["stats"]).stdout;
+    let broken = story.all_lines().iter().filter(|line| line["error"].is_string()).count();
+    assert!(broken > 9, "{table}");
+    let told =
+        format!("  failures                   {broken}\n    constraint_violated      {broken}\n");
+    assert!(table.contains(&told), "{table}");
+}
+
+#[test]
 fn a_reader_that_went_away_is_no_error() {
     let story = Story::new();
     story.write("agent.toml", &story.config());
