@@ -64,7 +64,7 @@ fn what_is_no_audit_file_is_named_with_its_line() {
     story.write("garbage.jsonl", &format!("{text}garbage\n{text}"));
     let ended = story.expect(65, &["stats", "garbage.jsonl"]);
     assert!(
-        ended.stderr.contains("error: garbage.jsonl:61: not an audit record"),
+        ended.stderr.contains("error: garbage.jsonl:61:1: not an audit record"),
         "{}",
         ended.stderr
     );
