@@ -127,3 +127,18 @@ fn a_batch_that_attempted_nothing_is_not_said_to_be_missing() {
     let ended = story.expect(65, &["compare", "usual", &batch]);
     assert!(ended.stderr.contains("none of the 120 attempts"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_small_p_is_never_written_as_nothing() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let id = story.newest().to_string();
+    let log = fs::read_to_string(story.audit().sealed(&story.newest())).unwrap();
+    let slow = log
+        .replace(&id, "20010101T020000Z-7f3a9c")
+        .replace("\"duration_ms\":", "\"duration_ms\":9");
+    story.write("slow.jsonl", &slow);
+    let said = story.expect(0, &["compare", "mutation-data", "slow.jsonl"]).stdout;
+    assert_eq!(said.matches("p < 0.001").count(), 2, "a sentence and a row\n{said}");
+    assert!(!said.contains("p = 0.000"), "{said}");
+}
