@@ -43,8 +43,7 @@ impl Selection {
             until: self.until.map(|moment| moment.end(now)),
         };
         if period.is_backwards() {
-            let text =
-                "nothing lies between `--since` and `--until`: the latter is the earlier one";
+            let text = "`--until` is not after `--since`: nothing lies between";
             return Err(Failure::said(Exit::Usage, text.to_owned()));
         }
         Ok(period)

@@ -72,13 +72,13 @@ fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Fa
     writeln!(out)?;
     writeln!(
         out,
-        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10}",
-        "variant", "", "attempts", "successes", "failures"
+        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
+        "variant", "", "attempts", "successes", "failures", "rate"
     )?;
     for (name, one) in &statistics.variants {
         writeln!(
             out,
-            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10}   {:.1} %",
+            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
             "",
             one.total,
             one.successes,
@@ -114,7 +114,7 @@ pub(super) fn write_groups(
         keys(&names),
         "attempts",
         "successes",
-        "",
+        "rate",
         "mean",
         "median",
         "95 %",
