@@ -4,6 +4,7 @@ use super::{Folder, Manifest, ManifestError, ReadError, Tail, read_records};
 use crate::disk::DiskError;
 use crate::record::Record;
 use crate::units::BatchId;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,12 +40,17 @@ impl Log {
     }
 
     /// The file that is meant by `path`: where a link leads, such as our own `latest.jsonl`. Files of ours
-    /// are never reached through links, but whoever names one here means what it leads to.
+    /// are never reached through links, but whoever names one here means what it leads to. What is no log itself,
+    /// but stands beside one, means that one.
     pub fn of_file(path: &Path) -> Self {
         let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
         let file = target.unwrap_or_else(|| path.to_owned());
-        let batch = batch_of(&file);
-        Self(Place::File(file, batch))
+        match batch_of(&file) {
+            Some((folder, id)) if [folder.manifest(&id), folder.broken(&id)].contains(&file) => {
+                Self(Place::Batch(folder, id))
+            }
+            batch => Self(Place::File(file, batch)),
+        }
     }
 
     /// Hands every whole line to `visit`, as a record and as it stands, newline included.
@@ -79,6 +85,14 @@ impl Log {
         match &self.0 {
             Place::Batch(folder, id) => Some((folder, id)),
             Place::File(_, batch) => batch.as_ref().map(|(folder, id)| (folder, id)),
+        }
+    }
+
+    /// Alike for two that are one: a batch's has as many names as `audit/*` finds, a link to it among them.
+    fn identity(&self) -> PathBuf {
+        match &self.0 {
+            Place::Batch(_, id) | Place::File(_, Some((_, id))) => id.to_string().into(),
+            Place::File(file, None) => file.canonicalize().unwrap_or_else(|_| file.clone()),
         }
     }
 
@@ -118,7 +132,8 @@ impl Logs {
         Ok(Self(there.map(|(id, _)| Log::of_batch(folder.clone(), id)).collect()))
     }
 
-    /// Files, and folders for all that is in them; a data folder stands for the audit in it.
+    /// Files, and folders for all that is in them; a data folder stands for the audit in it. What is named twice is
+    /// there once.
     pub fn of_paths(paths: &[PathBuf]) -> Result<Self, DiskError> {
         let mut all = Self::default();
         for path in paths {
@@ -130,6 +145,8 @@ impl Logs {
                 all.0.push(Log::of_file(path));
             }
         }
+        let mut seen = HashSet::new();
+        all.0.retain(|log| seen.insert(log.identity()));
         Ok(all)
     }
 
@@ -188,10 +205,11 @@ mod tests {
         std::fs::create_dir(folder.path()).unwrap();
         disk::replace(&folder.sealed(&id()), b"", disk::Mode::Private).unwrap();
         std::os::unix::fs::symlink(folder.sealed(&id()), folder.latest()).unwrap();
-        for path in [root.path().to_owned(), folder.path().to_owned(), folder.latest()] {
-            let logs = Logs::of_paths(std::slice::from_ref(&path)).unwrap();
+        let paths = [root.path().to_owned(), folder.path().to_owned(), folder.latest()];
+        for paths in paths.iter().map(std::slice::from_ref).chain([paths.as_slice()]) {
+            let logs = Logs::of_paths(paths).unwrap();
             let ids: Vec<_> = logs.iter().map(|log| log.batch().cloned()).collect();
-            assert_eq!(ids, [Some(id())], "{}", path.display());
+            assert_eq!(ids, [Some(id())], "{paths:?}");
         }
     }
 }

@@ -17,14 +17,16 @@ pub enum ReadError {
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// A line that is no record.
-    #[error("{}:{line}: not an audit record: {source}", path.display())]
+    #[error("{}:{line}:{column}: not an audit record: {why}", path.display())]
     Line {
         /// Which file.
         path: PathBuf,
         /// Which line, from 1.
         line: u64,
-        /// Where in the line and why.
-        source: serde_json::Error,
+        /// Where in the line, from 1.
+        column: usize,
+        /// And why.
+        why: String,
     },
     /// A line without end.
     #[error("{}:{line}: the line is longer than {LONGEST_LINE} bytes", path.display())]
@@ -79,8 +81,12 @@ fn read_from(
                 visit(&record, bytes);
                 ControlFlow::Continue(())
             }
-            Err(source) => {
-                end = Err(ReadError::Line { path: path.to_owned(), line, source });
+            Err(error) => {
+                let column = error.column().max(1);
+                // It takes the line for a file, and ends with its place in there.
+                let mut why = error.to_string();
+                why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
+                end = Err(ReadError::Line { path: path.to_owned(), line, column, why });
                 ControlFlow::Break(())
             }
         }

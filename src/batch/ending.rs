@@ -63,11 +63,8 @@ impl OpenBatch<'_> {
                 // Nobody knows what of it is on disk: the next start reads what is.
                 return Self::unsealed(data, manifest.summary, &recorder, error);
             }
-            if let Err(error) = recorder.cut_back(&data.folder) {
-                tracing::error!(%error, "left to the next start");
-                return Self::unsealed(data, manifest.summary, &recorder, &error);
-            }
-            if let Err(error) = self.note_again(data, &mut manifest) {
+            let cut_back = recorder.cut_back(&data.folder);
+            if let Err(error) = cut_back.and_then(|()| self.note_again(data, &mut manifest)) {
                 tracing::error!(%error, "left to the next start");
                 return Self::unsealed(data, manifest.summary, &recorder, &error);
             }

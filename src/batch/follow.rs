@@ -10,10 +10,9 @@ use super::ingestion::{IngestError, Ingestion, Source};
 use super::open_batch::OpenBatch;
 use super::run::open;
 use super::{BatchError, Progress};
-use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::gateway::Schedule;
-use crate::ingest::{LogError, OldLog, Place, Watch};
+use crate::ingest::{LogError, OldLog, Place, Watch, look_at_growing};
 use crate::state::{DataDir, LockError, OpenError};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -90,7 +89,8 @@ impl Following<'_, '_> {
         let places = self.watch.due().map_err(LogError::from)?;
         let logs: Vec<Rc<OldLog>> = places.iter().map(|place| self.watch.get(*place)).collect();
         let logs = logs.iter().map(Rc::as_ref);
-        let surveys = ingestion.survey(logs.clone(), data.state.totals.ingested(), false)?;
+        let parameters = ingestion.config.parameter_names();
+        let surveys = look_at_growing(logs.clone(), data.state.totals.ingested(), &parameters)?;
         places
             .iter()
             .zip(&surveys)
@@ -142,56 +142,67 @@ impl Following<'_, '_> {
     ) -> Ended {
         let progress = Progress::hidden();
         let begun = Instant::now();
-        let mut last_news = begun;
+        let mut quiet = vec![begun; sources.len()];
+        let mut beside = None;
         loop {
-            let mut had_news = false;
-            for source in &mut *sources {
+            for (source, quiet) in sources.iter_mut().zip(&mut quiet) {
                 match self.ingestion.take(batch, desk, source, &progress) {
-                    Ok(news) => had_news |= news,
+                    Ok(false) => {}
+                    Ok(true) => *quiet = Instant::now(),
                     // To be told to stop is how following ends.
                     Err(Ended::Signal(_)) => return Ended::Ingested,
                     Err(ended) => return ended,
                 }
             }
-            if had_news {
-                last_news = Instant::now();
-            }
             let kept = desk.recorder.flush_in_time().map_err(Ended::Error);
             if let Err(ended) = kept.and_then(|()| Ingestion::publish_in_time(batch, desk)) {
                 return ended;
             }
-            let is_over = begun.elapsed() >= LONGEST || self.ingestion.shutdown.asked().is_some();
-            let looked = self.watch.look();
-            let is_left =
-                looked.and_then(|()| Ok(self.is_left(sources, places, last_news.elapsed())?));
-            match is_left {
-                Ok(is_left) if is_over || is_left => return Ended::Ingested,
-                Ok(_) => {}
+            let has_left = match self.has_left(sources, places, &quiet, &mut beside) {
+                Ok(has_left) => has_left,
                 Err(error) => return Ended::Unreadable(error),
+            };
+            if has_left || begun.elapsed() >= LONGEST || self.ingestion.shutdown.asked().is_some() {
+                return Ended::Ingested;
             }
             self.ingestion.pause();
         }
     }
 
-    /// Whether nothing more is to be waited for in these logs, after so much time without a record.
-    fn is_left(
-        &self,
+    /// Whether nothing more is to be waited for in these logs, or others wait: since when is in `beside`.
+    fn has_left(
+        &mut self,
         sources: &[Source<'_>],
         places: &[Place],
-        quiet: Duration,
-    ) -> Result<bool, DiskError> {
-        if quiet >= self.idle {
+        quiet: &[Instant],
+        beside: &mut Option<Instant>,
+    ) -> Result<bool, LogError> {
+        if quiet.iter().all(|since| since.elapsed() >= self.idle) {
             return Ok(true);
         }
-        for (Source { log, taking, is_stuck }, place) in sources.iter().zip(places) {
+        self.watch.look()?;
+        for ((Source { log, taking, is_stuck }, place), quiet) in
+            sources.iter().zip(places).zip(quiet)
+        {
             let is_cut = !log.is_packed() && log.length()? < taking.bytes();
-            let is_leaving =
-                self.watch.is_left_behind(*place) || quiet >= LAST_WORDS && log.is_replaced()?;
+            let is_leaving = self.watch.is_left_behind(*place)
+                || quiet.elapsed() >= LAST_WORDS && log.is_replaced()?;
             if *is_stuck || is_cut || is_leaving {
                 return Ok(true);
             }
         }
-        Ok(quiet >= LAST_WORDS && self.watch.has_news_beside(places)?)
+        let mut others_wait = false;
+        for place in self.watch.news_beside(places)? {
+            let log = self.watch.get(place);
+            let length = log.length()?;
+            if log.has_record()? {
+                others_wait = true;
+            } else {
+                self.watch.read_up_to(place, length);
+            }
+        }
+        *beside = if others_wait { Some(beside.unwrap_or_else(Instant::now)) } else { None };
+        Ok(beside.is_some_and(|since| since.elapsed() >= LAST_WORDS))
     }
 
     /// What a gateway has not taken is tried again later; what failed otherwise ends it all.

@@ -9,55 +9,33 @@ use super::{BatchError, BatchPlan, Clock, Progress, Shutdown, Threads};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::gateway::{Client, Schedule};
-use crate::ingest::{LogError, OldLog, Seen, Standing, Survey, Taking, survey};
-use crate::metrics::{Ingest, IngestedLog, KnownLog, KnownLogs};
+use crate::ingest::{LogError, OldLog, Refusal, Survey, Taking, look_through};
+use crate::metrics::{Ingest, IngestedLog, KnownLog};
 use crate::notify::Notifier;
 use crate::state::DataDir;
 use crate::units::BatchId;
 use jiff::tz::TimeZone;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Records between two looks at the progress bar.
 const BETWEEN_LOOKS: u64 = 1024;
 
-/// Logs that cannot be taken in. Nothing of them was.
+/// Logs that were not taken in.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
-    /// The batch, or what it needs.
+    /// The batch did not begin.
     #[error(transparent)]
     Batch(#[from] BatchError),
-    /// A log that cannot be read.
+    /// A log that cannot be read, or must not be counted.
     #[error(transparent)]
-    Log(#[from] LogError),
-    /// Names that would become labels, which only the configuration may bring about.
-    #[error(
-        "the configuration has no parameter {names}: a [[parameter]] with that name, min and max lets it be counted; \
-         nothing was taken"
-    )]
-    Unknown {
-        /// In words: each with its count and its first place.
-        names: String,
-    },
-    /// A log that is none of those that are known, and begins as one of them.
-    #[error(
-        "{} begins as a log that was taken in before and goes on otherwise: its lines were changed, or lines between \
-         them were removed; as it is, nobody can tell what of it is counted already; nothing was taken",
-        .0.display()
-    )]
-    Differs(PathBuf),
-    /// No log has a record.
-    #[error("{}:{line}: {why}, and no other line is a record of a mutation: nothing was taken", path.display())]
-    NoRecord {
-        /// The first log.
-        path: PathBuf,
-        /// A line of it.
-        line: u64,
-        /// What that is.
-        why: &'static str,
-    },
+    Refused(#[from] Refusal),
+}
+
+impl From<LogError> for IngestError {
+    fn from(error: LogError) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 /// What became of logs.
@@ -117,10 +95,8 @@ impl<'a> Ingestion<'a> {
             return Err(BatchError::Stopped(signal).into());
         }
         self.notifier.status("looking through the logs");
-        let surveys = self.survey(logs, data.state.totals.ingested(), true)?;
-        if surveys.iter().all(|survey| survey.known.is_none()) {
-            refuse_empty(logs, &surveys)?;
-        }
+        let parameters = self.config.parameter_names();
+        let surveys = look_through(logs, data.state.totals.ingested(), &parameters)?;
         let new: Vec<(&OldLog, &Survey)> =
             logs.iter().zip(&surveys).filter(|(_, survey)| survey.records > 0).collect();
         if new.is_empty() {
@@ -145,24 +121,12 @@ impl<'a> Ingestion<'a> {
         Ok(Ingested { surveys, batch: Some(end), delivered: Vec::new(), exit })
     }
 
-    /// Looks through logs, of which `known` are on record, and refuses what must not be counted.
-    pub(super) fn survey<'l>(
+    /// Opens logs for reading, and says how they are known now.
+    fn sources<'l>(
         &self,
-        logs: impl IntoIterator<Item = &'l OldLog> + Clone,
-        known: &KnownLogs,
-        finished: bool,
-    ) -> Result<Vec<Survey>, IngestError> {
-        survey_logs(self.config, logs, known, finished)
-    }
-
-    /// One batch over logs with something new; `take` reads them, and on where `goes_on`.
-    pub(super) fn batch(
-        &self,
-        data: &mut DataDir,
-        new: &[(&OldLog, &Survey)],
+        new: &[(&'l OldLog, &Survey)],
         goes_on: bool,
-        take: impl FnOnce(&OpenBatch<'_>, &mut Desk<'_, '_>, &mut [Source<'_>]) -> Ended,
-    ) -> Result<BatchEnd, IngestError> {
+    ) -> Result<(Vec<Source<'l>>, Ingest), LogError> {
         let mut sources = Vec::new();
         let mut ingest = Ingest::default();
         for (log, survey) in new {
@@ -173,6 +137,18 @@ impl<'a> Ingestion<'a> {
             ingest.sources.push(IngestedLog { path, known, records: 0, left_out: BTreeMap::new() });
             sources.push(Source { log, taking, is_stuck: false });
         }
+        Ok((sources, ingest))
+    }
+
+    /// One batch over logs with something new; `take` reads them, and on where `goes_on`.
+    pub(super) fn batch(
+        &self,
+        data: &mut DataDir,
+        new: &[(&OldLog, &Survey)],
+        goes_on: bool,
+        take: impl FnOnce(&OpenBatch<'_>, &mut Desk<'_, '_>, &mut [Source<'_>]) -> Ended,
+    ) -> Result<BatchEnd, IngestError> {
+        let (mut sources, ingest) = self.sources(new, goes_on)?;
         let clock = Clock::start();
         let plan = BatchPlan::none(new.iter().map(|(_, survey)| survey.records).sum());
         let batch = OpenBatch {
@@ -194,7 +170,8 @@ impl<'a> Ingestion<'a> {
         if matches!(ended, Ended::Ingested) {
             match desk.recorder.sync() {
                 Ok(()) => {
-                    desk.manifest.summary.rounds_completed = u32::from(desk.recorder.counts().0 > 0)
+                    let (records, _) = desk.recorder.counts();
+                    desk.manifest.summary.rounds_completed = u32::from(records > 0);
                 }
                 Err(error) => ended = Ended::Error(error),
             }
@@ -295,70 +272,4 @@ impl Source<'_> {
         let left_out = self.taking.left_out().iter();
         source.left_out = left_out.map(|(why, count)| (why.as_str().to_owned(), *count)).collect();
     }
-}
-
-/// Looks through logs, of which `known` are on record, and refuses what must not be counted.
-pub fn survey_logs<'l>(
-    config: &Config,
-    logs: impl IntoIterator<Item = &'l OldLog> + Clone,
-    known: &KnownLogs,
-    finished: bool,
-) -> Result<Vec<Survey>, IngestError> {
-    let parameters: BTreeSet<&str> =
-        config.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
-    let surveys = survey(logs.clone(), known, &parameters, finished)?;
-    let mut unknown = BTreeMap::new();
-    for (log, survey) in logs.into_iter().zip(&surveys) {
-        match survey.standing {
-            Standing::Differs => return Err(IngestError::Differs(log.path().to_owned())),
-            Standing::Shorter => tracing::warn!(
-                log = log.name(),
-                "begins as a log that was taken in before, of which more was there: nothing is taken of it"
-            ),
-            Standing::Fits => {}
-        }
-        for (name, seen) in &survey.unknown {
-            let known = unknown.entry(name.as_str()).or_insert((0, log.name(), seen.line));
-            known.0 += seen.count;
-        }
-    }
-    if unknown.is_empty() {
-        Ok(surveys)
-    } else {
-        Err(IngestError::Unknown { names: list(&unknown) })
-    }
-}
-
-fn list(unknown: &BTreeMap<&str, (u64, &str, u64)>) -> String {
-    let mut text = String::new();
-    for (name, (count, log, line)) in unknown.iter().take(10) {
-        let comma = if text.is_empty() { "" } else { ", " };
-        let plural = if *count == 1 { "" } else { "s" };
-        // Writing to memory cannot fail.
-        let _ = write!(text, "{comma}{name:?} ({count} record{plural}, first at {log}:{line})");
-    }
-    if unknown.len() > 10 {
-        let _ = write!(text, " and {} more", unknown.len() - 10);
-    }
-    text
-}
-
-/// None of the logs has a record: the first that has anything says why not. One that is empty is no offence.
-fn refuse_empty(logs: &[OldLog], surveys: &[Survey]) -> Result<(), IngestError> {
-    for (log, survey) in logs.iter().zip(surveys) {
-        let path = log.path().to_owned();
-        if survey.standing != Standing::Fits {
-            return Ok(());
-        }
-        let first = survey.left_out.iter().min_by_key(|(_, seen)| seen.line);
-        if let Some((why, Seen { line, .. })) = first {
-            let why = why.in_words();
-            return Err(IngestError::NoRecord { path, line: *line, why });
-        }
-        if survey.unfinished > 0 {
-            let why = "an unfinished line";
-            return Err(IngestError::NoRecord { path, line: 1, why });
-        }
-    }
-    Ok(())
 }

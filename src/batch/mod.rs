@@ -44,7 +44,7 @@ pub use candidates::Candidates;
 pub use clock::{Clock, now, random};
 pub use delivery::{Delivered, deliver_totals};
 pub use ending::BatchEnd;
-pub use ingestion::{IngestError, Ingested, Ingestion, survey_logs};
+pub use ingestion::{IngestError, Ingested, Ingestion};
 pub(crate) use judge::evaluations_at_once;
 pub use plan::{BatchPlan, PlannedVariant};
 pub use planned::{PlannedStrategy, Target};

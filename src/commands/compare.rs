@@ -92,7 +92,11 @@ fn resolve(
     if !sets.iter().any(Selector::has_words) {
         return Ok(());
     }
-    let is_path = |word: &str| Path::new(word).exists();
+    // A strategy goes by the path of its file, and no audit is a Python file.
+    let is_path = |word: &str| {
+        let path = Path::new(word);
+        path.extension().is_none_or(|end| end != "py") && path.exists()
+    };
     // Words that are paths need no audit of the configuration's, and there may be none.
     let mut known = Vocabulary::default();
     let mut alone = sets.clone();
@@ -145,10 +149,13 @@ struct Reading {
 
 impl Reading {
     fn of(sources: &[Source], selectors: &[Selector; 2], args: &Args) -> Result<Self, Failure> {
-        let period = args.selection.period();
+        let period = args.selection.period()?;
         let mut all = Self { sets: Default::default(), known: Default::default(), shared: 0 };
         for source in sources {
             for log in source.logs.iter() {
+                for at in [0, 1].into_iter().filter(|at| source.for_set[*at]) {
+                    log.batch().into_iter().for_each(|id| all.known[at].add_batch(id));
+                }
                 read(log, |record| {
                     if !period.contains(record.timestamp) {
                         return;

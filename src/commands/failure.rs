@@ -4,7 +4,7 @@ use crate::batch::{BatchError, IngestError};
 use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::exit::Exit;
-use crate::ingest::LogError;
+use crate::ingest::{LogError, Refusal};
 use crate::state::{LockError, OpenError, RecoveryError};
 use std::fmt;
 use std::io;
@@ -86,10 +86,18 @@ impl From<IngestError> for Failure {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Batch(error) => error.into(),
-            IngestError::Log(error) => error.into(),
-            IngestError::Unknown { .. }
-            | IngestError::Differs(_)
-            | IngestError::NoRecord { .. } => Self::new(Exit::NoStrategy, &error),
+            IngestError::Refused(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(error: Refusal) -> Self {
+        match error {
+            Refusal::Log(error) => error.into(),
+            Refusal::Unknown { .. } | Refusal::Differs(_) | Refusal::NoRecord { .. } => {
+                Self::new(Exit::NoStrategy, &error)
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use super::run::{as_json, as_text, delivered};
 use super::{Failure, check};
-use crate::batch::{self, Ingested, Ingestion};
+use crate::batch::{Ingested, Ingestion};
 use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
-use crate::ingest::{OldLog, Standing, Survey};
+use crate::ingest::{OldLog, Standing, Survey, look_through};
 use crate::metrics::KnownLogs;
 use crate::notify::Notifier;
 use crate::state::Store;
@@ -98,7 +98,7 @@ fn dry_run(config: &Config, logs: &[OldLog], out: &mut dyn Write) -> Result<Exit
         Some(Ok(state)) => state.totals.ingested().clone(),
         Some(Err(_)) | None => KnownLogs::default(),
     };
-    let surveys = batch::survey_logs(config, logs, &known, true)?;
+    let surveys = look_through(logs, &known, &config.parameter_names())?;
     for (log, survey) in logs.iter().zip(&surveys) {
         writeln!(out, "{}: {}", log.name(), found(survey, "would be taken"))?;
     }

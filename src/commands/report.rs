@@ -6,7 +6,7 @@ use super::selection::{Selection, unreadable};
 use crate::audit::{Folder, Log, Manifest, Read};
 use crate::batch::{BatchPlan, now};
 use crate::config::{Config, ConfigError, Environment, Secrets};
-use crate::disk::{self, Mode};
+use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Direction, Searches};
 use crate::exit::Exit;
 use crate::report::{Batch, Bounds, Change, Delivery, Facts, Surroundings, Verdict, page};
@@ -14,7 +14,7 @@ use crate::state::{self, State, Store};
 use crate::units::{BatchId, Period};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::path::{Path, PathBuf};
 
 /// Over which records, and where to.
@@ -30,7 +30,7 @@ pub struct Args {
 /// Reads the logs one after the other, makes the page, and says in a line how the night was.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let logs = args.selection.logs(path)?;
-    let period = args.selection.period();
+    let period = args.selection.period()?;
     let mut facts = Facts::default();
     let mut newest = None;
     // In the order of time, however they were named: the newest is judged by those before it.
@@ -69,10 +69,23 @@ fn write_page(path: &Path, text: &str) -> Result<(), Failure> {
         let told = "is no regular file; `--output -` writes to standard output";
         return Err(Failure::said(Exit::CannotCreate, format!("{} {told}", target.display())));
     }
+    if target.exists() && !is_page(target).map_err(|error| unreadable(&error.into()))? {
+        let told = "is there and is no HTML page; `--output` is the page that is written";
+        return Err(Failure::said(Exit::CannotCreate, format!("{} {told}", target.display())));
+    }
     disk::replace(target, text.as_bytes(), Mode::Shared).map_err(|error| {
         let exit = if error.is_permission() { Exit::Permission } else { Exit::CannotCreate };
         Failure::new(exit, &error)
     })
+}
+
+/// Whether a file is a page of before, or empty: with `--output audit/*.jsonl` it is a log.
+fn is_page(path: &Path) -> Result<bool, DiskError> {
+    const BEGIN: &[u8] = b"<!DOCTYPE html>";
+    let mut begin = Vec::new();
+    let mut file = disk::open(path)?.take(BEGIN.len() as u64);
+    file.read_to_end(&mut begin).map_err(DiskError::new("read", path))?;
+    Ok(begin.is_empty() || begin == BEGIN)
 }
 
 /// Takes in a log with its manifest, which it gives back. What cannot be read is damage, and the rest goes on.

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// As it is typed.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct Selection {
-    /// Audit files (open, sealed or compressed) and folders; without any, the audit folder of the configuration
+    /// Audit files (open, sealed or compressed) and folders, of which each batch is read once; without any, the audit folder of the
+    /// configuration
     pub(super) files: Vec<PathBuf>,
     /// Only what was attempted from then on: a day in UTC (2026-11-23), a moment, or an age (7d)
     #[arg(long, value_name = "WHEN")]
@@ -35,12 +36,17 @@ impl Selection {
     }
 
     /// The stretch of time that is meant.
-    pub(super) fn period(&self) -> Period {
+    pub(super) fn period(&self) -> Result<Period, Failure> {
         let now = now();
-        Period {
+        let period = Period {
             since: self.since.map(|moment| moment.begin(now)),
             until: self.until.map(|moment| moment.end(now)),
+        };
+        if period.is_backwards() {
+            let text = "`--until` is not after `--since`: nothing lies between";
+            return Err(Failure::said(Exit::Usage, text.to_owned()));
         }
+        Ok(period)
     }
 }
 

@@ -30,7 +30,7 @@ pub struct Args {
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let mut tally = Tally::new(Buckets::default());
     let mut breakdown = Breakdown::new(args.by.clone());
-    let period = args.selection.period();
+    let period = args.selection.period()?;
     let mut files = 0;
     for log in args.selection.logs(path)?.iter() {
         files += usize::from(read(log, |record| {

@@ -237,6 +237,15 @@ impl RateFigures {
 }
 
 impl RankFigures {
+    /// `p = 0.025`; never `p = 0.000`, which no chance is.
+    pub fn p_in_words(&self) -> String {
+        if self.p_value < 0.001 {
+            "p < 0.001".to_owned()
+        } else {
+            format!("p = {:.3}", self.p_value)
+        }
+    }
+
     fn of(a: &Ordered, b: &Ordered, confidence: f64, rng: &mut impl Rng) -> Option<Self> {
         let ranks = Ranks::of(a, b)?;
         let difference = |quantile| Some(b.quantile(quantile)? - a.quantile(quantile)?);

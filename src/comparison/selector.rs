@@ -55,6 +55,9 @@ pub enum SelectorError {
         "`{0}` is no date: write 2026-11-23, 2026-11-20..2026-11-23, 7d.. or a moment like 2026-11-23T02:00:00Z in the place of a day"
     )]
     Date(String),
+    /// A stretch of time in which no moment is.
+    #[error("`{0}` ends before it begins")]
+    Backwards(String),
     /// A bare word that means nothing here.
     #[error("`{typed}` is no batch, date, operator, variant, parameter, strategy or path{}", hint(.near.as_deref()))]
     Unknown {
@@ -211,6 +214,9 @@ impl Selector {
             "strategy" => self.strategies.push(owned),
             "batch" => self.batches.push(name.parse()?),
             "date" => match period(name, now) {
+                Some(period) if period.is_backwards() => {
+                    return Err(SelectorError::Backwards(owned));
+                }
                 Some(period) => self.dates.push(period),
                 None => return Err(SelectorError::Date(owned)),
             },

@@ -1,6 +1,7 @@
 //! The names that there are in an audit.
 
 use crate::record::Record;
+use crate::units::BatchId;
 use std::collections::BTreeSet;
 
 /// What was seen in records, to know a bare word by, and to tell of a misspelt name.
@@ -23,6 +24,11 @@ impl Vocabulary {
         if let Some(variant) = &record.variant {
             learn(&mut self.variants, variant);
         }
+    }
+
+    /// Takes in a batch, of which there may be no record.
+    pub fn add_batch(&mut self, id: &BatchId) {
+        learn(&mut self.batches, id.as_str());
     }
 
     pub(super) fn of(&self, kind: &str) -> &BTreeSet<String> {

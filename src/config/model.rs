@@ -8,6 +8,7 @@ use crate::gateway::{Gateway, RetryPolicy, Schedule};
 use crate::metrics::Buckets;
 use crate::mutation::{BoundRule, Mutator, Operator};
 use crate::strategy::{PythonVersion, Selector};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,6 +54,13 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The gateways as they were typed, with file names in place of secrets; parallel to `gateways`.
     pub(super) typed_gateways: Vec<Typed>,
+}
+
+impl Config {
+    /// The names of all parameters: those that may become labels.
+    pub fn parameter_names(&self) -> BTreeSet<&str> {
+        self.parameters.iter().map(|parameter| parameter.name.as_str()).collect()
+    }
 }
 
 /// `[batch]`: how much is done in one start, and for how long.

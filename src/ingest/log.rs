@@ -1,5 +1,6 @@
 //! An open log of another program, plain or packed.
 
+use super::pieces;
 use crate::disk::{self, DiskError};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -98,6 +99,17 @@ impl OldLog {
     pub fn is_removed(&self) -> Result<bool, DiskError> {
         let look = DiskError::new("look at", &self.path);
         Ok(self.file.metadata().map_err(look)?.nlink() == 0)
+    }
+
+    /// Whether any of its lines has a record.
+    pub fn has_record(&self) -> Result<bool, LogError> {
+        let mut lines = self.lines()?;
+        while let Some((_, line)) = lines.next()? {
+            if pieces(line).iter().any(Result::is_ok) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Its lines from the first one on; of a plain one, those that are written meanwhile too.

@@ -100,16 +100,18 @@ impl Watch {
         Ok(false)
     }
 
-    /// Whether others than these have something that was not read.
-    pub fn has_news_beside(&self, places: &[Place]) -> Result<bool, DiskError> {
+    /// Others than these that have something that was not read.
+    pub fn news_beside(&self, places: &[Place]) -> Result<Vec<Place>, DiskError> {
+        let mut found = Vec::new();
         for (followed, one) in self.0.iter().enumerate() {
             for (index, watched) in one.logs.iter().enumerate() {
-                if !places.contains(&Place { followed, index }) && watched.has_news()? {
-                    return Ok(true);
+                let place = Place { followed, index };
+                if !places.contains(&place) && watched.has_news()? {
+                    found.push(place);
                 }
             }
         }
-        Ok(false)
+        Ok(found)
     }
 
     /// One of each name: the oldest that has news, else the one that has the name now.

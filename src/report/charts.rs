@@ -2,7 +2,7 @@
 
 use super::{Bounds, Night, Values};
 use crate::metrics::{Range, Status};
-use crate::units::seconds;
+use crate::units::{self, seconds};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -16,6 +16,9 @@ const FIRST: RGBColor = RGBColor(3, 3, 3);
 const SECOND: RGBColor = RGBColor(4, 4, 4);
 const BAND: RGBColor = RGBColor(5, 5, 5);
 const BAD: RGBColor = RGBColor(6, 6, 6);
+/// Values that lie further out are drawn here: an axis over the whole range of `f64` is infinitely long, and its labels
+/// would never end. Evaluators say things like `sys.float_info.max` for "the worst there is".
+const FARTHEST: f64 = 1e300;
 /// Parts that a parameter's range is cut into.
 const BINS: usize = 24;
 
@@ -86,7 +89,8 @@ pub(super) fn durations(nights: &[Night]) -> String {
     };
     let all = graph.values();
     let (least, greatest) = (least(&all), greatest(&all));
-    let decades = 10_f64.powf(least.log10().floor())
+    // A little below the lowest decade, or its line has no label.
+    let decades = 10_f64.powf(least.log10().floor()) * 0.99
         ..10_f64.powf(greatest.log10().ceil().max(least.log10().floor() + 1.0));
     drawn(|area| graph.draw(area, decades.log_scale(), &|value| seconds(*value)))
 }
@@ -94,7 +98,9 @@ pub(super) fn durations(nights: &[Night]) -> String {
 /// The fitness of a strategy's best candidate and of its source, night by night.
 pub(super) fn fitness(nights: &[Night], strategy: &str) -> String {
     let points = |of: &dyn Fn(&Night) -> Option<f64>| {
-        numbered(nights).filter_map(|(at, night)| Some((at, of(night)?))).collect::<Vec<_>>()
+        numbered(nights)
+            .filter_map(|(at, night)| Some((at, within(of(night)?))))
+            .collect::<Vec<_>>()
     };
     let best = points(&|night| night.best.get(strategy).copied());
     let source = points(&|night| night.batch.baselines.get(strategy).copied());
@@ -109,7 +115,8 @@ pub(super) fn fitness(nights: &[Night], strategy: &str) -> String {
 
 /// The best fitness so far, round by round.
 pub(super) fn rounds(best: impl Iterator<Item = (u32, f64)>, source: Option<f64>) -> String {
-    let best: Vec<_> = best.map(|(round, fitness)| (f64::from(round), fitness)).collect();
+    let best: Vec<_> = best.map(|(round, fitness)| (f64::from(round), within(fitness))).collect();
+    let source = source.map(within);
     let end = best.last().map_or(1.0, |(round, _)| *round);
     let source = source.map(|fitness| vec![(1.0, fitness), (end, fitness)]).unwrap_or_default();
     let lines = vec![Line { points: source, colour: SECOND }, Line { points: best, colour: FIRST }];
@@ -123,6 +130,7 @@ pub(super) fn rounds(best: impl Iterator<Item = (u32, f64)>, source: Option<f64>
 
 /// How old and new values are spread between the bounds of a parameter.
 pub(super) fn values(values: &Values, bounds: Bounds) -> String {
+    let bounds = Bounds { min: within(bounds.min), max: within(bounds.max) };
     let shares = values.shares(bounds.min, bounds.max, BINS);
     let highest = shares.iter().fold(0.0, |most: f64, (old, new)| most.max(*old).max(*new)) * 100.0;
     let width = (bounds.max - bounds.min) / BINS as f64;
@@ -142,6 +150,7 @@ pub(super) fn values(values: &Values, bounds: Bounds) -> String {
             .label_style(("sans-serif", 16).into_font().color(&INK))
             .x_labels(5)
             .y_labels(4)
+            .x_label_formatter(&|value| units::plain(*value))
             .y_label_formatter(&|share| format!("{share:.0} %"))
             .draw()?;
         let bar = |place: usize, share: f64, from: f64, to: f64, colour: RGBColor| {
@@ -207,9 +216,16 @@ impl Graph<'_> {
             })
             .y_label_formatter(label)
             .draw()?;
-        if self.band.len() > 1 {
-            let upper = self.band.iter().map(|(at, _, high)| (*at, *high));
-            let lower = self.band.iter().rev().map(|(at, low, _)| (*at, *low));
+        if !self.band.is_empty() {
+            // Each point has its own breadth, so that a single one is to be seen.
+            let sides = || {
+                self.band
+                    .iter()
+                    .flat_map(|(at, low, high)| [(at - 0.4, *low, *high), (at + 0.4, *low, *high)])
+            };
+            let upper = sides().map(|(at, _, high)| (at, high));
+            let lower = sides().map(|(at, low, _)| (at, low));
+            let lower = lower.collect::<Vec<_>>().into_iter().rev();
             let outline: Vec<_> = upper.chain(lower).collect();
             chart.draw_series([Polygon::new(outline, BAND.filled())])?;
         }
@@ -257,6 +273,10 @@ fn date(nights: &[Night], at: f64) -> String {
     nights
         .get(place)
         .map_or(String::new(), |night| night.batch.started.to_string()[5..10].to_owned())
+}
+
+fn within(value: f64) -> f64 {
+    value.clamp(-FARTHEST, FARTHEST)
 }
 
 fn finite(value: f64) -> f64 {

@@ -82,6 +82,7 @@ fn over_batches(facts: &Facts) -> Markup {
         return html! {};
     }
     let shown = nights.iter().rev().take(MOST_NIGHTS);
+    let is_usual_known = nights.iter().any(|night| night.usual.is_some());
     html! {
         section {
             h2 { "Batch by batch" }
@@ -89,12 +90,12 @@ fn over_batches(facts: &Facts) -> Markup {
                 (figure(
                     &format!("Success rate of {} batches, newest {}", nights.len(), nights.last().map_or(String::new(), rate)),
                     &charts::success(nights),
-                    &html! { "Success rate. Shaded: what was usual, by the batches before. Crosses: failed or killed." },
+                    &html! { "Success rate. Crosses: failed or killed." @if is_usual_known { " Shaded: what was usual, by the batches before." } },
                 ))
                 (figure(
                     &format!("Durations of the mutations of {} batches", nights.len()),
                     &charts::durations(nights),
-                    &html! { "Duration of a mutation: " (first("95th percentile")) ", " (second("median")) ". Shaded: what was usual for the former." },
+                    &html! { "Duration of a mutation: " (first("95th percentile")) ", " (second("median")) "." @if is_usual_known { " Shaded: what was usual for the former." } },
                 ))
             }
             (scrolled("Batches", &html! {
@@ -372,13 +373,13 @@ fn quality(facts: &Facts, around: &Surroundings) -> Markup {
         section {
             h2 { "Data quality" }
             ul {
-                li { (facts.tally.attempts()) " records in " (counted(facts.nights.len())) "." }
+                li { (counted(facts.tally.attempts(), "record", "records")) " in " (counted(facts.nights.len() as u64, "batch", "batches")) "." }
                 @match around.findings.as_deref() {
                     None => li { "Not held to its digests: only " code { "report" } " over a whole audit does that." },
                     Some([]) => li { "The chain of digests holds, and each log is as it was sealed." },
                     Some(findings) => @for finding in findings.iter().take(MOST_ERRORS) { li { strong { "Not as it was written: " } (finding) } },
                 }
-                @for damage in facts.damage.iter().take(MOST_ERRORS) { li { strong { "Not read whole: " } (damage) } }
+                @for damage in facts.damage.iter().take(MOST_ERRORS) { li { strong { "Missing or damaged: " } (damage) } }
                 @if crashed.is_empty() { li { "No batch was killed." } }
                 @for night in crashed.iter().rev().take(MOST_ERRORS) { li { "Killed: batch " code { (night.batch.id) } ", with " (night.figures.attempts) " records that count." } }
                 @if gaps.is_empty() { li { "No more than 36 hours lie between two batches." } }
@@ -391,8 +392,8 @@ fn quality(facts: &Facts, around: &Surroundings) -> Markup {
     }
 }
 
-fn counted(batches: usize) -> String {
-    if batches == 1 { "1 batch".to_owned() } else { format!("{batches} batches") }
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn figure(label: &str, svg: &str, caption: &Markup) -> Markup {

@@ -149,7 +149,7 @@ fn what_is_odd_deserves_a_look() {
             "Some targets cannot be used: 1 ambiguous.",
         ),
         (nights(completed(), 95), undelivered, "Gateway main has not taken the newest totals."),
-        (damaged, around(6), "1 log cannot be read whole."),
+        (damaged, around(6), "Of the audit 1 file is missing or damaged."),
         (after_a_crash, around(6), "The batch before it was killed"),
     ] {
         let (grade, first) = grade(&facts, &around);
@@ -245,4 +245,38 @@ fn a_page_does_not_grow_with_the_records_or_without_end_with_the_nights() {
     };
     assert!(length(400, 100) < 1_000_000, "{}", length(400, 100));
     assert!(length(2, 5_000) < 500_000, "{}", length(2, 5_000));
+}
+
+#[test]
+fn a_chart_ends_however_far_out_its_values_lie() {
+    let mut facts = Facts::default();
+    let batch = Batch { less_is_better: Some(false), ..batch(1, Status::Completed) };
+    let id = batch.id.clone();
+    let mut reading = facts.begin(batch);
+    for (number, fitness) in [(0, f64::MAX), (1, -f64::MAX)] {
+        let record = record(&id, number, Outcome::Success);
+        let (old_value, new_value) = (Number::Float(-fitness), Number::Float(fitness));
+        let strategy = Cow::Owned(format!("strategies/{number}.py"));
+        let fitness = Some(fitness);
+        facts.add(&mut reading, &Record { strategy, old_value, new_value, fitness, ..record });
+    }
+    facts.end(reading);
+    let page = page(&facts, &Surroundings::default());
+    assert!(page.contains("1.0e300") && page.contains("1.79769e308"), "{page}");
+}
+
+#[test]
+fn shading_is_spoken_of_where_there_is_some_if_for_one_night_alone() {
+    let mut few = Facts::default();
+    night(&mut few, batch(1, Status::Completed), 95);
+    let few = page(&few, &around(6));
+    assert!(!few.contains("Shaded") && !few.contains("<polygon"), "{few}");
+    let mut facts = Facts::default();
+    for day in 1..9 {
+        night(&mut facts, batch(day, Status::Completed), 95);
+    }
+    assert_eq!(facts.nights.iter().filter(|night| night.usual.is_some()).count(), 1);
+    let page = page(&facts, &around(6));
+    assert!(page.contains("Shaded"), "{page}");
+    assert!(page.contains("<polygon opacity=\"1\" fill=\"#050505\""), "{page}");
 }

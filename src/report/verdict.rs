@@ -137,12 +137,15 @@ impl Reasons {
         let Some(p95) = night.figures.duration_p95 else { return };
         let usual = night.usual.and_then(|usual| usual.duration_p95);
         if p95 > 1.0 {
-            self.add(Grade::Look, format!("5 of 100 mutations took {} or longer.", seconds(p95)));
+            self.add(
+                Grade::Look,
+                format!("The slowest 5 % of mutations took {} or longer.", seconds(p95)),
+            );
         } else if let Some(usual) = usual.filter(|usual| p95 > usual.upper && p95 > 1e-3) {
             self.add(
                 Grade::Look,
                 format!(
-                    "5 of 100 mutations took {} or longer; usual are up to {}.",
+                    "The slowest 5 % of mutations took {} or longer; usual is up to {}.",
                     seconds(p95),
                     seconds(usual.upper)
                 ),
@@ -243,17 +246,16 @@ impl Reasons {
             }
         }
         if !facts.damage.is_empty() {
-            self.add(Grade::Look, format!("{} cannot be read whole.", logs(facts.damage.len())));
+            let files = facts.damage.len();
+            let are =
+                if files == 1 { "1 file is".to_owned() } else { format!("{files} files are") };
+            self.add(Grade::Look, format!("Of the audit {are} missing or damaged."));
         }
         for delivery in around.deliveries.iter().filter(|delivery| !delivery.is_delivered) {
             let name = &delivery.gateway;
             self.add(Grade::Look, format!("Gateway {name} has not taken the newest totals."));
         }
     }
-}
-
-fn logs(count: usize) -> String {
-    if count == 1 { "1 log".to_owned() } else { format!("{count} logs") }
 }
 
 /// `91.2 %`.

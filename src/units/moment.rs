@@ -66,6 +66,11 @@ pub struct Period {
 }
 
 impl Period {
+    /// Whether it ends before it begins, so that no moment is in it.
+    pub fn is_backwards(&self) -> bool {
+        self.since.zip(self.until).is_some_and(|(since, until)| since >= until)
+    }
+
     /// Whether `moment` is in it.
     pub fn contains(&self, moment: Timestamp) -> bool {
         self.since.is_none_or(|since| since <= moment) && self.until.is_none_or(|end| moment < end)

@@ -69,6 +69,7 @@ fn a_misspelt_name_is_told_with_the_nearest_one() {
         (2, "date=yesterday", "`yesterday` is no date"),
         (2, "batch=x", "`x` is not a batch id"),
         (2, "variant=usual,", "has an empty term"),
+        (2, "date=2026-11-17..2026-11-15", "`2026-11-17..2026-11-15` ends before it begins"),
     ] {
         let ended = story.expect(code, &["compare", a, "variant=usual"]);
         assert!(ended.stderr.contains(said), "{a}: {}", ended.stderr);
@@ -102,4 +103,42 @@ fn since_and_files_narrow_both_sets() {
     assert_eq!(sum, 60);
     let ended = story.expect(65, &["compare", "usual", "wide", "--until", "2001-01-01"]);
     assert!(ended.stderr.contains("no attempt was read at all"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_strategy_goes_by_its_path_although_a_file_is_there() {
+    let story = story();
+    let lines = story.all_lines();
+    let of = |path: &str| lines.iter().filter(|line| line["strategy"] == path).count();
+    let (a, b) = ("strategies/momentum.py", "strategies/pairs.py");
+    let found = compared(&story, a, b, &[]);
+    assert_eq!(found["a"]["attempts"], of(a));
+    assert_eq!(found["b"]["attempts"], of(b));
+}
+
+#[test]
+fn a_batch_that_attempted_nothing_is_not_said_to_be_missing() {
+    let story = story();
+    for file in fs::read_dir(story.path("strategies")).unwrap() {
+        fs::write(file.unwrap().path(), "this is no Python (").unwrap();
+    }
+    story.expect(65, &["run"]);
+    let batch = format!("batch={}", story.newest());
+    let ended = story.expect(65, &["compare", "usual", &batch]);
+    assert!(ended.stderr.contains("none of the 120 attempts"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_small_p_is_never_written_as_nothing() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let id = story.newest().to_string();
+    let log = fs::read_to_string(story.audit().sealed(&story.newest())).unwrap();
+    let slow = log
+        .replace(&id, "20010101T020000Z-7f3a9c")
+        .replace("\"duration_ms\":", "\"duration_ms\":9");
+    story.write("slow.jsonl", &slow);
+    let said = story.expect(0, &["compare", "mutation-data", "slow.jsonl"]).stdout;
+    assert_eq!(said.matches("p < 0.001").count(), 2, "a sentence and a row\n{said}");
+    assert!(!said.contains("p = 0.000"), "{said}");
 }

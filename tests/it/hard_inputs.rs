@@ -302,7 +302,7 @@ fn a_hard_audit_file_is_named_with_the_line() {
     let cases: [(Vec<u8>, &str); 13] = [
         (deep("[").into(), "no line end"),
         (format!("{}\n", deep("[")).into(), "invalid type: sequence"),
-        (unknown(&deep("[")).into(), "expected value at line 1 column 100"),
+        (unknown(&deep("[")).into(), "hard.jsonl:2:100"),
         ("y".repeat(LONG_LINE).into(), "the line is longer than 1048576 bytes"),
         (line.replace("only.py", &"y".repeat(LONG_LINE)).into(), "the line is longer than"),
         (old_value("1e999").into(), "number out of range"),
@@ -318,7 +318,7 @@ fn a_hard_audit_file_is_named_with_the_line() {
         let (bytes, place) = match told {
             // Half a line at the end is how an open journal looks, and no mistake.
             "no line end" => ([line.as_bytes(), &bytes].concat(), None),
-            _ => ([line.as_bytes(), &bytes].concat(), Some("hard.jsonl:2: ")),
+            _ => ([line.as_bytes(), &bytes].concat(), Some("hard.jsonl:2:")),
         };
         story.write_bytes("hard.jsonl", &bytes);
         let ended = run(&story, &["stats", "hard.jsonl"]);

@@ -92,6 +92,14 @@ fn a_page_that_cannot_be_written_is_an_error_and_a_page_is_there_whole_or_not_at
     assert!(story.path("link.html").is_symlink());
     let said = story.expect(73, &["report", "-o", "/dev/null"]).stderr;
     assert!(said.contains("/dev/null is no regular file"), "{said}");
+    // As with `--output audit/*.jsonl`, where the shell makes the first log of it.
+    let log = story.audit().sealed(&story.newest());
+    let content = fs::read(&log).unwrap();
+    let said = story.expect(73, &["report", "-o", log.to_str().unwrap()]).stderr;
+    assert!(said.contains("is there and is no HTML page"), "{said}");
+    assert_eq!(fs::read(&log).unwrap(), content);
+    story.write("empty.html", "");
+    story.expect(0, &["report", "-o", "empty.html"]);
     let before = fs::read(story.path("report.html")).unwrap();
     story.expect(0, &["report"]);
     assert_eq!(before.len(), fs::read(story.path("report.html")).unwrap().len());

@@ -135,7 +135,7 @@ fn a_sealed_log_that_cannot_be_read_stops_the_start_and_is_named() {
     fs::remove_file(story.path("mutation-data/state.json")).unwrap();
     let ended = story.expect(73, &["run"]);
     assert!(
-        ended.stderr.contains(&format!("{id}.jsonl:1: not an audit record")),
+        ended.stderr.contains(&format!("{id}.jsonl:1:2: not an audit record")),
         "{}",
         ended.stderr
     );

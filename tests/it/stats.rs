@@ -64,7 +64,7 @@ fn what_is_no_audit_file_is_named_with_its_line() {
     story.write("garbage.jsonl", &format!("{text}garbage\n{text}"));
     let ended = story.expect(65, &["stats", "garbage.jsonl"]);
     assert!(
-        ended.stderr.contains("error: garbage.jsonl:61: not an audit record"),
+        ended.stderr.contains("error: garbage.jsonl:61:1: not an audit record"),
         "{}",
         ended.stderr
     );
@@ -102,6 +102,22 @@ fn the_table_for_people_has_the_same_figures() {
     for parameter in tally.parameters().keys() {
         assert!(table.contains(&format!("\n  {parameter}")), "{table}");
     }
+}
+
+#[test]
+fn the_table_for_people_says_what_the_failures_were() {
+    let mut story = Story::new();
+    story.expect(0, &["run"]);
+    let table = story.expect(0, &["stats"]).stdout;
+    assert!(table.contains("\n  failures                    0\n  mean"), "{table}");
+    story.table("[[constraint]]\nrule = \"stop_loss_pct < 0.06\"\n");
+    story.expect(0, &["run"]);
+    let table = story.expect(0, &["stats"]).stdout;
+    let broken = story.all_lines().iter().filter(|line| line["error"].is_string()).count();
+    assert!(broken > 9, "{table}");
+    let told =
+        format!("  failures                   {broken}\n    constraint_violated      {broken}\n");
+    assert!(table.contains(&told), "{table}");
 }
 
 #[test]
@@ -178,6 +194,16 @@ fn since_and_until_cut_at_the_record_and_a_day_is_meant_whole() {
 }
 
 #[test]
+fn a_stretch_of_time_that_ends_before_it_begins_is_a_mistake() {
+    let story = Story::new();
+    for command in ["stats", "report"] {
+        let ended = story.expect(2, &[command, "--since", "2026-11-28", "--until", "2026-11-27"]);
+        assert!(ended.stderr.contains("`--until` is not after `--since`"), "{}", ended.stderr);
+        story.expect(0, &[command, "--since", "2026-11-28", "--until", "2026-11-28"]);
+    }
+}
+
+#[test]
 fn a_folder_is_all_that_is_in_it_whosever_configuration() {
     let story = Story::new();
     story.expect(0, &["run"]);
@@ -186,4 +212,24 @@ fn a_folder_is_all_that_is_in_it_whosever_configuration() {
         assert_eq!(total(&story, &[folder, "--config", "none.toml"]), 120, "{folder}");
     }
     story.expect(74, &["stats", "none.jsonl"]);
+}
+
+#[test]
+fn a_batch_is_counted_once_however_often_and_by_whichever_of_its_names_it_is_named() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    story.expect(0, &["run"]);
+    // As a shell finds them with `audit/*`: two manifests, a packed and a plain log, and the link.
+    let all: Vec<_> = fs::read_dir(story.audit().path()).unwrap().map(|one| one.unwrap()).collect();
+    let mut names: Vec<_> = all.iter().map(|one| one.path().display().to_string()).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    names.sort();
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert_eq!(total(&story, &names), 120);
+    names.push("mutation-data");
+    assert_eq!(total(&story, &names), 120, "a folder, and what is in it");
+    fs::copy(story.audit().sealed(&story.newest()), story.path("copy.jsonl")).unwrap();
+    assert_eq!(total(&story, &["copy.jsonl", "./copy.jsonl"]), 60);
+    let page = story.expect(0, &[&["report", "-o", "-"], names.as_slice()].concat()).stdout;
+    assert!(page.contains("120 records in 2 batches."), "{page}");
 }

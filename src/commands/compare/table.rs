@@ -128,11 +128,11 @@ fn write_ranks(
     };
     writeln!(
         out,
-        "  {:<22}Cliff's delta {:+.3}, {}; Mann-Whitney p = {:.3} ({method})",
+        "  {:<22}Cliff's delta {:+.3}, {}; Mann-Whitney {} ({method})",
         "  effect",
         ranks.cliffs_delta,
         ranks.effect.as_str(),
-        ranks.p_value
+        ranks.p_in_words()
     )?;
     Ok(())
 }

@@ -15,6 +15,11 @@ pub(in crate::commands) fn write_table(tally: &Tally, out: &mut dyn Write) -> Re
     writeln!(out, "  mutations        {:>12}", statistics.total)?;
     writeln!(out, "  successes        {:>12}   {percent}", statistics.successes)?;
     writeln!(out, "  failures         {:>12}", statistics.failures)?;
+    for (outcome, count) in statistics.outcomes.iter().filter(|(one, _)| !one.is_success()) {
+        // Some names are longer than the column, and leave what they take to the number.
+        let name = outcome.as_str();
+        writeln!(out, "    {name} {count:>rest$}", rest = 26_usize.saturating_sub(name.len()))?;
+    }
     for (name, seconds) in [
         ("mean duration", statistics.avg_duration_seconds),
         ("  of the last 10", statistics.recent_avg_duration_seconds),
@@ -39,7 +44,7 @@ fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(
         out,
         "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
-        "parameter", "operator", "attempts", "successes", "no change", "clamped"
+        "parameter", "operator", "attempts", "successes", "failures", "clamped"
     )?;
     for (name, parameter) in tally.parameters() {
         let clamped = parameter.clamped as f64 / parameter.draws() as f64 * 100.0;
@@ -50,7 +55,7 @@ fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
                 operator.as_str(),
                 counts.total(),
                 counts.get(Outcome::Success),
-                counts.get(Outcome::NoChange),
+                counts.total() - counts.get(Outcome::Success),
                 clamped,
             )?;
         }
@@ -67,13 +72,13 @@ fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Fa
     writeln!(out)?;
     writeln!(
         out,
-        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10}",
-        "variant", "", "attempts", "successes", "failures"
+        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
+        "variant", "", "attempts", "successes", "failures", "rate"
     )?;
     for (name, one) in &statistics.variants {
         writeln!(
             out,
-            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10}   {:.1} %",
+            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
             "",
             one.total,
             one.successes,
@@ -109,7 +114,7 @@ pub(super) fn write_groups(
         keys(&names),
         "attempts",
         "successes",
-        "",
+        "rate",
         "mean",
         "median",
         "95 %",
