@@ -177,14 +177,61 @@ def full_disk(gateway):
     house.agrees()
 
 
+def stopped(gateway):
+    """A signal in the middle: what is taken is sealed and shown, and the rest is for the next time."""
+    log, house, holder = small_log(4000), House(gateway, "stopped"), Held()
+    for code, sent in ((143, signal.SIGTERM), (130, signal.SIGINT), (129, signal.SIGHUP)):
+        environment, mark, until = holder.at("write", path=".jsonl.partial")
+        process = house.start("ingest", log, environment=environment)
+        wait_for("the first write", mark.exists)
+        process.send_signal(sent)
+        wait_for("the signal to be heard", lambda: "asked to stop" in process.stderr.readline())
+        until.touch()
+        process.communicate(timeout=30)
+        equal(f"exit code after {sent.name}", process.returncode, code)
+        equal("status", house.manifest(house.batches()[-1])["status"], "interrupted")
+        shown = gateway.exposition().value("exit_mutations_total", instance="stopped")
+        equal("records that are shown", shown, len(house.records()))
+        assert 0 < shown < 4000, f"{shown} were taken"
+    house.ingest(log)
+    house.took(log, OldLog(log).records)
+    house.agrees()
+
+
+def away(gateway):
+    """A gateway that is away gets it with the next start, although nothing is new then. Of two copies of a log the
+    shorter one comes first; a time is still to come."""
+    short, log, late, house = scratch("short.log"), small_log(), scratch("late.log"), House(gateway, "away")
+    here = (house.folder / "agent.toml").read_text()
+    house.configure(here.replace(gateway.url, "http://127.0.0.1:1").replace('deadline = "5s"', 'deadline = "500ms"'))
+    short.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:15]))
+    late.write_text(RECORD.replace("2026", "2199"))
+    house.ingest(short, log, late, exits=75)
+    house.ingest(log, exits=75)
+    house.configure(here)
+    assert "nothing new" in house.ingest(log)[0]
+    shown = gateway.exposition()
+    equal("shown", shown.value("exit_mutations_total", instance="away"), 41)
+    last = shown.value("mutation_batch_last_success_timestamp_seconds", instance="away")
+    equal("the last success", last, shown.value("mutation_batch_last_completion_timestamp_seconds", instance="away"))
+    equal("batches", len(house.batches()), 1)
+    house.took(short, OldLog(short).records)
+    house.took(log, OldLog(log).records[15:])
+    house.took(late, OldLog(late).records)
+    audit_is(house, house.taken)
+
+
 def zones(gateway):
     """Clocks that go through an hour twice, and that leave one out, as Python's own clock showed them; the log is taken
     while it grows."""
+    nights = []
     for zone, start in (("Europe/Berlin", "2026-10-25 01:20:00"), ("Europe/Berlin", "2026-03-29 01:20:00"),
                         ("Australia/Lord_Howe", "2026-04-05 01:00:00")):
-        clock = ("env", f"TZ={zone}", "faketime", "-f", f"@{start} x5000")
-        log, house = scratch(), House(gateway, start[:10])
-        equal("the logger", logger(log, 7, 40, "--pause", 250, before=clock).wait(), 0)
+        log, clock = scratch(), ("env", f"TZ={zone}", "faketime", "-f", f"@{start} x5000")
+        nights.append((zone, start, log, logger(log, 7, 40, "--pause", 250, before=clock)))
+    for zone, start, log, process in nights:
+        house = House(gateway, start[:10])
+        equal("the logger", process.wait(), 0)
         if start.startswith("2026-03"):
             # What no clock has shown there, as zoneinfo has it.
             with log.open("a") as file:
@@ -265,6 +312,8 @@ def main():
     zones(gateway)
     refused(gateway)
     full_disk(gateway)
+    stopped(gateway)
+    away(gateway)
     pruned(gateway)
     kills = killed(gateway)
     print(f"an old log is in audit, gateway and stats as it is counted here, each line once: after {kills} kills, "
