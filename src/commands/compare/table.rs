@@ -1,7 +1,7 @@
 //! A comparison for people: the sentences first, then the figures.
 
 use crate::commands::Failure;
-use crate::comparison::{Comparison, Interval, Method, RankFigures, SetFigures, Spread};
+use crate::comparison::{Comparison, Interval, Method, RankFigures, SetFigures, Spread, p_value};
 use crate::units::{plain, seconds};
 use std::io::Write;
 
@@ -128,11 +128,11 @@ fn write_ranks(
     };
     writeln!(
         out,
-        "  {:<22}Cliff's delta {:+.3}, {}; Mann-Whitney p = {:.3} ({method})",
+        "  {:<22}Cliff's delta {:+.3}, {}; Mann-Whitney {} ({method})",
         "  effect",
         ranks.cliffs_delta,
         ranks.effect.as_str(),
-        ranks.p_value
+        p_value(ranks.p_value)
     )?;
     Ok(())
 }
