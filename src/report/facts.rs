@@ -109,6 +109,7 @@ impl Facts {
     /// Begins with a batch that comes after those that were read.
     pub fn begin(&mut self, batch: Batch) -> Reading {
         self.rounds.clear();
+        self.errors.begin_batch();
         Reading { batch, tally: Tally::new(Buckets::default()) }
     }
 

@@ -7,6 +7,7 @@
 mod charts;
 mod errors;
 mod facts;
+mod kind;
 mod page;
 mod sections;
 mod slowest;

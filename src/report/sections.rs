@@ -318,16 +318,16 @@ fn errors(facts: &Facts) -> Markup {
             h2 { "Errors" }
             (scrolled("Errors", &html! {
                 table {
-                    caption { "By pattern: # is a number, … a path" }
-                    thead { tr { th.number scope="col" { "Times" } th scope="col" { "Outcome" } th scope="col" { "Pattern" } th scope="col" { "For example" } } }
+                    caption { "By kind: # is a number or an id, … a path or what lies between" }
+                    thead { tr { th.number scope="col" { "Times" } th.number scope="col" { "Newest batch" } th scope="col" { "Outcome" } th scope="col" { "Kind" } th scope="col" { "For example" } } }
                     tbody {
                         @for one in patterns.iter().take(MOST_ERRORS) {
-                            tr { td.number { (one.count) } td { (one.outcome) } td { (one.text) } td { (one.example) " " span.soft { (one.place) } } }
+                            tr { td.number { (one.count) } td.number { (one.newest) } td { (one.outcome) } td { (one.text) } td { (one.example) " " span.soft { (one.place) } } }
                         }
                     }
                 }
             }))
-            @if rest > 0 { p.soft { "And " (rest) " of other patterns." } }
+            @if rest > 0 { p.soft { "And " (rest) " of other kinds." } }
         }
     }
 }
