@@ -18,7 +18,7 @@ mod values;
 mod verdict;
 
 pub use errors::Errors;
-pub use facts::{Batch, Facts, Night};
+pub use facts::{Batch, Facts, Night, Reading};
 pub use page::page;
 pub use slowest::{Slow, Slowest};
 pub use surroundings::{Bounds, Champion, Change, Delivery, Surroundings};

@@ -1,5 +1,6 @@
 //! The values of a parameter before and after.
 
+use super::Bounds;
 use std::collections::BTreeMap;
 
 /// Two values of a parameter that agree in so many digits are counted as one.
@@ -12,6 +13,19 @@ pub struct Values {
     old: BTreeMap<Key, u64>,
     new: BTreeMap<Key, u64>,
     clamped: u64,
+    /// Not all are whole numbers.
+    broken: bool,
+}
+
+/// What a chart of values goes from and to, and in how many equal parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parts {
+    /// Where the first begins.
+    pub least: f64,
+    /// Where the last ends.
+    pub greatest: f64,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// A number in the order of numbers.
@@ -38,6 +52,28 @@ impl Values {
         *self.old.entry(rounded(old)).or_default() += 1;
         *self.new.entry(rounded(new)).or_default() += 1;
         self.clamped += u64::from(clamped);
+        self.broken |= old.fract() != 0.0 || new.fract() != 0.0;
+    }
+
+    /// At most so many parts from `least` to `greatest`, and as far beyond as values lie.
+    ///
+    /// Of whole numbers each part has as many as the others: 60 of them in 24 parts would look like a comb.
+    pub fn parts(&self, least: f64, greatest: f64, most: usize) -> Parts {
+        let (low, high) = self.extremes().unwrap_or((least, greatest));
+        let (least, greatest) = (least.min(low), greatest.max(high));
+        if self.broken || least.fract() != 0.0 || greatest.fract() != 0.0 {
+            return Parts { least, greatest, count: most };
+        }
+        let numbers = greatest - least + 1.0;
+        let width = (numbers / most as f64).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 1 to `most`"
+        )]
+        let count = (numbers / width).ceil() as usize;
+        let least = least - 0.5;
+        Parts { least, greatest: least + width * count as f64, count }
     }
 
     /// How many changes there were.
@@ -58,6 +94,14 @@ impl Values {
         Some((a.min(c), b.max(d)))
     }
 
+    /// Whether some lie outside, by more than rounding: those of a variant with bounds of its own, or of other nights' bounds.
+    pub fn are_beyond(&self, bounds: Bounds) -> bool {
+        let slack = |bound: f64| bound.abs() * 0.5 * 10_f64.powi(1 - DIGITS);
+        self.extremes().is_some_and(|(least, greatest)| {
+            least < bounds.min - slack(bounds.min) || greatest > bounds.max + slack(bounds.max)
+        })
+    }
+
     /// The median of the old values, or of the new ones.
     pub fn median(&self, of_new: bool) -> Option<f64> {
         let map = if of_new { &self.new } else { &self.old };
@@ -69,9 +113,9 @@ impl Values {
         })
     }
 
-    /// The shares of all old and of all new values that are in each of `bins` equal parts from `least` to `greatest`;
-    /// what is outside is in the first or the last.
-    pub fn shares(&self, least: f64, greatest: f64, bins: usize) -> Vec<(f64, f64)> {
+    /// The shares of all old and of all new values that are in each part.
+    pub fn shares(&self, parts: Parts) -> Vec<(f64, f64)> {
+        let Parts { least, greatest, count: bins } = parts;
         let total = self.count().max(1) as f64;
         let place = |value: f64| {
             let part = (value - least) / (greatest - least) * bins as f64;
@@ -112,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_of_all_and_what_is_outside_is_at_the_ends() {
+    fn shares_are_of_all_and_parts_reach_as_far_as_the_values() {
         let mut values = Values::default();
         for new in [0.05, 0.15, 0.15, 0.9] {
             values.add(0.1, new, new > 0.5);
@@ -121,8 +165,26 @@ mod tests {
         assert!((values.clamped_share() - 0.25).abs() < 1e-12);
         assert_eq!(values.extremes(), Some((0.05, 0.9)));
         assert_eq!((values.median(false), values.median(true)), (Some(0.1), Some(0.15)));
-        let shares = values.shares(0.0, 0.2, 2);
-        assert_eq!(shares, [(0.0, 0.25), (1.0, 0.75)]);
+        let parts = values.parts(0.0, 0.2, 2);
+        assert_eq!(parts, Parts { least: 0.0, greatest: 0.9, count: 2 });
+        assert_eq!(values.shares(parts), [(1.0, 0.75), (0.0, 0.25)]);
+    }
+
+    #[test]
+    fn even_whole_numbers_are_an_even_picture() {
+        let mut values = Values::default();
+        (1..=60).for_each(|number| values.add(5.0, f64::from(number), false));
+        let parts = values.parts(1.0, 60.0, 24);
+        assert_eq!(parts, Parts { least: 0.5, greatest: 60.5, count: 20 });
+        assert!(values.shares(parts).iter().all(|(_, new)| (new - 0.05).abs() < 1e-9));
+        // One number is one part.
+        let mut one = Values::default();
+        one.add(7.0, 7.0, false);
+        assert_eq!(one.parts(7.0, 7.0, 24), Parts { least: 6.5, greatest: 7.5, count: 1 });
+        assert_eq!(one.shares(one.parts(7.0, 7.0, 24)), [(1.0, 1.0)]);
+        // The greatest numbers there are.
+        one.add(-9e15, 9e15, false);
+        assert_eq!(one.parts(-9e15, 9e15, 24).count, 24);
     }
 
     #[test]

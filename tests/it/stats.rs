@@ -74,6 +74,21 @@ fn what_a_shell_makes_of_a_star_counts_each_batch_once() {
 }
 
 #[test]
+fn names_in_a_log_of_anybodys_do_nothing_to_a_terminal() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let text = fs::read_to_string(story.audit().sealed(&story.newest())).unwrap();
+    let loud = text
+        .replace("\"parameter\":\"", "\"parameter\":\"\\u001b[2J")
+        .replace("\"variant\":null", "\"variant\":\"\\u001b]0;x\\u0007\"");
+    story.write("loud.jsonl", &loud);
+    for by in [&[][..], &["--by", "parameter,variant"]] {
+        let table = story.expect(0, &[&["stats", "loud.jsonl"][..], by].concat()).stdout;
+        assert!(table.contains("\u{fffd}[2J") && !table.contains(['\u{1b}', '\u{7}']), "{table:?}");
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_left_out_and_said() {
     let story = Story::new();
     story.expect(0, &["run"]);
