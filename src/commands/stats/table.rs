@@ -3,7 +3,7 @@
 use crate::commands::Failure;
 use crate::metrics::{Dimension, Group, Key, Statistics, Tally};
 use crate::record::Outcome;
-use crate::units::seconds;
+use crate::units::{printable, seconds};
 use std::io::Write;
 
 /// The figures for people.
@@ -47,6 +47,7 @@ fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
         "parameter", "operator", "attempts", "successes", "failures", "clamped"
     )?;
     for (name, parameter) in tally.parameters() {
+        let name = printable(name);
         let clamped = parameter.clamped as f64 / parameter.draws() as f64 * 100.0;
         for (operator, counts) in parameter.operators() {
             writeln!(
@@ -76,6 +77,7 @@ fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Fa
         "variant", "", "attempts", "successes", "failures", "rate"
     )?;
     for (name, one) in &statistics.variants {
+        let name = printable(name);
         writeln!(
             out,
             "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
@@ -140,14 +142,12 @@ pub(super) fn write_groups(
     Ok(())
 }
 
-/// A key as people read it. What is not to be printed on a terminal is not.
+/// A key as people read it.
 fn in_words(key: &Key) -> String {
     match key {
         Key::None => "-".to_owned(),
         Key::Number(number) => number.to_string(),
-        Key::Text(text) => {
-            text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-        }
+        Key::Text(text) => printable(text),
     }
 }
 
