@@ -142,7 +142,7 @@ pub(super) fn values(values: &Values, bounds: Bounds) -> String {
     drawn(|area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
-            .margin_right(24)
+            .margin_right(32)
             .x_label_area_size(30)
             .y_label_area_size(48)
             .build_cartesian_2d(parts.least..parts.greatest, 0.0..top)?;

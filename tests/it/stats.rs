@@ -276,3 +276,17 @@ fn a_batch_is_counted_once_however_often_and_by_whichever_of_its_names_it_is_nam
     let page = story.expect(0, &[&["report", "-o", "-"], names.as_slice()].concat()).stdout;
     assert!(page.contains("120 records in 2 batches."), "{page}");
 }
+
+#[test]
+fn names_that_take_two_columns_a_character_push_no_row_aside() {
+    let story = Story::new();
+    let source = fs::read(story.path("strategies/momentum.py")).unwrap();
+    story.write_bytes("strategies/\u{52a8}\u{91cf}.py", &source);
+    story.expect(0, &["run"]);
+    let table = story.expect(0, &["stats", "--by", "strategy"]).stdout;
+    let length = |name: &str| {
+        let row = table.lines().find(|row| row.contains(name)).unwrap();
+        row.chars().count()
+    };
+    assert_eq!(length("\u{52a8}\u{91cf}.py") + 2, length("momentum.py"), "{table}");
+}
