@@ -18,4 +18,4 @@ pub use moment::{Moment, MomentError, Period};
 pub use number::{Kind, Number};
 pub use secret::Secret;
 pub use time::{Timestamp, nanos};
-pub use words::{plain, seconds};
+pub use words::{is_unprintable, plain, printable, seconds};

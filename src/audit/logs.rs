@@ -4,7 +4,8 @@ use super::{Folder, Manifest, ManifestError, ReadError, Tail, read_records};
 use crate::disk::DiskError;
 use crate::record::Record;
 use crate::units::BatchId;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -45,11 +46,11 @@ impl Log {
     pub fn of_file(path: &Path) -> Self {
         let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
         let file = target.unwrap_or_else(|| path.to_owned());
-        match batch_of(&file) {
+        match named(&file) {
             Some((folder, id)) if [folder.manifest(&id), folder.broken(&id)].contains(&file) => {
                 Self(Place::Batch(folder, id))
             }
-            batch => Self(Place::File(file, batch)),
+            batch => Self(Place::File(file.clone(), batch.filter(|batch| is_log(&file, batch)))),
         }
     }
 
@@ -88,12 +89,21 @@ impl Log {
         }
     }
 
-    /// Alike for two that are one: a batch's has as many names as `audit/*` finds, a link to it among them.
-    fn identity(&self) -> PathBuf {
+    fn identity(&self) -> Identity {
         match &self.0 {
-            Place::Batch(_, id) | Place::File(_, Some((_, id))) => id.to_string().into(),
-            Place::File(file, None) => file.canonicalize().unwrap_or_else(|_| file.clone()),
+            Place::Batch(_, id) | Place::File(_, Some((_, id))) => Identity::Batch(id.clone()),
+            Place::File(file, None) => {
+                Identity::File(file.canonicalize().unwrap_or_else(|_| file.clone()))
+            }
         }
+    }
+
+    /// Where the folder of its batch really is.
+    fn folder(&self) -> Option<PathBuf> {
+        let (folder, _) = self.place()?;
+        // A file that is named alone is in the folder without a name.
+        let path = Path::new(".").join(folder.path());
+        Some(path.canonicalize().unwrap_or(path))
     }
 
     /// What to call it in messages.
@@ -114,55 +124,92 @@ impl From<Tail> for Read {
     }
 }
 
-fn batch_of(file: &Path) -> Option<(Folder, BatchId)> {
+/// The batch that a file's name begins with.
+fn named(file: &Path) -> Option<(Folder, BatchId)> {
     let (id, _) = file.file_name()?.to_str()?.split_once('.')?;
-    let folder = Folder::new(file.parent()?.to_owned());
-    Some((folder, id.parse().ok()?))
+    Some((Folder::new(file.parent()?.to_owned()), id.parse().ok()?))
 }
 
-/// Logs in the order in which they are read: of a folder the oldest first, else as they were named.
+/// Another part or another form of a log is none of ours, whose manifest would not speak of it.
+fn is_log(file: &Path, (folder, id): &(Folder, BatchId)) -> bool {
+    let ours = [folder.open_journal(id), folder.sealed(id), folder.compressed(id)];
+    ours.iter().any(|one| one == file)
+}
+
+/// Logs in the order in which they are read: of a folder the oldest first, else as they were named. None is there twice.
 #[derive(Clone, Debug, Default)]
-pub struct Logs(Vec<Log>);
+pub struct Logs {
+    all: Vec<Log>,
+    copies: Vec<Log>,
+}
+
+/// What makes two logs one.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    Batch(BatchId),
+    File(PathBuf),
+}
 
 impl Logs {
     /// All in a folder, open ones among them.
     pub fn of_folder(folder: &Folder) -> Result<Self, DiskError> {
         let all = folder.batches()?.into_iter();
         let there = all.filter(|(_, files)| files.open || files.is_sealed());
-        Ok(Self(there.map(|(id, _)| Log::of_batch(folder.clone(), id)).collect()))
+        let all = there.map(|(id, _)| Log::of_batch(folder.clone(), id)).collect();
+        Ok(Self { all, copies: Vec::new() })
     }
 
-    /// Files, and folders for all that is in them; a data folder stands for the audit in it. What is named twice is
-    /// there once.
+    /// Files, and folders for all that is in them; a data folder stands for the audit in it.
+    ///
+    /// A batch is read once, by however many names it was given: `*.jsonl` is `latest.jsonl` as well.
     pub fn of_paths(paths: &[PathBuf]) -> Result<Self, DiskError> {
-        let mut all = Self::default();
+        let mut all = Vec::new();
         for path in paths {
             if path.is_dir() {
                 let inner = path.join("audit");
                 let folder = if inner.is_dir() { inner } else { path.clone() };
-                all.0.extend(Self::of_folder(&Folder::new(folder))?.0);
+                all.extend(Self::of_folder(&Folder::new(folder))?.all);
             } else {
-                all.0.push(Log::of_file(path));
+                all.push(Log::of_file(path));
             }
         }
-        let mut seen = HashSet::new();
-        all.0.retain(|log| seen.insert(log.identity()));
-        Ok(all)
+        Ok(Self::each_once(all))
+    }
+
+    fn each_once(named: Vec<Log>) -> Self {
+        let mut folders = HashMap::new();
+        let mut logs = Self::default();
+        for log in named {
+            match folders.entry(log.identity()) {
+                Entry::Vacant(entry) => {
+                    entry.insert(log.folder());
+                    logs.all.push(log);
+                }
+                Entry::Occupied(known) if *known.get() != log.folder() => logs.copies.push(log),
+                Entry::Occupied(_) => {}
+            }
+        }
+        logs
     }
 
     /// One after the other.
     pub fn iter(&self) -> impl Iterator<Item = &Log> {
-        self.0.iter()
+        self.all.iter()
+    }
+
+    /// Left out: of batches that are there already, from another folder.
+    pub fn copies(&self) -> &[Log] {
+        &self.copies
     }
 
     /// How many there are.
     pub const fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Whether there is none.
     pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
@@ -205,11 +252,45 @@ mod tests {
         std::fs::create_dir(folder.path()).unwrap();
         disk::replace(&folder.sealed(&id()), b"", disk::Mode::Private).unwrap();
         std::os::unix::fs::symlink(folder.sealed(&id()), folder.latest()).unwrap();
-        let paths = [root.path().to_owned(), folder.path().to_owned(), folder.latest()];
-        for paths in paths.iter().map(std::slice::from_ref).chain([paths.as_slice()]) {
-            let logs = Logs::of_paths(paths).unwrap();
+        for path in [root.path().to_owned(), folder.path().to_owned(), folder.latest()] {
+            let logs = Logs::of_paths(std::slice::from_ref(&path)).unwrap();
             let ids: Vec<_> = logs.iter().map(|log| log.batch().cloned()).collect();
-            assert_eq!(ids, [Some(id())], "{paths:?}");
+            assert_eq!(ids, [Some(id())], "{}", path.display());
         }
+    }
+
+    #[test]
+    fn a_batch_that_is_named_in_several_ways_is_there_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (folder, backup) = (root.path().join("audit"), root.path().join("backup"));
+        let (folder, backup) = (Folder::new(folder), Folder::new(backup));
+        for one in [&folder, &backup] {
+            std::fs::create_dir(one.path()).unwrap();
+            disk::replace(&one.sealed(&id()), b"", disk::Mode::Private).unwrap();
+        }
+        disk::replace(&folder.compressed(&id()), b"", disk::Mode::Private).unwrap();
+        std::os::unix::fs::symlink(folder.sealed(&id()), folder.latest()).unwrap();
+        let merged = root.path().join("merged.jsonl");
+        disk::replace(&merged, b"", disk::Mode::Private).unwrap();
+        let part = folder.path().join(format!("{}.part.jsonl", id()));
+        let again = folder.path().join("..").join("merged.jsonl");
+        let paths = [
+            folder.sealed(&id()),
+            folder.latest(),
+            folder.compressed(&id()),
+            folder.path().to_owned(),
+            root.path().to_owned(),
+            merged.clone(),
+            again,
+            part.clone(),
+        ];
+        let logs = Logs::of_paths(&paths).unwrap();
+        let names: Vec<_> = logs.iter().map(Log::name).collect();
+        let expected = [folder.sealed(&id()), merged, part].map(|path| path.display().to_string());
+        assert_eq!(names, expected);
+        assert!(logs.copies().is_empty());
+        let both = [folder.path().to_owned(), backup.sealed(&id())];
+        let logs = Logs::of_paths(&both).unwrap();
+        assert_eq!((logs.len(), logs.copies().len()), (1, 1));
     }
 }

@@ -9,9 +9,9 @@ use crate::config::{Config, ConfigError, Environment, Secrets};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Direction, Searches};
 use crate::exit::Exit;
-use crate::report::{Batch, Bounds, Change, Delivery, Facts, Surroundings, Verdict, page};
+use crate::report::{Batch, Bounds, Change, Delivery, Facts, Reading, Surroundings, Verdict, page};
 use crate::state::{self, State, Store};
-use crate::units::{BatchId, Period};
+use crate::units::{BatchId, Period, printable};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write};
@@ -57,6 +57,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     }
     write_page(&args.output, &text)?;
     let first = verdict.reasons.first().map_or("", |reason| reason.text.as_str());
+    let first = printable(first);
     writeln!(out, "{}: {first} {}", verdict.grade.in_words(), args.output.display())?;
     Ok(Exit::Done)
 }
@@ -104,8 +105,12 @@ fn read(log: &Log, period: Period, facts: &mut Facts) -> Result<Option<Manifest>
         if !period.contains(record.timestamp) {
             return;
         }
-        let begin = || batch(known.as_ref().unwrap_or(&record.batch_id), manifest.as_ref());
-        let mut open = reading.take().unwrap_or_else(|| facts.begin(begin()));
+        let id = known.as_ref().unwrap_or(&record.batch_id);
+        // Several batches may have been put into one file.
+        if let Some(other) = reading.take_if(|open: &mut Reading| open.batch_id() != id) {
+            facts.end(other);
+        }
+        let mut open = reading.take().unwrap_or_else(|| facts.begin(batch(id, manifest.as_ref())));
         facts.add(&mut open, record);
         reading = Some(open);
     });

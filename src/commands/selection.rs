@@ -32,7 +32,11 @@ impl Selection {
         } else {
             Logs::of_paths(&self.files)
         };
-        logs.map_err(|error| unreadable(&ReadError::Disk(error)))
+        let logs = logs.map_err(|error| unreadable(&ReadError::Disk(error)))?;
+        for copy in logs.copies() {
+            tracing::warn!(log = copy.name(), "is of a batch that is read already, left out");
+        }
+        Ok(logs)
     }
 
     /// The stretch of time that is meant.

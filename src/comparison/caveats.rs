@@ -23,15 +23,19 @@ pub fn caveats(a: &Set, b: &Set, context: Context) -> Vec<String> {
         }
     };
     let other_nights = !a.batches.keys().eq(b.batches.keys());
-    let alone = a.batches.len() == 1 || b.batches.len() == 1;
+    let alone = [a, b].into_iter().filter(|set| set.batches.len() == 1).count();
     let evaluated = !a.fitness.ordered().is_empty() || !b.fitness.ordered().is_empty();
     let strategies: BTreeSet<&String> = a.strategies.union(&b.strategies).collect();
     say(
-        other_nights && alone,
-        "other batches, and a single one on a side: what differs may be the night; attempts of one night are not independent",
+        other_nights && alone == 2,
+        "a single batch on each side: what differs may be the night; attempts of one night are not independent",
     );
     say(
-        other_nights && !alone,
+        other_nights && alone == 1,
+        "other batches, and a single one on a side: the interval of the success rate takes it to vary as the others do, p-values do not",
+    );
+    say(
+        other_nights && alone == 0,
         "other batches on each side: attempts of one night are not independent; the interval of the success rate allows for it, p-values do not",
     );
     say(a.strategies != b.strategies, "the sets are over other strategies");

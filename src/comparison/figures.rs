@@ -1,5 +1,6 @@
 //! All figures of a comparison, under the names that JSON has.
 
+use super::clusters::Clusters;
 use super::power::{Basis, Needed, for_h, for_ranks};
 use super::{Effect, Interval, Method, Ordered, Ranks, Rate, Sample, Set, resampling};
 use crate::evolution::Direction;
@@ -113,8 +114,13 @@ pub struct RateFigures {
     pub difference: f64,
     /// Newcombe's.
     pub interval: Interval,
-    /// The same where batches weigh as much as they say: after Rao and Scott. `None` where both sets are of the same batches.
+    /// The same where batches weigh as much as they say: after Rao and Scott, with Student's distribution. `None` where both
+    /// sets are of the same batches, and where neither has two.
     pub interval_over_batches: Option<Interval>,
+    /// What that is made with: how much more successes vary between batches than by chance, over both sets.
+    pub design_effect: Option<f64>,
+    /// From how many batches, less one for each set.
+    pub degrees_of_freedom: Option<u64>,
     /// Cohen's h.
     pub cohens_h: f64,
     /// In a word.
@@ -207,14 +213,17 @@ impl Spread {
 }
 
 impl RateFigures {
-    fn of(a: &Set, b: &Set, confidence: f64) -> Self {
+    pub(super) fn of(a: &Set, b: &Set, confidence: f64) -> Self {
         let (of_a, of_b) = (a.rate(), b.rate());
         let difference = of_b.share() - of_a.share();
         let cohens_h = Rate::cohens_h(of_a.share(), of_b.share());
-        let weakened = |set: &Set| set.rate().weakened(set.design_effect().unwrap_or(1.0));
         let other_batches = !a.batches.keys().eq(b.batches.keys());
-        let over_batches =
-            other_batches.then(|| Rate::difference(weakened(a), weakened(b), confidence));
+        let clusters = if other_batches { Clusters::of(a, b) } else { None };
+        let divisor = clusters.map_or(1.0, Clusters::divisor);
+        let over_batches = clusters.map(|clusters| {
+            let [a, b] = [of_a, of_b].map(|rate| rate.weakened(divisor));
+            Rate::difference_reaching(a, b, clusters.reach(confidence))
+        });
         let interval = Rate::difference(of_a, of_b, confidence);
         let decided = over_batches.unwrap_or(interval).excludes_zero();
         let needed = (!decided).then(|| {
@@ -229,23 +238,23 @@ impl RateFigures {
                 (Basis::Relevant, Rate::cohens_h(middle - half, middle + half))
             };
             let shown = if observed { difference } else { RELEVANT_POINTS };
-            Needed::new(basis, shown, for_h(h, confidence), a.attempts, b.attempts)
+            Needed::new(basis, shown, for_h(h, confidence) * divisor, a.attempts, b.attempts)
         });
         let effect = Effect::of_h(cohens_h);
-        Self { difference, interval, interval_over_batches: over_batches, cohens_h, effect, needed }
+        Self {
+            difference,
+            interval,
+            interval_over_batches: over_batches,
+            design_effect: clusters.map(|clusters| clusters.design_effect),
+            degrees_of_freedom: clusters.map(|clusters| clusters.freedom),
+            cohens_h,
+            effect,
+            needed,
+        }
     }
 }
 
 impl RankFigures {
-    /// `p = 0.025`; never `p = 0.000`, which no chance is.
-    pub fn p_in_words(&self) -> String {
-        if self.p_value < 0.001 {
-            "p < 0.001".to_owned()
-        } else {
-            format!("p = {:.3}", self.p_value)
-        }
-    }
-
     fn of(a: &Ordered, b: &Ordered, confidence: f64, rng: &mut impl Rng) -> Option<Self> {
         let ranks = Ranks::of(a, b)?;
         let difference = |quantile| Some(b.quantile(quantile)? - a.quantile(quantile)?);

@@ -2,13 +2,14 @@
 //!
 //! In reading order: a [`Selector`] says which attempts are meant, over the names that a [`Vocabulary`] has seen; a [`Set`]
 //! is a fold over records, and its [`Sample`]s keep what ranks are taken of. [`Rate`] and [`Ranks`] are the statistics,
-//! `resampling.rs` and `power.rs` what they lean on, `normal.rs` the one distribution. A [`Comparison`] has all figures, the
+//! `clusters.rs`, `resampling.rs` and `power.rs` what they lean on, `normal.rs` the one distribution. A [`Comparison`] has all figures, the
 //! sentences that say them, and the [`caveats`] that go with them.
 //!
 //! The floor is pure. Random numbers for the bootstrap come in as a generator. tests/e2e/compare.py holds every figure to
 //! scipy and statsmodels.
 
 mod caveats;
+mod clusters;
 mod effect;
 mod figures;
 mod normal;
@@ -30,7 +31,7 @@ pub use ranks::{Method, Ranks};
 pub use rate::{Interval, Rate};
 pub use sample::{Ordered, Sample};
 pub use selector::{Selector, SelectorError};
-pub use sentences::sentences;
+pub use sentences::{p_value, sentences};
 pub use set::Set;
 pub use vocabulary::Vocabulary;
 

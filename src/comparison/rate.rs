@@ -28,12 +28,15 @@ impl Rate {
         Self { successes: successes.min(attempts) as f64, attempts: attempts as f64 }
     }
 
-    /// With as much to say as so many fewer independent attempts would have: J. N. K. Rao and A. J. Scott, "A simple method
-    /// for the analysis of clustered binary data", Biometrics 48 (1992).
+    /// With as much to say as that many fewer attempts.
     #[must_use]
-    pub fn weakened(self, design_effect: f64) -> Self {
-        let divisor = design_effect.max(1.0);
+    pub fn weakened(self, divisor: f64) -> Self {
         Self { successes: self.successes / divisor, attempts: self.attempts / divisor }
+    }
+
+    /// Whether something succeeded and something did not.
+    pub(super) fn is_between(self) -> bool {
+        self.successes > 0.0 && self.successes < self.attempts
     }
 
     /// The share, 0..=1.
@@ -43,7 +46,12 @@ impl Rate {
 
     /// Wilson's score interval (E. B. Wilson, JASA 22, 1927), which is right for shares of 0 and 1 too.
     pub fn interval(self, confidence: f64) -> Interval {
-        let (share, number, z) = (self.share(), self.attempts, two_sided(confidence));
+        self.reaching(two_sided(confidence))
+    }
+
+    /// The same by the number of standard errors.
+    fn reaching(self, z: f64) -> Interval {
+        let (share, number) = (self.share(), self.attempts);
         let scale = 1.0 + z * z / number;
         let centre = (share + z * z / (2.0 * number)) / scale;
         let spread = share * (1.0 - share) / number + z * z / (4.0 * number * number);
@@ -55,7 +63,12 @@ impl Rate {
     /// By how much the share of `b` is above that of `a`, from the two intervals of Wilson: method 10 of R. G. Newcombe,
     /// "Interval estimation for the difference between independent proportions", Statistics in Medicine 17 (1998).
     pub fn difference(a: Self, b: Self, confidence: f64) -> Interval {
-        let (of_a, of_b) = (a.interval(confidence), b.interval(confidence));
+        Self::difference_reaching(a, b, two_sided(confidence))
+    }
+
+    /// The same by the number of standard errors.
+    pub(super) fn difference_reaching(a: Self, b: Self, z: f64) -> Interval {
+        let (of_a, of_b) = (a.reaching(z), b.reaching(z));
         let (share_a, share_b) = (a.share(), b.share());
         let difference = share_b - share_a;
         Interval(

@@ -69,7 +69,7 @@ impl Words {
     fn say(&self, ranks: &RankFigures, a: &Spread, b: &Spread, confidence: f64) -> String {
         let show = |value: Option<f64>| value.map_or("-".to_owned(), self.show);
         let (a, b) = (show(a.median), show(b.median));
-        let p = ranks.p_in_words();
+        let p = p_value(ranks.p_value);
         if ranks.p_value >= 1.0 - confidence {
             let needed = ranks.needed.as_ref().map_or(String::new(), |needed| {
                 let one = match needed.basis {
@@ -93,6 +93,11 @@ impl Words {
             ranks.effect.as_str()
         )
     }
+}
+
+/// `p = 0.012`: nothing is as sure as 0.000.
+pub fn p_value(p: f64) -> String {
+    if p < 0.001 { "p < 0.001".to_owned() } else { format!("p = {p:.3}") }
 }
 
 /// What it would take, as the end of a sentence.

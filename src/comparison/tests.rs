@@ -160,8 +160,44 @@ fn batches_that_differ_weaken_the_interval() {
     let found = compared(&a, &b).success_rate;
     let over = found.interval_over_batches.unwrap();
     assert!(found.interval.excludes_zero() && !over.excludes_zero(), "{found:?}");
+    let needed = found.needed.unwrap();
+    let alone = super::power::for_h(found.cohens_h, 0.95);
+    assert!(
+        needed.each as f64 > alone * 2.0,
+        "attempts of one night say less: {needed:?}, {alone}"
+    );
     let same = compared(&a, &a).success_rate;
     assert_eq!(same.interval_over_batches, None, "both have the same nights");
+    let (one, other): (Vec<_>, Vec<_>) = (night(0, 50).collect(), night(1, 60).collect());
+    assert_eq!(compared(&one, &other).success_rate.interval_over_batches, None, "nobody knows");
+}
+
+#[test]
+fn nights_that_differ_by_chance_are_told_apart_no_more_often_than_is_said() {
+    let mut rng = ChaCha8Rng::seed_from_u64(10);
+    for (of_a, of_b) in [(10, 1), (2, 2), (3, 3), (2, 9), (7, 7)] {
+        let wrong = (0..600).filter(|_| {
+            let mut nights = |from: usize, count: usize| {
+                let mut set = Set::default();
+                for number in from..from + count {
+                    let id: BatchId =
+                        format!("202611{:02}T020000Z-000000", number + 1).parse().unwrap();
+                    // The sum of twelve even draws is as good as normal.
+                    let noise: f64 = (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+                    let rate = 0.85 + 0.03 * noise;
+                    let successes = (0..500).filter(|_| rng.random::<f64>() < rate).count() as u64;
+                    set.batches.insert(id, (500, successes));
+                    set.attempts += 500;
+                    set.successes += successes;
+                }
+                set
+            };
+            let (a, b) = (nights(0, of_a), nights(of_a, of_b));
+            RateFigures::of(&a, &b, 0.95).interval_over_batches.unwrap().excludes_zero()
+        });
+        let wrong = wrong.count();
+        assert!(wrong <= 54, "{wrong} of 600 with {of_a} nights and {of_b}");
+    }
 }
 
 #[test]

@@ -155,8 +155,10 @@ impl Breakdown {
         }
         let place = match self.index.get(&self.scratch) {
             Some(place) => *place,
-            None if self.groups.len() == MOST => {
+            None if self.is_full || self.groups.len() == MOST => {
                 self.is_full = true;
+                self.groups = Vec::new();
+                self.index = HashMap::new();
                 return;
             }
             None => self.begin_group(record),
@@ -170,7 +172,7 @@ impl Breakdown {
             Value::Number(number) => Key::Number(number),
             value @ (Value::Text(_) | Value::Day(_)) => Key::Text(value.to_string()),
         });
-        self.groups.push(Group { keys: keys.collect(), tally: Tally::new(Buckets::default()) });
+        self.groups.push(Group { keys: keys.collect(), tally: Tally::sparse(Buckets::default()) });
         self.index.insert(self.scratch.clone(), self.groups.len() - 1);
         self.groups.len() - 1
     }

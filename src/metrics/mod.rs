@@ -1,6 +1,6 @@
 //! What is known of many attempts: pure folds over records, and how Prometheus is shown them.
 //!
-//! In reading order: a [`Histogram`] and [`Durations`] hold times in constant memory; a [`Tally`]
+//! In reading order: a [`Histogram`] and [`Durations`] hold times in constant memory (`quantiles.rs`); a [`Tally`]
 //! is the fold over records, the only one there is; [`Totals`] are tallies of batches and what
 //! became of the batches, and [`Recent`] ones say what is usual; [`Statistics`] and [`Exposition`] are two views of them; a [`Breakdown`] is tallies by what attempts have in common. The names of
 //! all metrics stand in `families.rs`; [`Samples`] are for comparing two views. [`MetricsCollector`] is the same for programs that embed us.
@@ -13,6 +13,7 @@ mod exposition;
 mod families;
 mod histogram;
 mod ingested;
+mod quantiles;
 mod series;
 mod statistics;
 mod tally;

@@ -1,5 +1,6 @@
 //! Pictures as SVG. Colours are names here, and style.css gives them their hue, for light, dark and paper.
 
+use super::values::Parts;
 use super::{Bounds, Night, Values};
 use crate::metrics::{Range, Status};
 use crate::units::{self, seconds};
@@ -128,19 +129,23 @@ pub(super) fn rounds(best: impl Iterator<Item = (u32, f64)>, source: Option<f64>
     })
 }
 
-/// How old and new values are spread between the bounds of a parameter.
+/// How old and new values are spread; lines where bounds are that some are beyond.
 pub(super) fn values(values: &Values, bounds: Bounds) -> String {
     let bounds = Bounds { min: within(bounds.min), max: within(bounds.max) };
-    let shares = values.shares(bounds.min, bounds.max, BINS);
+    let parts = values.parts(bounds.min, bounds.max, BINS);
+    let parts = Parts { least: within(parts.least), greatest: within(parts.greatest), ..parts };
+    let shares = values.shares(parts);
     let highest = shares.iter().fold(0.0, |most: f64, (old, new)| most.max(*old).max(*new)) * 100.0;
-    let width = (bounds.max - bounds.min) / BINS as f64;
+    let top = highest.max(1.0);
+    let width = (parts.greatest - parts.least) / parts.count as f64;
+    let lines = if values.are_beyond(bounds) { vec![bounds.min, bounds.max] } else { Vec::new() };
     drawn(|area| {
         let mut chart = ChartBuilder::on(area)
             .margin(10)
-            .margin_right(24)
+            .margin_right(32)
             .x_label_area_size(30)
             .y_label_area_size(48)
-            .build_cartesian_2d(bounds.min..bounds.max, 0.0..highest.max(1.0))?;
+            .build_cartesian_2d(parts.least..parts.greatest, 0.0..top)?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -154,7 +159,7 @@ pub(super) fn values(values: &Values, bounds: Bounds) -> String {
             .y_label_formatter(&|share| format!("{share:.0} %"))
             .draw()?;
         let bar = |place: usize, share: f64, from: f64, to: f64, colour: RGBColor| {
-            let left = bounds.min + width * place as f64;
+            let left = parts.least + width * place as f64;
             Rectangle::new(
                 [(left + width * from, 0.0), (left + width * to, share * 100.0)],
                 colour.filled(),
@@ -165,6 +170,9 @@ pub(super) fn values(values: &Values, bounds: Bounds) -> String {
         )?;
         chart.draw_series(
             shares.iter().enumerate().map(|(at, (_, new))| bar(at, *new, 0.53, 0.94, FIRST)),
+        )?;
+        chart.draw_series(
+            lines.iter().map(|at| PathElement::new([(*at, 0.0), (*at, top)], INK.stroke_width(2))),
         )?;
         Ok(())
     })

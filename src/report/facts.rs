@@ -78,6 +78,8 @@ pub struct Facts {
     pub slowest: Slowest,
     /// The best fitness so far after each round of the newest batch, by strategy.
     pub rounds: BTreeMap<String, BTreeMap<u32, f64>>,
+    /// In the newest batch, by parameter.
+    pub clamping: BTreeMap<String, Clamping>,
     /// Logs that could not be read, or not to their end, and why.
     pub damage: Vec<String>,
     recent: Recent,
@@ -92,6 +94,7 @@ impl Default for Facts {
             errors: Errors::default(),
             slowest: Slowest::default(),
             rounds: BTreeMap::new(),
+            clamping: BTreeMap::new(),
             damage: Vec::new(),
             recent: Recent::default(),
         }
@@ -105,10 +108,34 @@ pub struct Reading {
     tally: Tally,
 }
 
+impl Reading {
+    /// Which batch.
+    pub const fn batch_id(&self) -> &BatchId {
+        &self.batch.id
+    }
+}
+
+/// How many values of a parameter there were, and how many had left their bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clamping {
+    /// Values that were proposed.
+    pub draws: u64,
+    /// Those of them that were brought back.
+    pub clamped: u64,
+}
+
+impl Clamping {
+    /// Their share, 0..=1.
+    pub fn share(self) -> f64 {
+        self.clamped as f64 / self.draws.max(1) as f64
+    }
+}
+
 impl Facts {
     /// Begins with a batch that comes after those that were read.
     pub fn begin(&mut self, batch: Batch) -> Reading {
         self.rounds.clear();
+        self.errors.begin_batch();
         Reading { batch, tally: Tally::new(Buckets::default()) }
     }
 
@@ -143,6 +170,10 @@ impl Facts {
                 .map(|outcome| outcomes.get(outcome));
         let best = tally.best_fitness().iter().take(MOST_STRATEGIES);
         let best = best.map(|(name, seen)| (name.clone(), batch.better_of(*seen))).collect();
+        let clamping = tally.parameters().iter().map(|(name, one)| {
+            (name.clone(), Clamping { draws: one.draws(), clamped: one.clamped })
+        });
+        self.clamping = clamping.collect();
         let usual = self.recent.baseline(figures.attempts);
         if batch.status == Some(Status::Completed) {
             self.recent.push(figures);

@@ -7,6 +7,7 @@
 mod charts;
 mod errors;
 mod facts;
+mod kind;
 mod page;
 mod sections;
 mod slowest;
@@ -17,7 +18,7 @@ mod values;
 mod verdict;
 
 pub use errors::Errors;
-pub use facts::{Batch, Facts, Night};
+pub use facts::{Batch, Facts, Night, Reading};
 pub use page::page;
 pub use slowest::{Slow, Slowest};
 pub use surroundings::{Bounds, Champion, Change, Delivery, Surroundings};

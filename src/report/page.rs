@@ -2,6 +2,7 @@
 
 use super::sections;
 use super::{Facts, Grade, Surroundings, Verdict};
+use crate::units::is_unprintable;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("style.css");
@@ -10,7 +11,7 @@ const STYLE: &str = include_str!("style.css");
 pub fn page(facts: &Facts, around: &Surroundings, verdict: &Verdict) -> String {
     let title =
         facts.newest().map_or("no batch".to_owned(), |night| sections::time(night.batch.started));
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -28,8 +29,12 @@ pub fn page(facts: &Facts, around: &Surroundings, verdict: &Verdict) -> String {
                 footer { p { "Made by mutation-agent " (env!("CARGO_PKG_VERSION")) " from its audit. Times are UTC." } }
             }
         }
-    }
-    .into_string()
+    };
+    // What people and programs wrote is in it, and no markup by now; nor may it be anything else than text.
+    let text = page.into_string();
+    text.chars()
+        .map(|c| if is_unprintable(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c })
+        .collect()
 }
 
 fn top(verdict: &Verdict, facts: &Facts, around: &Surroundings) -> Markup {

@@ -234,7 +234,7 @@ fn parameters(facts: &Facts, around: &Surroundings) -> Markup {
                             &charts::values(values, bounds),
                             &html! {
                                 strong { (name) } ": " (second("before")) ", " (first("after"))
-                                @if are_known { ", from bound to bound" } @else { " (bounds not known)" }
+                                @if !are_known { " (bounds not known)" } @else if values.are_beyond(bounds) { ", some beyond the bounds of the newest configuration, where the lines are" } @else { ", from bound to bound" }
                             },
                         ))
                     }
@@ -245,7 +245,7 @@ fn parameters(facts: &Facts, around: &Surroundings) -> Markup {
                     caption { "Over all batches of this report" @if facts.values.len() > MOST_PARAMETERS { ", the first " (MOST_PARAMETERS) " of " (facts.values.len()) " parameters" } }
                     thead { tr {
                         th scope="col" { "Parameter" }
-                        @for name in ["Bounds", "Values", "Median before", "Median after", "Left the bounds"] { th.number scope="col" { (name) } }
+                        @for name in ["Bounds", "Values", "Median before", "Median after", "Left the bounds", "In the newest batch"] { th.number scope="col" { (name) } }
                     } }
                     tbody {
                         @for (name, values) in shown() {
@@ -256,6 +256,7 @@ fn parameters(facts: &Facts, around: &Surroundings) -> Markup {
                                 td.number { (values.median(false).map_or("–".to_owned(), plain)) }
                                 td.number { (values.median(true).map_or("–".to_owned(), plain)) }
                                 td.number { (percent(values.clamped_share())) }
+                                td.number { (facts.clamping.get(name).map_or("–".to_owned(), |one| percent(one.share()))) }
                             }
                         }
                     }
@@ -271,7 +272,7 @@ fn bounds(values: &Values, known: Option<&Bounds>) -> Option<(Bounds, bool)> {
         return Some((*bounds, true));
     }
     let (min, max) = values.extremes()?;
-    let room = if min < max { 0.0 } else { min.abs().max(1.0) * 0.01 };
+    let room = if min < max || min.fract() == 0.0 { 0.0 } else { min.abs().max(1.0) * 0.01 };
     Some((Bounds { min: min - room, max: max + room }, false))
 }
 
@@ -319,16 +320,16 @@ fn errors(facts: &Facts) -> Markup {
             h2 { "Errors" }
             (scrolled("Errors", &html! {
                 table {
-                    caption { "By pattern: # is a number, … a path" }
-                    thead { tr { th.number scope="col" { "Times" } th scope="col" { "Outcome" } th scope="col" { "Pattern" } th scope="col" { "For example" } } }
+                    caption { "By kind: # is a number or an id, … a path or what lies between" }
+                    thead { tr { th.number scope="col" { "Times" } th.number scope="col" { "Newest batch" } th scope="col" { "Outcome" } th scope="col" { "Kind" } th scope="col" { "For example" } } }
                     tbody {
                         @for one in patterns.iter().take(MOST_ERRORS) {
-                            tr { td.number { (one.count) } td { (one.outcome) } td { (one.text) } td { (one.example) " " span.soft { (one.place) } } }
+                            tr { td.number { (one.count) } td.number { (one.newest) } td { (one.outcome) } td { (one.text) } td { (one.example) " " span.soft { (one.place) } } }
                         }
                     }
                 }
             }))
-            @if rest > 0 { p.soft { "And " (rest) " of other patterns." } }
+            @if rest > 0 { p.soft { "And " (rest) " of other kinds." } }
         }
     }
 }

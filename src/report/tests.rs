@@ -8,7 +8,7 @@ use crate::units::{BatchId, Number, Timestamp};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-const EVIL: &str = "<script>alert(\"x\")</script>&'\u{202e}";
+const EVIL: &str = "<script>alert(\"x\")</script>&'\u{202e}\0\u{1b}[2J\u{7}";
 
 fn batch(day: u32, status: Status) -> Batch {
     let id: BatchId = format!("202611{day:02}T020000Z-7f3a9c").parse().unwrap();
@@ -159,6 +159,29 @@ fn what_is_odd_deserves_a_look() {
 }
 
 #[test]
+fn a_night_is_judged_by_its_own_clamping_however_many_others_there_were() {
+    for (before, newest, expected) in [(0, 80, Grade::Look), (80, 0, Grade::Good)] {
+        let mut facts = Facts::default();
+        for day in 1..12 {
+            let batch = batch(day, Status::Completed);
+            let id = batch.id.clone();
+            let mut reading = facts.begin(batch);
+            for number in 0..100 {
+                let clamped = number < if day == 11 { newest } else { before };
+                let one = Record { clamped, ..record(&id, number, Outcome::Success) };
+                facts.add(&mut reading, &one);
+            }
+            facts.end(reading);
+        }
+        let around = Surroundings::default();
+        assert_eq!(grade(&facts, &around).0, expected, "{newest}");
+        let text = page(&facts, &around);
+        let share = format!("{newest}.0 % of the values for stop_loss_pct left their bounds");
+        assert_eq!(text.contains(&share), newest > 0, "{text}");
+    }
+}
+
+#[test]
 fn an_evaluator_that_fails_is_told_by_how_often() {
     for (failures, expected) in [(5, Grade::Good), (20, Grade::Look), (60, Grade::Bad)] {
         let mut facts = Facts::default();
@@ -216,6 +239,7 @@ fn what_people_and_programs_wrote_is_never_markup() {
     };
     let page = page(&facts, &around);
     assert!(!page.contains("<script"), "{page}");
+    assert!(!page.contains(['\0', '\u{1b}', '\u{7}', '\u{202e}']), "{page}");
     assert!(
         page.matches("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;&amp;").count() >= 12,
         "{page}"

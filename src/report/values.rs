@@ -1,5 +1,6 @@
 //! The values of a parameter before and after.
 
+use super::Bounds;
 use std::collections::BTreeMap;
 
 /// Two values of a parameter that agree in so many digits are counted as one.
@@ -13,6 +14,19 @@ pub struct Values {
     new: BTreeMap<Key, u64>,
     changes: u64,
     clamped: u64,
+    /// Not all are whole numbers.
+    broken: bool,
+}
+
+/// What a chart of values goes from and to, and in how many equal parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parts {
+    /// Where the first begins.
+    pub least: f64,
+    /// Where the last ends.
+    pub greatest: f64,
+    /// How many there are.
+    pub count: usize,
 }
 
 /// A number in the order of numbers.
@@ -43,6 +57,29 @@ impl Values {
         }
         self.changes += 1;
         self.clamped += u64::from(clamped);
+        self.broken |=
+            [old, new].into_iter().any(|value| value.is_finite() && value.fract() != 0.0);
+    }
+
+    /// At most so many parts from `least` to `greatest`, and as far beyond as values lie.
+    ///
+    /// Of whole numbers each part has as many as the others: 60 of them in 24 parts would look like a comb.
+    pub fn parts(&self, least: f64, greatest: f64, most: usize) -> Parts {
+        let (low, high) = self.extremes().unwrap_or((least, greatest));
+        let (least, greatest) = (least.min(low), greatest.max(high));
+        if self.broken || least.fract() != 0.0 || greatest.fract() != 0.0 {
+            return Parts { least, greatest, count: most };
+        }
+        let numbers = greatest - least + 1.0;
+        let width = (numbers / most as f64).ceil();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 1 to `most`"
+        )]
+        let count = (numbers / width).ceil() as usize;
+        let least = least - 0.5;
+        Parts { least, greatest: least + width * count as f64, count }
     }
 
     /// How many changes there were.
@@ -63,6 +100,14 @@ impl Values {
         Some((a.min(c), b.max(d)))
     }
 
+    /// Whether some lie outside, by more than rounding: those of a variant with bounds of its own, or of other nights' bounds.
+    pub fn are_beyond(&self, bounds: Bounds) -> bool {
+        let slack = |bound: f64| bound.abs() * 0.5 * 10_f64.powi(1 - DIGITS);
+        self.extremes().is_some_and(|(least, greatest)| {
+            least < bounds.min - slack(bounds.min) || greatest > bounds.max + slack(bounds.max)
+        })
+    }
+
     /// The median of the old values, or of the new ones.
     pub fn median(&self, of_new: bool) -> Option<f64> {
         let map = if of_new { &self.new } else { &self.old };
@@ -74,9 +119,9 @@ impl Values {
         })
     }
 
-    /// The shares of all old and of all new values that are in each of `bins` equal parts from `least` to `greatest`;
-    /// what is outside is in the first or the last.
-    pub fn shares(&self, least: f64, greatest: f64, bins: usize) -> Vec<(f64, f64)> {
+    /// The shares of all old and of all new values that are in each part.
+    pub fn shares(&self, parts: Parts) -> Vec<(f64, f64)> {
+        let Parts { least, greatest, count: bins } = parts;
         let total = |map: &BTreeMap<Key, u64>| map.values().sum::<u64>().max(1) as f64;
         let (old, new) = (total(&self.old), total(&self.new));
         let place = |value: f64| {
@@ -118,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_of_all_and_what_is_outside_is_at_the_ends() {
+    fn shares_are_of_all_and_parts_reach_as_far_as_the_values() {
         let mut values = Values::default();
         for new in [0.05, 0.15, 0.15, 0.9] {
             values.add(0.1, new, new > 0.5);
@@ -127,8 +172,26 @@ mod tests {
         assert!((values.clamped_share() - 0.25).abs() < 1e-12);
         assert_eq!(values.extremes(), Some((0.05, 0.9)));
         assert_eq!((values.median(false), values.median(true)), (Some(0.1), Some(0.15)));
-        let shares = values.shares(0.0, 0.2, 2);
-        assert_eq!(shares, [(0.0, 0.25), (1.0, 0.75)]);
+        let parts = values.parts(0.0, 0.2, 2);
+        assert_eq!(parts, Parts { least: 0.0, greatest: 0.9, count: 2 });
+        assert_eq!(values.shares(parts), [(1.0, 0.75), (0.0, 0.25)]);
+    }
+
+    #[test]
+    fn even_whole_numbers_are_an_even_picture() {
+        let mut values = Values::default();
+        (1..=60).for_each(|number| values.add(5.0, f64::from(number), false));
+        let parts = values.parts(1.0, 60.0, 24);
+        assert_eq!(parts, Parts { least: 0.5, greatest: 60.5, count: 20 });
+        assert!(values.shares(parts).iter().all(|(_, new)| (new - 0.05).abs() < 1e-9));
+        // One number is one part.
+        let mut one = Values::default();
+        one.add(7.0, 7.0, false);
+        assert_eq!(one.parts(7.0, 7.0, 24), Parts { least: 6.5, greatest: 7.5, count: 1 });
+        assert_eq!(one.shares(one.parts(7.0, 7.0, 24)), [(1.0, 1.0)]);
+        // The greatest numbers there are.
+        one.add(-9e15, 9e15, false);
+        assert_eq!(one.parts(-9e15, 9e15, 24).count, 24);
     }
 
     #[test]
@@ -139,7 +202,7 @@ mod tests {
         values.add(0.1, 0.3, true);
         assert_eq!(values.extremes(), Some((0.1, 0.3)));
         assert!((values.clamped_share() - 0.5).abs() < 1e-12);
-        assert_eq!(values.shares(0.0, 0.4, 2), [(1.0, 0.0), (0.0, 1.0)]);
+        assert_eq!(values.shares(values.parts(0.0, 0.4, 2)), [(1.0, 0.0), (0.0, 1.0)]);
     }
 
     #[test]

@@ -203,9 +203,9 @@ impl Reasons {
     }
 
     fn of_clamping(&mut self, facts: &Facts) {
-        for (parameter, values) in &facts.values {
-            if values.count() >= ENOUGH && values.clamped_share() > 0.3 {
-                let share = percent(values.clamped_share());
+        for (parameter, values) in &facts.clamping {
+            if values.draws >= ENOUGH && values.share() > 0.3 {
+                let share = percent(values.share());
                 self.add(
                     Grade::Look,
                     format!("{share} of the values for {parameter} left their bounds, which may be too tight."),

@@ -1,5 +1,17 @@
 //! Numbers and durations as people read them.
 
+/// Whether a terminal or a page would do something else with it than show it: control characters, and those that turn
+/// the direction of what follows.
+pub fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with a replacement character for each that cannot be shown.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_unprintable(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// A number to six digits.
 pub fn plain(value: f64) -> String {
     let digits = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };

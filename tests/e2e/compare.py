@@ -52,12 +52,7 @@ def holds_rates(what, found, a, b, alpha):
     for end, expected in zip(rates["interval"], newcombe):
         near(f"{what}: Newcombe", end, expected)
     near(f"{what}: h", rates["cohens_h"], proportion_effectsize(y / m, x / n))
-    # The same rates from as many attempts as the batches are worth.
-    if rates["interval_over_batches"]:
-        x, n, y, m = (value / max(1, found[name]["design_effect"] or 1) for name, value in zip("aabb", (x, n, y, m)))
-        over = confint_proportions_2indep(y, m, x, n, method="newcomb", compare="diff", alpha=alpha)
-        for end, expected in zip(rates["interval_over_batches"], over):
-            near(f"{what}: Newcombe over batches", end, expected)
+    divisor = holds_clusters(what, found, a, b, alpha)
     interval = rates["interval_over_batches"] or rates["interval"]
     verdict = "b_higher" if interval[0] > 0 else "a_higher" if interval[1] < 0 else "undecided"
     equal(f"{what}: verdict", found["verdict"], verdict)
@@ -69,11 +64,36 @@ def holds_rates(what, found, a, b, alpha):
     if needed["basis"] == "relevant":
         middle = min(max((sum(r["success"] for r in a + b)) / len(a + b), 0.01), 0.99)
         h = proportion_effectsize(middle + 0.01, middle - 0.01)
-    power = NormalIndPower().power(abs(h), needed["each"], alpha, ratio=1)
-    less = NormalIndPower().power(abs(h), needed["each"] - 1, alpha, ratio=1)
+    power = NormalIndPower().power(abs(h), needed["each"] / divisor, alpha, ratio=1)
+    less = NormalIndPower().power(abs(h), (needed["each"] - 1) / divisor, alpha, ratio=1)
     assert less < 0.8 + 1e-9 and power > 0.8 - 1e-9, f"{what}: {needed}, power {power}, with one less {less}"
     equal(f"{what}: more", (needed["more_a"], needed["more_b"]),
           (max(0, needed["each"] - len(a)), max(0, needed["each"] - len(b))))
+
+
+def holds_clusters(what, found, a, b, alpha):
+    """The same rates from as many attempts as the batches are worth; returns how many are worth one."""
+    rates = found["success_rate"]
+    if {record["batch_id"] for record in a} == {record["batch_id"] for record in b}:
+        equal(f"{what}: over batches", (rates["interval_over_batches"], rates["design_effect"]), (None, None))
+        return 1
+    known = [(found[name]["design_effect"], found[name]["batches"] - 1) for name in "ab"
+             if found[name]["batches"] > 1 and 0 < found[name]["success_rate"] < 1]
+    if not known:
+        equal(f"{what}: over batches", rates["interval_over_batches"], None)
+        return 1
+    freedom = sum(weight for _, weight in known)
+    effect = sum(one * weight for one, weight in known) / freedom
+    equal(f"{what}: freedom", rates["degrees_of_freedom"], freedom)
+    near(f"{what}: design effect", rates["design_effect"], effect)
+    divisor = max(1, effect)
+    # statsmodels takes the normal distribution; as far out as Student's is its quantile at another level.
+    level = 2 * stats.norm.sf(stats.t.isf(alpha / 2, freedom)) if effect > 1 else alpha
+    x, n, y, m = (sum(r["success"] for r in a), len(a), sum(r["success"] for r in b), len(b))
+    over = confint_proportions_2indep(*(one / divisor for one in (y, m, x, n)), method="newcomb", compare="diff", alpha=level)
+    for end, expected in zip(rates["interval_over_batches"], over):
+        near(f"{what}: Newcombe over batches", end, expected, relative=1e-8)
+    return divisor
 
 
 def holds_design_effect(what, found, records):
@@ -177,6 +197,9 @@ SHAPES = {
     "small and all the same": (4, 4, 0.0, 0.0, lambda r: 7, lambda r: -0.0, 1),
     "zeros": (80, 70, 0.1, 0.2, lambda r: r.choice([0, 0, 0, 1]), lambda r: r.choice([0.0, -0.0, 1.5]), 2),
     "never against always": (60, 60, 0.0, 1.0, heavy, None, 1),
+    "other nights": (900, 4_000, 0.8, 0.82, heavy, None, (3, 6)),
+    "one night against many": (300, 4_000, 0.8, 0.85, heavy, None, (1, 6)),
+    "other nights, all well on one side": (900, 900, 1.0, 0.97, heavy, None, (3, 3)),
     "unequal": (12, 900, 0.9, 0.7, heavy, normal, 1),
     "many": (20_000, 30_000, 0.84, 0.85, heavy, normal, 8),
     "ties among many": (5_000, 5_000, 0.5, 0.52, lambda r: r.randint(1, 20), lambda r: round(r.gauss(0, 1), 1), 5),
@@ -196,7 +219,10 @@ def shapes():
         lines = []
         for number in range(n + m):
             variant, rate = ("a", p) if number < n else ("b", q)
-            night = f"202611{number % nights + 1:02}T020000Z-00000{number % nights}"
+            # As many nights for both, or so many for each, which are not alike.
+            day = number % nights if isinstance(nights, int) else number % nights[number >= n] + 9 * (number >= n)
+            rate = rate if isinstance(nights, int) else min(1, rate * (1 + day % 3 / 20))
+            night = f"202611{day + 1:02}T020000Z-{day:06}"
             shift = 0.0 if variant == "a" else 0.2
             value = fitness(r) + shift if fitness else None
             milliseconds = round(min(duration(r), 1e9) * (1 + shift), 6)

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""A million mutations in one batch take no more memory than ten thousand, and neither do many to be verified."""
+"""A million mutations in one batch take no more memory than ten thousand, and neither do many to be verified, nor
+much the figures of thousands of strategies."""
 
+import json
 import subprocess
 
 from lib import ENVIRONMENT, Agent, Pushgateway, config, equal
@@ -31,10 +33,24 @@ def peak_of_verify(agent):
     return int(report.read_text())
 
 
+def peak_of_groups(agent, strategies):
+    """The same of `stats --by strategy` over a log with ten records of each of so many strategies."""
+    report, log = agent.folder / "peak", agent.folder / "many.jsonl"
+    record = json.loads(agent.batches()[0].read_text().split("\n", 1)[0])
+    log.write_text("".join(json.dumps(record | {"strategy": f"{at % strategies}.py", "duration_ms": at / 100}) + "\n"
+                           for at in range(10 * strategies)))
+    said = agent("stats", "--json", "--by", "strategy", log, before=["/usr/bin/time", "-f", "%M", "-o", report]).stdout
+    equal("groups", {group["total"] for group in json.loads(said)["groups"]}, {10})
+    return int(report.read_text())
+
+
 (small, first), (_, second), (large, _) = peak(1_000, "small"), peak(20_000, "medium"), peak(100_000, "large")
 assert large < 1.5 * small, f"{small} KiB for 10,000 mutations, {large} KiB for 1,000,000"
 
 few, many = peak_of_verify(first), peak_of_verify(second)
 assert many < 1.2 * few, f"{few} KiB to verify 10,000 records, {many} KiB for 200,000"
+
+groups = peak_of_groups(first, 8_000)
+assert groups < 150 * 1024, f"{groups} KiB for 8,000 strategies"
 
 print(f"{small / 1024:.1f} MiB for 10,000 mutations, {large / 1024:.1f} MiB for 1,000,000")

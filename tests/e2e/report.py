@@ -86,8 +86,8 @@ with sync_playwright() as playwright:
     text = page.inner_text("body")
     assert f"{len(records)} records in {len(agent.batches())} batches" in text, text[-900:]
     failed = [record for record in records if record["outcome"] == "evaluator_failed"]
-    row = page.locator("section", has_text="By pattern").locator("tbody tr").first.inner_text().split("\t")
-    equal("errors of the commonest pattern", int(row[0]), len(failed))
+    row = page.locator("section", has_text="By kind").locator("tbody tr").first.inner_text().split("\t")
+    equal("errors of the commonest kind", int(row[0]), len(failed))
     assert LOUD.split(">")[0] in page.inner_text("body"), "the evaluator's words are not there as they are"
     for figure in page.locator("figure").all():
         assert figure.locator("svg").bounding_box()["width"] > 200, "a picture is not there"

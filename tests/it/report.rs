@@ -116,3 +116,18 @@ fn what_was_usual_before_the_time_that_is_reported_counts() {
     assert!(text.contains("60 records in 1 batch."), "{text}");
     assert!(text.contains("60 of 60 mutations succeeded (100.0 %); usual are "), "{text}");
 }
+
+#[test]
+fn batches_that_were_put_into_one_file_are_nights_of_their_own() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    story.expect(0, &["run"]);
+    let logs = story.batches().into_iter().map(|id| {
+        let packed = story.audit().compressed(&id);
+        let plain = story.audit().sealed(&id);
+        let bytes = fs::read(&plain).or_else(|_| zstd::decode_all(fs::File::open(packed)?));
+        String::from_utf8(bytes.unwrap()).unwrap()
+    });
+    story.write("all.jsonl", &logs.collect::<String>());
+    assert!(page(&story, &["all.jsonl"]).contains("120 records in 2 batches."));
+}

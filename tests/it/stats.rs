@@ -46,6 +46,49 @@ fn the_link_to_the_newest_log_may_be_given() {
 }
 
 #[test]
+fn what_a_shell_makes_of_a_star_counts_each_batch_once() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    story.expect(0, &["run"]);
+    let names = fs::read_dir(story.path("mutation-data/audit")).unwrap();
+    let names = names.map(|entry| entry.unwrap().path().display().to_string());
+    let star: Vec<String> = names.filter(|name| name.contains(".jsonl")).collect();
+    let star: Vec<&str> = star.iter().map(String::as_str).collect();
+    assert_eq!(star.len(), 3, "two logs and the link: {star:?}");
+    assert_eq!(total(&story, &star), 120);
+    assert_eq!(total(&story, &[&star[..], &["mutation-data", star[0]]].concat()), 120);
+    // A copy elsewhere is the same batch, and that is said.
+    let id = story.newest();
+    let copy = format!("{id}.jsonl");
+    fs::copy(story.audit().sealed(&id), story.path(&copy)).unwrap();
+    let ended = story.expect(0, &["stats", "--json", "mutation-data", &copy]);
+    assert!(ended.stdout.starts_with("{\"total\":120,"), "{}", ended.stdout);
+    assert!(
+        ended.stderr.contains("is of a batch that is read already, left out"),
+        "{}",
+        ended.stderr
+    );
+    story.expect(0, &["report", "-o", "report.html", "mutation-data", &copy]);
+    let page = fs::read_to_string(story.path("report.html")).unwrap();
+    assert!(page.contains("120 records in 2 batches"), "{page}");
+}
+
+#[test]
+fn names_in_a_log_of_anybodys_do_nothing_to_a_terminal() {
+    let story = Story::new();
+    story.expect(0, &["run"]);
+    let text = fs::read_to_string(story.audit().sealed(&story.newest())).unwrap();
+    let loud = text
+        .replace("\"parameter\":\"", "\"parameter\":\"\\u001b[2J")
+        .replace("\"variant\":null", "\"variant\":\"\\u001b]0;x\\u0007\"");
+    story.write("loud.jsonl", &loud);
+    for by in [&[][..], &["--by", "parameter,variant"]] {
+        let table = story.expect(0, &[&["stats", "loud.jsonl"][..], by].concat()).stdout;
+        assert!(table.contains("\u{fffd}[2J") && !table.contains(['\u{1b}', '\u{7}']), "{table:?}");
+    }
+}
+
+#[test]
 fn a_torn_last_line_is_left_out_and_said() {
     let story = Story::new();
     story.expect(0, &["run"]);
@@ -232,4 +275,18 @@ fn a_batch_is_counted_once_however_often_and_by_whichever_of_its_names_it_is_nam
     assert_eq!(total(&story, &["copy.jsonl", "./copy.jsonl"]), 60);
     let page = story.expect(0, &[&["report", "-o", "-"], names.as_slice()].concat()).stdout;
     assert!(page.contains("120 records in 2 batches."), "{page}");
+}
+
+#[test]
+fn names_that_take_two_columns_a_character_push_no_row_aside() {
+    let story = Story::new();
+    let source = fs::read(story.path("strategies/momentum.py")).unwrap();
+    story.write_bytes("strategies/\u{52a8}\u{91cf}.py", &source);
+    story.expect(0, &["run"]);
+    let table = story.expect(0, &["stats", "--by", "strategy"]).stdout;
+    let length = |name: &str| {
+        let row = table.lines().find(|row| row.contains(name)).unwrap();
+        row.chars().count()
+    };
+    assert_eq!(length("\u{52a8}\u{91cf}.py") + 2, length("momentum.py"), "{table}");
 }

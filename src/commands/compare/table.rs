@@ -1,7 +1,7 @@
 //! A comparison for people: the sentences first, then the figures.
 
 use crate::commands::Failure;
-use crate::comparison::{Comparison, Interval, Method, RankFigures, SetFigures, Spread};
+use crate::comparison::{Comparison, Interval, Method, RankFigures, SetFigures, Spread, p_value};
 use crate::units::{plain, seconds};
 use std::io::Write;
 
@@ -132,7 +132,7 @@ fn write_ranks(
         "  effect",
         ranks.cliffs_delta,
         ranks.effect.as_str(),
-        ranks.p_in_words()
+        p_value(ranks.p_value)
     )?;
     Ok(())
 }

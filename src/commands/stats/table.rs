@@ -3,8 +3,9 @@
 use crate::commands::Failure;
 use crate::metrics::{Dimension, Group, Key, Statistics, Tally};
 use crate::record::Outcome;
-use crate::units::seconds;
+use crate::units::{printable, seconds};
 use std::io::Write;
+use unicode_width::UnicodeWidthStr as _;
 
 /// The figures for people.
 pub(in crate::commands) fn write_table(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
@@ -43,15 +44,22 @@ fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
     writeln!(out)?;
     writeln!(
         out,
-        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
-        "parameter", "operator", "attempts", "successes", "failures", "clamped"
+        "  {}  {:<15} {:>10} {:>10} {:>10} {:>8}",
+        padded("parameter", widest),
+        "operator",
+        "attempts",
+        "successes",
+        "failures",
+        "clamped"
     )?;
     for (name, parameter) in tally.parameters() {
+        let name = printable(name);
         let clamped = parameter.clamped as f64 / parameter.draws() as f64 * 100.0;
         for (operator, counts) in parameter.operators() {
             writeln!(
                 out,
-                "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
+                "  {}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
+                padded(name, widest),
                 operator.as_str(),
                 counts.total(),
                 counts.get(Outcome::Success),
@@ -72,13 +80,20 @@ fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Fa
     writeln!(out)?;
     writeln!(
         out,
-        "  {:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>8}",
-        "variant", "", "attempts", "successes", "failures", "rate"
+        "  {}  {:<15} {:>10} {:>10} {:>10} {:>8}",
+        padded("variant", widest),
+        "",
+        "attempts",
+        "successes",
+        "failures",
+        "rate"
     )?;
     for (name, one) in &statistics.variants {
+        let name = printable(name);
         writeln!(
             out,
-            "  {name:<widest$}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
+            "  {}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
+            padded(name, widest),
             "",
             one.total,
             one.successes,
@@ -100,11 +115,12 @@ pub(super) fn write_groups(
         groups.iter().map(|group| group.keys.iter().map(in_words).collect()).collect();
     let width = |at: usize| {
         let cells = rows.iter().map(|row| &row[at]).chain([&names[at]]);
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..names.len()).map(width).collect();
     let keys = |cells: &[String]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}"));
+        let padded =
+            cells.iter().zip(&widths).map(|(cell, width)| format!("  {}", padded(cell, *width)));
         padded.collect::<String>()
     };
     writeln!(out)?;
@@ -140,20 +156,23 @@ pub(super) fn write_groups(
     Ok(())
 }
 
-/// A key as people read it. What is not to be printed on a terminal is not.
+/// A key as people read it.
 fn in_words(key: &Key) -> String {
     match key {
         Key::None => "-".to_owned(),
         Key::Number(number) => number.to_string(),
-        Key::Text(text) => {
-            text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-        }
+        Key::Text(text) => printable(text),
     }
 }
 
-/// Characters of the longest name, or of the heading.
+/// With blanks up to so many columns of a terminal, of which CJK characters take two.
+fn padded(text: &str, width: usize) -> String {
+    format!("{text}{:1$}", "", width.saturating_sub(text.width()))
+}
+
+/// Columns of the longest name, or of the heading.
 fn widest<'a>(names: impl Iterator<Item = &'a String>) -> usize {
-    names.map(|name| name.chars().count()).max().unwrap_or(0).max("parameter".len())
+    names.map(|name| name.width()).max().unwrap_or(0).max("parameter".len())
 }
 
 pub(super) fn human(duration: Option<f64>) -> String {
