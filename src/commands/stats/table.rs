@@ -59,7 +59,7 @@ fn write_parameters(tally: &Tally, out: &mut dyn Write) -> Result<(), Failure> {
             writeln!(
                 out,
                 "  {}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
-                padded(name, widest),
+                padded(&name, widest),
                 operator.as_str(),
                 counts.total(),
                 counts.get(Outcome::Success),
@@ -93,7 +93,7 @@ fn write_variants(statistics: &Statistics, out: &mut dyn Write) -> Result<(), Fa
         writeln!(
             out,
             "  {}  {:<15} {:>10} {:>10} {:>10} {:>6.1} %",
-            padded(name, widest),
+            padded(&name, widest),
             "",
             one.total,
             one.successes,
