@@ -26,11 +26,13 @@ pub enum Outcome {
     EvaluatorTimeout,
     /// The evaluator's answer was no fitness.
     EvaluatorOutputInvalid,
+    /// It was valid and came to nothing; the ingested log does not say in which of these ways.
+    Failed,
 }
 
 impl Outcome {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Success,
         Self::NoChange,
         Self::Duplicate,
@@ -39,6 +41,7 @@ impl Outcome {
         Self::EvaluatorFailed,
         Self::EvaluatorTimeout,
         Self::EvaluatorOutputInvalid,
+        Self::Failed,
     ];
 
     /// The name in audit and labels.
@@ -52,6 +55,7 @@ impl Outcome {
             Self::EvaluatorFailed => "evaluator_failed",
             Self::EvaluatorTimeout => "evaluator_timeout",
             Self::EvaluatorOutputInvalid => "evaluator_output_invalid",
+            Self::Failed => "failed",
         }
     }
 
@@ -67,7 +71,8 @@ impl Outcome {
             | Self::Duplicate
             | Self::EvaluatorFailed
             | Self::EvaluatorTimeout
-            | Self::EvaluatorOutputInvalid => true,
+            | Self::EvaluatorOutputInvalid
+            | Self::Failed => true,
             Self::NoChange | Self::ConstraintViolated | Self::InvalidSource => false,
         }
     }

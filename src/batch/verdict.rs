@@ -36,7 +36,8 @@ pub(super) const fn in_words(outcome: Outcome) -> Option<&'static str> {
         | Outcome::ConstraintViolated
         | Outcome::EvaluatorFailed
         | Outcome::EvaluatorTimeout
-        | Outcome::EvaluatorOutputInvalid => None,
+        | Outcome::EvaluatorOutputInvalid
+        | Outcome::Failed => None,
     }
 }
 

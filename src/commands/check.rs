@@ -27,12 +27,18 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let secrets = if args.gateway { Secrets::Needed } else { Secrets::Here };
     let config = Config::load(path, &Environment::read(), secrets)?;
     let clients = clients(config.gateways.iter().filter(|gateway| gateway.is_usable()))?;
-    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or(0))?;
+    // What else there is can be told without strategies, and is all that `ingest` needs.
+    let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or(0));
     writeln!(out, "# {}: what is in force", path.display())?;
     writeln!(out, "{}", config.to_toml().trim_end())?;
     writeln!(out, "\n# strategies")?;
-    write_strategies(&plan, out)?;
-    write_unfound(&config, &plan, out)?;
+    match &plan {
+        Ok(plan) => {
+            write_strategies(plan, out)?;
+            write_unfound(&config, plan, out)?;
+        }
+        Err(error) => writeln!(out, "{error}")?,
+    }
     writeln!(out, "\n# folders")?;
     let folders = [
         write_folder("data_dir", &config.data_dir, out)?,
@@ -44,17 +50,34 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     }
     let programs = write_programs(&config, &Environment::program_folders(), out)?;
     let unusable = folders.into_iter().find(|exit| *exit != Exit::Done);
-    let none = plan.usable().is_empty();
+    let none = plan.as_ref().is_ok_and(|plan| plan.usable().is_empty());
     let mut exit = unusable.unwrap_or(if none { Exit::NoStrategy } else { programs });
     writeln!(out, "\n# gateways")?;
     if config.gateways.is_empty() {
         writeln!(out, "none: metrics are pushed nowhere")?;
     }
+    exit = write_gateways(&config, &clients, args.gateway, exit, out)?;
+    let plan = plan?;
+    for warning in config.warnings.iter().chain(&plan.warnings()) {
+        writeln!(out, "\nwarning: {warning}")?;
+    }
+    writeln!(out, "\n{}", verdict(&plan))?;
+    Ok(exit)
+}
+
+/// Each gateway, and whether it is there where that is asked; `exit` unless one of them is of no use.
+fn write_gateways(
+    config: &Config,
+    clients: &[Client],
+    asked: bool,
+    mut exit: Exit,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     for gateway in &config.gateways {
         write!(out, "{}  {}", gateway.name(), gateway.push_url())?;
         let client = clients.iter().find(|client| client.gateway().name() == gateway.name());
-        if let Some(client) = client.filter(|_| args.gateway) {
+        if let Some(client) = client.filter(|_| asked) {
             let probe = threads.block_on(client.probe(config.push.attempt_timeout));
             write!(out, "  {probe}")?;
             // Others than a Pushgateway take text alone.
@@ -67,10 +90,6 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         }
         writeln!(out)?;
     }
-    for warning in config.warnings.iter().chain(&plan.warnings()) {
-        writeln!(out, "\nwarning: {warning}")?;
-    }
-    writeln!(out, "\n{}", verdict(&plan))?;
     Ok(exit)
 }
 

@@ -223,6 +223,9 @@ fn champions(
     config: &Config,
     searches: &Searches,
 ) -> Result<Vec<crate::report::Champion>, ConfigError> {
+    if searches.is_empty() {
+        return Ok(Vec::new());
+    }
     let plan = BatchPlan::make(config, 0)?;
     let direction = config.evolution.settings.direction;
     let mut found = Vec::new();

@@ -62,7 +62,8 @@ impl Trial {
             Outcome::NoChange
             | Outcome::Duplicate
             | Outcome::ConstraintViolated
-            | Outcome::InvalidSource => false,
+            | Outcome::InvalidSource
+            | Outcome::Failed => false,
         }
     }
 }

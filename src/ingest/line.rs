@@ -246,7 +246,7 @@ fn record(object: &Map<String, Value>) -> Piece {
     let outcome = match (succeeded, passed) {
         (true, Some(true) | None) => Outcome::Success,
         (false, _) if is_missing || old_value == new_value => Outcome::NoChange,
-        (false, Some(true)) => Outcome::EvaluatorFailed,
+        (false, Some(true)) => Outcome::Failed,
         // What did not pass is no success, whatever else the log says.
         (true, Some(false)) | (false, Some(false) | None) => Outcome::InvalidSource,
     };
@@ -359,7 +359,7 @@ mod tests {
             ("true", "true", "0.12", Outcome::Success),
             ("true", "null", "0.1", Outcome::Success),
             ("true", "false", "0.12", Outcome::InvalidSource),
-            ("false", "true", "0.12", Outcome::EvaluatorFailed),
+            ("false", "true", "0.12", Outcome::Failed),
             ("false", "false", "0.12", Outcome::InvalidSource),
             ("false", "null", "0.12", Outcome::InvalidSource),
             ("false", "true", "0.1", Outcome::NoChange),
@@ -419,11 +419,7 @@ mod tests {
             assert!(but("0.12", number).unwrap().new_value.to_f64().is_nan(), "{number}");
         }
         let failed = LINE.replace("\"success\": true", "\"success\": false").replace("0.12", "NaN");
-        assert_eq!(
-            one(&failed).unwrap().outcome,
-            Outcome::EvaluatorFailed,
-            "it is a value, if a bad one"
-        );
+        assert_eq!(one(&failed).unwrap().outcome, Outcome::Failed, "it is a value, if a bad one");
     }
 
     #[test]

@@ -16,7 +16,7 @@ from lib import Held, Pushgateway, close, equal, shim, wait_for
 from old_log import RECORD, House, OldLog, audit_is, log_at_once, logger, outcome, scratch, shown_is
 
 REASONS = {"torn", "not_json", "no_parameter", "no_success", "no_timestamp"}
-OUTCOMES = {"success", "no_change", "invalid_source", "evaluator_failed"}
+OUTCOMES = {"success", "no_change", "invalid_source", "failed"}
 
 
 def packed(log, target):

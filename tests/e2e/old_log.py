@@ -120,7 +120,7 @@ def outcome(old):
         return "success" if valid else "invalid_source"
     if old.get("new_value") is None or old.get("new_value") == old.get("old_value"):
         return "no_change"
-    return "evaluator_failed" if old.get("validation_passed") is True else "invalid_source"
+    return "failed" if old.get("validation_passed") is True else "invalid_source"
 
 
 def expected(old, strategy, line):
@@ -131,7 +131,7 @@ def expected(old, strategy, line):
         "parameter": old["parameter"], "operator": "compat-gaussian", "variant": None, "parent": None,
         "old_value": number(old.get("old_value")), "new_value": number(old.get("new_value")),
         "clamped": old.get("clamped", False), "outcome": said, "success": said == "success",
-        "validation_passed": said in ("success", "evaluator_failed"), "fitness": None, "evaluation_ms": None,
+        "validation_passed": said in ("success", "failed"), "fitness": None, "evaluation_ms": None,
     }
 
 

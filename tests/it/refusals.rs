@@ -125,7 +125,7 @@ fn strategies_must_be_named_and_must_be_there() {
     refused(&Story::new(), "", &["error: agent.toml: no strategies: name at least one file"]);
     refused(&Story::new(), "[strategies]\ninclude = []\n", &["no strategies"]);
     // What is delivered does not depend on the files, so `push` does not look for them.
-    let planning = &COMMANDS[..3];
+    let planning: &[&[&str]] = &[&["run"], &["run", "--dry-run"]];
     refused_by(
         planning,
         &Story::new(),
@@ -138,6 +138,19 @@ fn strategies_must_be_named_and_must_be_there() {
         &format!("{STRATEGIES}exclude = [\"strategies/*\"]\n"),
         &["[strategies] exclude leaves none of the files"],
     );
+    // `check` goes on, for there is more to be told.
+    let story = Story::new();
+    story.write("agent.toml", "[strategies]\ninclude = [\"strategy/*.py\"]\n");
+    let ended = story.start_as_it_is(&["check"], &[]).end();
+    assert_eq!(ended.code, 78, "{}", ended.stderr);
+    assert!(ended.stderr.contains("error: agent.toml: [strategies] include: no file matches"));
+    for part in [
+        "# strategies\nagent.toml: [strategies] include: no file",
+        "\n# folders\ndata_dir",
+        "\n# gateways\nnone",
+    ] {
+        assert!(ended.stdout.contains(part), "{part:?} is not in\n{}", ended.stdout);
+    }
 }
 
 #[test]
