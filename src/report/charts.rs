@@ -2,7 +2,7 @@
 
 use super::{Bounds, Night, Values};
 use crate::metrics::{Range, Status};
-use crate::units::seconds;
+use crate::units::{self, seconds};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -145,6 +145,7 @@ pub(super) fn values(values: &Values, bounds: Bounds) -> String {
             .label_style(("sans-serif", 16).into_font().color(&INK))
             .x_labels(5)
             .y_labels(4)
+            .x_label_formatter(&|value| units::plain(*value))
             .y_label_formatter(&|share| format!("{share:.0} %"))
             .draw()?;
         let bar = |place: usize, share: f64, from: f64, to: f64, colour: RGBColor| {
