@@ -111,6 +111,8 @@ with sync_playwright() as playwright:
     browser.close()
 
 pages = subprocess.run(["pdfinfo", pictures / "paper.pdf"], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+paper = subprocess.run(["pdftotext", pictures / "paper.pdf", "-"], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+assert "@@ -" in paper.stdout, "a patch that is folded on a screen is not on paper"
 sheets = int(re.search(r"Pages: +(\d+)", pages.stdout)[1])
 assert 1 < sheets < 20, f"{sheets} sheets of paper"
 print(f"{len(WIDTHS)} widths in 2 schemes, {sheets} sheets of paper: no request, no error, no barrier; {len(records)} records")
