@@ -252,3 +252,11 @@ fn a_bare_word_is_what_it_alone_can_mean() {
     assert_eq!(said("gaussian"), both);
     assert!(said("wied").contains("did you mean `wide`?"), "{}", said("wied"));
 }
+
+#[test]
+fn no_p_value_is_said_to_be_zero() {
+    assert_eq!(
+        [0.0, 9e-4, 0.001, 0.0416, 1.0].map(p_value),
+        ["p < 0.001", "p < 0.001", "p = 0.001", "p = 0.042", "p = 1.000"]
+    );
+}
