@@ -191,6 +191,19 @@ impl Manifest {
         self.evolution.is_some()
     }
 
+    /// Takes from the records that `read` hands over how far the batch had come in the logs of another program. What it
+    /// says of them before must be as it was when the batch began.
+    pub fn note_ingested(
+        &mut self,
+        read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
+    ) -> Result<(), ReadError> {
+        if let Some(ingest) = &mut self.summary.ingest {
+            ingest.sources.iter_mut().for_each(|source| source.records = 0);
+            read(&mut |record, _| ingest.note(record))?;
+        }
+        Ok(())
+    }
+
     /// Reads a batch's manifest, and its digest; the file may be anybody's.
     pub fn read(folder: &Folder, id: &BatchId) -> Result<(Self, Digest), ManifestError> {
         let path = folder.manifest(id);

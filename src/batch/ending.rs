@@ -119,14 +119,13 @@ impl OpenBatch<'_> {
 
     /// Of another program's logs only what stands in the journal is taken.
     fn note_again(&self, data: &DataDir, manifest: &mut Manifest) -> Result<(), DiskError> {
-        let Some(mut ingest) = self.ingest.clone() else { return Ok(()) };
+        manifest.summary.ingest.clone_from(&self.ingest);
         let path = data.folder.open_journal(&self.id);
-        match audit::read_own_records(&path, |record, _| ingest.note(record)) {
-            Ok(_) => manifest.summary.ingest = Some(ingest),
-            Err(ReadError::Disk(error)) => return Err(error),
-            Err(error) => return Err(DiskError::new("read", &path)(io::Error::other(error))),
-        }
-        Ok(())
+        let noted = manifest.note_ingested(|visit| audit::read_own_records(&path, visit));
+        noted.map_err(|error| match error {
+            ReadError::Disk(error) => error,
+            other => DiskError::new("read", &path)(io::Error::other(other)),
+        })
     }
 
     /// The best where there is a fitness, else a sample.

@@ -1,7 +1,7 @@
 //! Taking in what another program writes, while it writes: a batch for each time that it is at work.
 //!
 //! Between batches no lock is held, so that everything else can be done. A batch ends when nothing comes any more; when
-//! a log was renamed or cut, for what comes then is another log; and after a day, so that none is open for ever.
+//! a log was renamed or cut, for what comes then is another log; and after six hours, so that none is open for ever.
 
 use super::delivery::Delivered;
 use super::ending::{BatchEnd, Ended};
@@ -12,7 +12,7 @@ use super::run::open;
 use super::{BatchError, Progress};
 use crate::exit::Exit;
 use crate::gateway::Schedule;
-use crate::ingest::{LogError, OldLog, Place, Watch, look_at_growing};
+use crate::ingest::{LogError, OldLog, Place, Standing, Survey, Watch, look_at_growing};
 use crate::state::{DataDir, LockError, OpenError};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -24,8 +24,10 @@ const TICK: Duration = Duration::from_millis(250);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Between two tries to deliver what a gateway has not taken.
 const AGAIN: Duration = Duration::from_mins(1);
-/// No batch is open for longer.
-const LONGEST: Duration = Duration::from_hours(24);
+/// No batch is open for longer, as by default no other one is.
+const LONGEST: Duration = Duration::from_hours(6);
+/// After a look that found nothing new: a log may get lines that are no records, and each look reads all of it.
+const REST: Duration = Duration::from_secs(5);
 
 /// Logs that are followed.
 pub(super) struct Following<'i, 'a> {
@@ -34,6 +36,10 @@ pub(super) struct Following<'i, 'a> {
     idle: Duration,
     /// When gateways that lack the newest totals are tried again.
     again: Option<Instant>,
+    /// Until when no log is looked through.
+    rest: Instant,
+    /// Logs with the lines of one that is followed: what they get is looked at after the batch.
+    passed: Vec<Place>,
     /// Somebody else's lock was seen, and told of.
     waits: bool,
     exit: Exit,
@@ -52,7 +58,10 @@ impl Ingestion<'_> {
             ingestion: self,
             watch: Watch::new(paths),
             idle,
-            again: None,
+            // What was not delivered yet is tried at once.
+            again: Some(Instant::now()),
+            rest: Instant::now(),
+            passed: Vec::new(),
             waits: false,
             exit: Exit::Done,
         };
@@ -60,9 +69,10 @@ impl Ingestion<'_> {
         while self.shutdown.asked().is_none()
             && matches!(following.exit, Exit::Done | Exit::TryLater)
         {
-            following.watch.let_go().map_err(LogError::from)?;
-            following.watch.look()?;
-            if following.watch.has_news().map_err(LogError::from)? {
+            let watch = &mut following.watch;
+            watch.let_go().and_then(|()| watch.look()).map_err(LogError::from)?;
+            let is_rested = following.rest <= Instant::now();
+            if is_rested && following.watch.has_news().map_err(LogError::from)? {
                 following.take_in(&mut tell)?;
             } else if following.again.is_some_and(|again| again <= Instant::now()) {
                 following.deliver_again()?;
@@ -96,16 +106,27 @@ impl Following<'_, '_> {
             .zip(&surveys)
             .for_each(|(place, one)| self.watch.read_up_to(*place, one.bytes));
         if surveys.iter().all(|survey| survey.records == 0) {
+            self.rest = Instant::now() + REST;
             return Ok(());
         }
-        // Those that have no record yet are looked at again when they have grown.
-        let all = logs.zip(&surveys).zip(places);
-        let readable = all.filter(|((_, survey), _)| survey.known.is_some());
-        let (new, places): (Vec<_>, Vec<_>) = readable.unzip();
+        let (chosen, passed) = choose(&surveys);
+        // What has more than the one that it begins like is next.
+        let (next, passed): (Vec<usize>, Vec<usize>) =
+            passed.into_iter().partition(|index| surveys[*index].records > 0);
+        for index in next {
+            self.watch.look_again(places[index]);
+        }
+        self.passed = passed.into_iter().map(|index| places[index]).collect();
+        let all: Vec<(&OldLog, &Survey)> = logs.zip(&surveys).collect();
+        let new: Vec<(&OldLog, &Survey)> = chosen.iter().map(|index| all[*index]).collect();
+        let places: Vec<Place> = chosen.iter().map(|index| places[*index]).collect();
         let end = ingestion.batch(&mut data, &new, true, |batch, desk, sources| {
             let ended = self.stay(batch, desk, sources, &places);
             for (place, source) in places.iter().zip(sources) {
                 self.watch.read_up_to(*place, source.taking.bytes());
+                if source.is_stuck {
+                    self.watch.look_again(*place);
+                }
             }
             ended
         })?;
@@ -192,10 +213,10 @@ impl Following<'_, '_> {
             }
         }
         let mut others_wait = false;
-        for place in self.watch.news_beside(places)? {
+        for place in self.watch.news_beside(&[places, &self.passed].concat())? {
             let log = self.watch.get(place);
             let length = log.length()?;
-            if log.has_record()? {
+            if log.first_record(false)?.is_some() {
                 others_wait = true;
             } else {
                 self.watch.read_up_to(place, length);
@@ -216,8 +237,26 @@ impl Following<'_, '_> {
         let Some(mut data) = self.open()? else { return Ok(()) };
         let once = Schedule::once(self.ingestion.config.push.attempt_timeout);
         let delivered = self.ingestion.deliver_waiting(&mut data, once);
-        let exit = self.ingestion.exit_after(&delivered);
-        self.mind(&delivered, exit);
+        let failed = delivered.iter().any(|one| one.result.is_err());
+        self.mind(&delivered, if failed { Exit::TryLater } else { Exit::Done });
         Ok(())
     }
+}
+
+/// Which logs a batch follows, and which have lines that it has from another: of those that begin alike, one that has
+/// something new. What has no record yet is neither:
+/// it is looked at again when it has grown.
+fn choose(surveys: &[Survey]) -> (Vec<usize>, Vec<usize>) {
+    let head = |index: usize| surveys[index].known.as_ref().map(|known| &known.head);
+    let (mut chosen, mut passed) = (Vec::new(), Vec::new());
+    for (index, survey) in surveys.iter().enumerate() {
+        let alike = || (0..surveys.len()).filter(|other| head(*other) == head(index));
+        let best = alike().find(|other| surveys[*other].records > 0).or_else(|| alike().next());
+        if head(index).is_some() && best == Some(index) {
+            chosen.push(index);
+        } else if head(index).is_some() || survey.standing == Standing::Shorter {
+            passed.push(index);
+        }
+    }
+    (chosen, passed)
 }

@@ -4,7 +4,7 @@ use super::delivery::{Delivered, deliver_totals};
 use super::ending::{BatchEnd, Ended};
 use super::generations::Desk;
 use super::open_batch::OpenBatch;
-use super::run::{mind_the_clock, open, suffix};
+use super::run::{BETWEEN_LOOKS, mind_the_clock, open, suffix};
 use super::{BatchError, BatchPlan, Clock, Progress, Shutdown, Threads};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -17,9 +17,6 @@ use crate::units::BatchId;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Records between two looks at the progress bar.
-const BETWEEN_LOOKS: u64 = 1024;
 
 /// Logs that were not taken in.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +38,7 @@ impl From<LogError> for IngestError {
 /// What became of logs.
 #[derive(Debug)]
 pub struct Ingested {
-    /// Of each log what was found, in the order in which they were named.
+    /// Of each log what was found, in the order of the logs.
     pub surveys: Vec<Survey>,
     /// The batch that took them in; `None` where nothing was new.
     pub batch: Option<BatchEnd>,
@@ -132,7 +129,7 @@ impl<'a> Ingestion<'a> {
         for (log, survey) in new {
             let taking = Taking::start(log, survey, self.zone.clone(), goes_on)?;
             let (Some(taking), Some(known)) = (taking, &survey.known) else { continue };
-            let known = KnownLog { taken: survey.from, ..known.clone() };
+            let known = KnownLog { taken: survey.on_record, ..known.clone() };
             let path = log.name().to_owned();
             ingest.sources.push(IngestedLog { path, known, records: 0, left_out: BTreeMap::new() });
             sources.push(Source { log, taking, is_stuck: false });
@@ -253,7 +250,7 @@ impl<'a> Ingestion<'a> {
     }
 
     /// How the process ends after a delivery.
-    pub(super) fn exit_after(&self, delivered: &[Delivered]) -> Exit {
+    fn exit_after(&self, delivered: &[Delivered]) -> Exit {
         let failed = delivered.iter().any(|one| one.result.is_err());
         match self.shutdown.asked() {
             Some(signal) if failed => signal.exit(),
@@ -271,5 +268,8 @@ impl Source<'_> {
         }
         let left_out = self.taking.left_out().iter();
         source.left_out = left_out.map(|(why, count)| (why.as_str().to_owned(), *count)).collect();
+        if !source.left_out.is_empty() {
+            tracing::warn!(log = source.path, left_out = ?source.left_out, "no records, and left out");
+        }
     }
 }

@@ -70,11 +70,7 @@ impl<'a> Recorder<'a> {
         let strategy = &self.plan.strategies[attempted.strategy as usize];
         let target = &strategy.targets[attempted.first.target as usize];
         self.journal.append(&record, self.kind_of_line(target, attempted.variant))?;
-        self.tally.add(&record);
-        self.recorded += 1;
-        if self.log_each {
-            log_each(&record);
-        }
+        self.count(&record);
         if attempted.verdict.outcome.is_success() {
             self.candidates.offer(attempted, MutationId(self.recorded));
         }
@@ -190,11 +186,7 @@ impl<'a> Recorder<'a> {
         };
         self.journal.append(&record, number)?;
         self.journal.flush()?;
-        self.tally.add(&record);
-        self.recorded += 1;
-        if self.log_each {
-            log_each(&record);
-        }
+        self.count(&record);
         self.champions.offer(attempt, self.round, self.plan.seed, self.batch_id);
         Ok(record)
     }
@@ -226,12 +218,17 @@ impl<'a> Recorder<'a> {
             also: Vec::new(),
         };
         self.journal.append_alone(&record)?;
-        self.tally.add(&record);
+        self.count(&record);
+        Ok(record)
+    }
+
+    /// It stands in the journal.
+    fn count(&mut self, record: &Record<'_>) {
+        self.tally.add(record);
         self.recorded += 1;
         if self.log_each {
-            log_each(&record);
+            log_each(record);
         }
-        Ok(record)
     }
 
     /// Writes what has waited in memory for long enough.

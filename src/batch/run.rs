@@ -21,8 +21,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Mutations between two looks at the progress bar.
-const BETWEEN_LOOKS: u64 = 1024;
+/// Records between two looks at the progress bar.
+pub(super) const BETWEEN_LOOKS: u64 = 1024;
 
 /// What NTP may set a clock back by without a word.
 const CLOCK_SLACK: Duration = Duration::from_mins(1);

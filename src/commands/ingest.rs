@@ -5,10 +5,12 @@ use super::{Failure, check};
 use crate::batch::{Ingested, Ingestion};
 use crate::config::{Config, Environment, Secrets};
 use crate::exit::Exit;
-use crate::ingest::{OldLog, Standing, Survey, look_through};
+use crate::ingest::{LogError, OldLog, Standing, Survey, by_age, look_through};
 use crate::metrics::KnownLogs;
 use crate::notify::Notifier;
 use crate::state::Store;
+use crate::units::printable;
+use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,7 +23,7 @@ pub struct Args {
     /// Logs, plain or packed by gzip or zstd; with `--follow` they need not be there yet
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Where the clock stood whose times have no zone: a name such as Europe/Berlin; without it, here
+    /// Where the clock stood whose times have no zone: a name such as Europe/Berlin, or +02:00; without it, here
     #[arg(long, value_name = "ZONE", value_parser = zone)]
     timezone: Option<TimeZone>,
     /// Go on with what is written, until told to stop
@@ -39,7 +41,7 @@ pub struct Args {
 }
 
 fn zone(name: &str) -> Result<TimeZone, jiff::Error> {
-    TimeZone::get(name)
+    DateTimeParser::new().parse_time_zone(name)
 }
 
 /// Takes in what is new in the logs.
@@ -52,11 +54,11 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let secrets = if args.dry_run { Secrets::Unneeded } else { Secrets::Needed };
     let config = Config::load(path, &Environment::read(), secrets)?;
+    let zone = args.timezone.clone().unwrap_or_else(here);
     if args.dry_run {
-        return dry_run(&config, &open(&args.files)?, out);
+        return dry_run(&config, &open(&args.files, &zone)?, out);
     }
     let clients = check::clients(&config.gateways)?;
-    let zone = args.timezone.clone().unwrap_or_else(here);
     if args.follow {
         let ingestion = Ingestion::new(&config, zone, clients, notifier)?;
         let exit = ingestion.follow(&args.files, args.idle, |end| {
@@ -68,7 +70,7 @@ pub fn run(
         })?;
         return Ok(exit);
     }
-    let logs = open(&args.files)?;
+    let logs = open(&args.files, &zone)?;
     let ingestion = Ingestion::new(&config, zone, clients, notifier)?;
     let ingested = ingestion.once(&logs)?;
     // The exit code says what became of it, even to a reader that went away.
@@ -86,9 +88,10 @@ fn here() -> TimeZone {
     })
 }
 
-fn open(files: &[PathBuf]) -> Result<Vec<OldLog>, Failure> {
+fn open(files: &[PathBuf], zone: &TimeZone) -> Result<Vec<OldLog>, Failure> {
     let logs = files.iter().map(|file| OldLog::open(file));
-    logs.collect::<Result<_, _>>().map_err(|error| crate::ingest::LogError::from(error).into())
+    let logs = logs.collect::<Result<_, _>>().map_err(LogError::from)?;
+    Ok(by_age(logs, zone)?)
 }
 
 fn dry_run(config: &Config, logs: &[OldLog], out: &mut dyn Write) -> Result<Exit, Failure> {
@@ -96,11 +99,18 @@ fn dry_run(config: &Config, logs: &[OldLog], out: &mut dyn Write) -> Result<Exit
     let state = store.look().map_err(|error| Failure::new(Exit::Config, &error))?;
     let known = match state {
         Some(Ok(state)) => state.totals.ingested().clone(),
-        Some(Err(_)) | None => KnownLogs::default(),
+        None => KnownLogs::default(),
+        Some(Err(error)) => {
+            let path = store.path().display();
+            let told = format!(
+                "{path} is corrupt ({error}): what is new is known when the next start has rebuilt it"
+            );
+            return Err(Failure::said(Exit::Io, told));
+        }
     };
     let surveys = look_through(logs, &known, &config.parameter_names())?;
     for (log, survey) in logs.iter().zip(&surveys) {
-        writeln!(out, "{}: {}", log.name(), found(survey, "would be taken"))?;
+        writeln!(out, "{}: {}", printable(log.name()), found(survey, "would be taken"))?;
     }
     writeln!(out, "nothing was written or sent")?;
     Ok(Exit::Done)
@@ -115,9 +125,7 @@ fn say(
     if json {
         return Ok(writeln!(out, "{}", in_json(logs, ingested))?);
     }
-    for (log, survey) in logs.iter().zip(&ingested.surveys) {
-        writeln!(out, "{}: {}", log.name(), found(survey, "taken"))?;
-    }
+    write_logs(logs, ingested, out)?;
     if let Some(end) = &ingested.batch {
         writeln!(out, "{}", as_text(end))?;
     }
@@ -144,12 +152,43 @@ fn in_json(logs: &[OldLog], ingested: &Ingested) -> serde_json::Value {
         let left_out = survey.left_out.iter().map(|(why, seen)| (why.as_str(), seen.count));
         serde_json::json!({
             "log": log.name(),
-            "records": survey.records,
+            "records": taken(log, ingested),
             "left_out": left_out.collect::<BTreeMap<_, _>>(),
         })
     });
     all["logs"] = logs.collect();
     all
+}
+
+/// A line for each log of which there is something to tell, or one for all.
+fn write_logs(logs: &[OldLog], ingested: &Ingested, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut told = 0;
+    for (log, survey) in logs.iter().zip(&ingested.surveys) {
+        if survey.records > 0 || !survey.left_out.is_empty() || survey.standing == Standing::Shorter
+        {
+            let taken = taken(log, ingested);
+            let verb = if taken == survey.records {
+                "taken".to_owned()
+            } else {
+                format!("found, {taken} taken")
+            };
+            writeln!(out, "{}: {}", printable(log.name()), found(survey, &verb))?;
+            told += 1;
+        }
+    }
+    match logs {
+        _ if told > 0 => {}
+        [log] => writeln!(out, "{}: nothing new", printable(log.name()))?,
+        _ => writeln!(out, "nothing new in {} logs", logs.len())?,
+    }
+    Ok(())
+}
+
+/// How many records of a log the batch took: one that was stopped did not come to all.
+fn taken(log: &OldLog, ingested: &Ingested) -> u64 {
+    let ingest = ingested.batch.as_ref().and_then(|end| end.summary.ingest.as_ref());
+    let mut sources = ingest.into_iter().flat_map(|ingest| &ingest.sources);
+    sources.find(|source| source.path == log.name()).map_or(0, |source| source.records)
 }
 
 /// What a log has that is new.
@@ -158,16 +197,17 @@ fn found(survey: &Survey, taken: &str) -> String {
         Standing::Shorter => return "shorter than what was taken of it before: nothing".to_owned(),
         Standing::Differs | Standing::Fits => {}
     }
-    if survey.records == 0 {
-        return "nothing new".to_owned();
-    }
     let plural = if survey.records == 1 { "" } else { "s" };
-    let mut text = format!(
-        "{} record{plural} {taken}, from line {} to {}",
-        survey.records,
-        survey.from.lines + 1,
-        survey.last_line
-    );
+    let mut text = if survey.records == 0 {
+        "nothing new".to_owned()
+    } else {
+        format!(
+            "{} record{plural} {taken}, from line {} to {}",
+            survey.records,
+            survey.from.lines + 1,
+            survey.last_line
+        )
+    };
     let left_out: u64 = survey.left_out.values().map(|seen| seen.count).sum();
     if left_out > 0 {
         let reasons = survey.left_out.iter().map(|(why, seen)| {

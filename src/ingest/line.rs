@@ -7,6 +7,7 @@ use crate::record::{Millis, Outcome};
 use crate::units::{Number, Timestamp};
 use jiff::civil::DateTime;
 use serde_json::{Map, Value};
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// Longer texts are cut: an error's text may hold a whole trace.
@@ -53,6 +54,8 @@ pub enum LeftOut {
     Torn,
     /// No JSON object.
     NotJson,
+    /// Not even text as we know it.
+    NotUtf8,
     /// It names no parameter.
     NoParameter,
     /// It does not say whether it succeeded.
@@ -67,6 +70,7 @@ impl LeftOut {
         match self {
             Self::Torn => "torn",
             Self::NotJson => "not_json",
+            Self::NotUtf8 => "not_utf8",
             Self::NoParameter => "no_parameter",
             Self::NoSuccess => "no_success",
             Self::NoTimestamp => "no_timestamp",
@@ -78,6 +82,7 @@ impl LeftOut {
         match self {
             Self::Torn => "torn",
             Self::NotJson => "no JSON object",
+            Self::NotUtf8 => "not UTF-8",
             Self::NoParameter => "without `parameter`",
             Self::NoSuccess => "without `success`",
             Self::NoTimestamp => "without a `timestamp` that is understood",
@@ -102,6 +107,8 @@ pub(super) fn end_of_first_record(line: &[u8]) -> Option<usize> {
 fn split(line: &[u8]) -> Vec<(Piece, usize)> {
     let end = line.trim_ascii_end().len();
     let text = line[..end].trim_ascii_start();
+    // With which some editors and programs begin a file.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     if text.is_empty() {
         return Vec::new();
     }
@@ -137,8 +144,12 @@ fn broken(line: &[u8], mut at: usize) -> Vec<(Piece, usize)> {
     }
     if is_torn {
         // A piece of a record begins as one.
-        let torn = is_object || !pieces.is_empty();
-        pieces.push((Err(if torn { LeftOut::Torn } else { LeftOut::NotJson }), line.len()));
+        let why = match std::str::from_utf8(line) {
+            _ if is_object || !pieces.is_empty() => LeftOut::Torn,
+            Ok(_) => LeftOut::NotJson,
+            Err(_) => LeftOut::NotUtf8,
+        };
+        pieces.push((Err(why), line.len()));
     }
     pieces
 }
@@ -235,17 +246,27 @@ fn half_a_pair(text: &[u8]) -> Option<bool> {
 /// What an object says.
 fn record(object: &Map<String, Value>) -> Piece {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let truth = |name: &str| object.get(name).and_then(Value::as_bool);
+    let truth = |name: &str| match object.get(name)? {
+        Value::Bool(truth) => Some(*truth),
+        // As some programs write them.
+        Value::Number(number) => match number.as_u64() {
+            Some(0) => Some(false),
+            Some(1) => Some(true),
+            _ => None,
+        },
+        _ => None,
+    };
     let parameter =
         text("parameter").filter(|name| !name.is_empty()).ok_or(LeftOut::NoParameter)?;
     let succeeded = truth("success").ok_or(LeftOut::NoSuccess)?;
     let when = object.get("timestamp").and_then(time).ok_or(LeftOut::NoTimestamp)?;
     let (old_value, new_value) = (number(object.get("old_value")), number(object.get("new_value")));
+    let is_unchanged = old_value.to_f64().partial_cmp(&new_value.to_f64()) == Some(Ordering::Equal);
     let is_missing = matches!(object.get("new_value"), None | Some(Value::Null));
     let passed = truth("validation_passed");
     let outcome = match (succeeded, passed) {
         (true, Some(true) | None) => Outcome::Success,
-        (false, _) if is_missing || old_value == new_value => Outcome::NoChange,
+        (false, _) if is_missing || is_unchanged => Outcome::NoChange,
         (false, Some(true)) => Outcome::Failed,
         // What did not pass is no success, whatever else the log says.
         (true, Some(false)) | (false, Some(false) | None) => Outcome::InvalidSource,
@@ -344,6 +365,8 @@ mod tests {
         }
         let record = but("\"old_value\": 0.1", "\"old_value\": 5").unwrap();
         assert_eq!(record.old_value, Number::Int(5), "integers stay integers");
+        let same = LINE.replace("0.1,", "5,").replace("0.12", "5.0").replace(": true", ": false");
+        assert_eq!(one(&same).unwrap().outcome, Outcome::NoChange);
         for odd in ["NaN", "-Infinity", "null", "\"5\"", "[]"] {
             let record = but("0.12", odd).unwrap();
             assert!(record.new_value.to_f64().is_nan(), "{odd}");
@@ -364,6 +387,9 @@ mod tests {
             ("false", "null", "0.12", Outcome::InvalidSource),
             ("false", "true", "0.1", Outcome::NoChange),
             ("false", "false", "null", Outcome::NoChange),
+            ("0", "1", "0.10", Outcome::NoChange),
+            ("1", "0", "0.12", Outcome::InvalidSource),
+            ("1", "1", "0.12", Outcome::Success),
         ] {
             let line = LINE
                 .replace("0.12", new)
@@ -403,6 +429,8 @@ mod tests {
         assert_eq!(one("Traceback (most recent call last):"), Err(LeftOut::NotJson));
         assert_eq!(one("[1, 2]"), Err(LeftOut::NotJson));
         assert_eq!(one("\u{feff}x\u{0}"), Err(LeftOut::NotJson));
+        assert_eq!(pieces(b"\xff\xfe{\0\"\0"), [Err(LeftOut::NotUtf8)], "UTF-16");
+        assert_eq!(pieces(format!("\u{feff}{LINE}").as_bytes()), [one(LINE)]);
         assert_eq!(one("{}"), Err(LeftOut::NoParameter));
         assert_eq!(but("\"success\": true", "\"success\": \"yes\""), Err(LeftOut::NoSuccess));
         assert_eq!(but("\"stop_loss_pct\"", "7"), Err(LeftOut::NoParameter));

@@ -31,9 +31,10 @@ impl LocalTime {
                 let is_fold = matches!(ambiguous.offset(), AmbiguousOffset::Fold { .. });
                 let later = ambiguous.later();
                 let earlier = ambiguous.compatible();
+                // Out of range are the first and the last day of what can be written.
+                let end = if local.year() < 1970 { i64::MIN } else { i64::MAX };
                 let ours = |moment: Result<jiff::Timestamp, jiff::Error>| {
-                    // Out of range are the first and the last day of what can be written.
-                    moment.map_or(0, jiff::Timestamp::as_microsecond)
+                    moment.map_or(end, jiff::Timestamp::as_microsecond)
                 };
                 let (earlier, later) =
                     (Timestamp::from_micros(ours(earlier)), Timestamp::from_micros(ours(later)));

@@ -1,8 +1,9 @@
 //! An open log of another program, plain or packed.
 
-use super::pieces;
+use super::{LocalTime, OldRecord, pieces};
 use crate::disk::{self, DiskError};
-use std::fs::File;
+use jiff::tz::TimeZone;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub enum LogError {
         source: io::Error,
     },
     /// A line without end.
-    #[error("{}:{line}: the line is longer than 64 MiB: this is no log of lines", path.display())]
+    #[error("{}:{line}: the line is longer than 64 MiB: this is no log of lines; if it is a hole that a truncation left, give what `tr -d '\\0'` makes of it", path.display())]
     TooLong {
         /// Which file.
         path: PathBuf,
@@ -53,7 +54,16 @@ enum Packing {
 impl OldLog {
     /// Opens the regular file that is meant by `path`, where a link leads. How it is packed is told by how it begins.
     pub fn open(path: &Path) -> Result<Self, DiskError> {
-        let target = path.canonicalize().map_err(DiskError::new("open", path))?;
+        let failed = |error| DiskError::new("open", path)(error);
+        let metadata = fs::metadata(path).map_err(failed)?;
+        if metadata.is_dir() {
+            return Err(failed(io::Error::other("it is a folder; name the logs in it")));
+        }
+        if !metadata.is_file() {
+            let told = "it is no regular file, and a log is read more than once";
+            return Err(failed(io::Error::other(told)));
+        }
+        let target = path.canonicalize().map_err(failed)?;
         let named = |error| DiskError { path: path.to_owned(), ..error };
         let mut file = disk::open(&target).map_err(named)?;
         let mut start = Vec::new();
@@ -87,6 +97,18 @@ impl OldLog {
         Ok(self.file.metadata().map_err(DiskError::new("look at", &self.path))?.len())
     }
 
+    /// The same unpacked.
+    fn unpacked_length(&self) -> Result<u64, LogError> {
+        if !self.is_packed() {
+            return Ok(self.length()?);
+        }
+        let (mut lines, mut length) = (self.lines()?, 0);
+        while let Some((_, line)) = lines.next()? {
+            length += line.len() as u64;
+        }
+        Ok(length + lines.rest().len() as u64)
+    }
+
     /// Whether `path` is, by now, the name of another file; a name that nothing has yet is none.
     pub fn is_replaced(&self) -> Result<bool, DiskError> {
         let look = DiskError::new("look at", &self.path);
@@ -101,15 +123,16 @@ impl OldLog {
         Ok(self.file.metadata().map_err(look)?.nlink() == 0)
     }
 
-    /// Whether any of its lines has a record.
-    pub fn has_record(&self) -> Result<bool, LogError> {
+    /// The first record in its lines; with `finished` in the last one too, though it has no newline.
+    pub fn first_record(&self, finished: bool) -> Result<Option<OldRecord>, LogError> {
         let mut lines = self.lines()?;
         while let Some((_, line)) = lines.next()? {
-            if pieces(line).iter().any(Result::is_ok) {
-                return Ok(true);
+            if let Some(record) = pieces(line).into_iter().find_map(Result::ok) {
+                return Ok(Some(record));
             }
         }
-        Ok(false)
+        let rest = if finished { lines.rest() } else { &[] };
+        Ok(pieces(rest).into_iter().find_map(Result::ok))
     }
 
     /// Its lines from the first one on; of a plain one, those that are written meanwhile too.
@@ -135,6 +158,19 @@ impl OldLog {
             number: 0,
         })
     }
+}
+
+/// Logs in the order of their first records, so that what was rotated comes before what was written after it.
+pub fn by_age(logs: Vec<OldLog>, zone: &TimeZone) -> Result<Vec<OldLog>, LogError> {
+    let mut dated = Vec::new();
+    for log in logs {
+        let first = log.first_record(true)?;
+        let first = first.map(|record| LocalTime::new(zone.clone()).moment(record.when));
+        // Of two that begin alike the longer one goes on from the other.
+        dated.push(((first.is_none(), first, log.unpacked_length()?), log));
+    }
+    dated.sort_by_key(|(age, _)| *age);
+    Ok(dated.into_iter().map(|(_, log)| log).collect())
 }
 
 /// Reads a file from its start, wherever other readers of it are.

@@ -15,7 +15,7 @@ mod watch;
 
 pub use line::{LeftOut, OldRecord, Piece, When, pieces};
 pub use local_time::LocalTime;
-pub use log::{LogError, OldLog};
+pub use log::{LogError, OldLog, by_age};
 pub use refusal::{Refusal, look_at_growing, look_through};
 pub use survey::{Seen, Standing, Survey, survey};
 pub use taking::{Taken, Taking};

@@ -18,7 +18,7 @@ pub enum Refusal {
     /// Names that would become labels, which only the configuration may bring about.
     #[error(
         "the configuration has no parameter {names}: a [[parameter]] with that name, min and max lets it be counted; \
-         nothing was taken"
+         nothing new is taken until then"
     )]
     Unknown {
         /// Each in words, with its count and its first place.
@@ -26,8 +26,8 @@ pub enum Refusal {
     },
     /// One that is none of those that are known, and begins as one of them.
     #[error(
-        "{} begins as a log that was taken in before and goes on otherwise: its lines were changed, or lines between \
-         them were removed; as it is, nobody can tell what of it is counted already; nothing was taken",
+        "{} begins as a log that was taken in before and goes on otherwise: lines of it were changed, or taken away; as \
+         it is, nobody can tell what of it is counted already: give what is new in a file of its own (tail -n +LINE)",
         .0.display()
     )]
     Differs(PathBuf),
@@ -78,7 +78,13 @@ fn refuse<'l>(
             Standing::Differs => return Err(Refusal::Differs(log.path().to_owned())),
             Standing::Shorter => tracing::warn!(
                 log = log.name(),
-                "begins as a log that was taken in before, of which more was there: nothing is taken of it"
+                "begins as a log that was taken in before, and is shorter than that was: nothing is taken of it"
+            ),
+            Standing::Fits if survey.last_line < survey.from.lines => tracing::warn!(
+                log = log.name(),
+                lines = survey.last_line,
+                taken = survey.from.lines,
+                "has lost lines that are on record; as many that are written in their place will be passed over"
             ),
             Standing::Fits => {}
         }

@@ -8,13 +8,15 @@ use crate::units::{Digest, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A log, looked at from its first line to its last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Survey {
     /// Whether it can be gone on with.
     pub standing: Standing,
     /// What will be known of it when all that is new is taken; `None` where no line has a record.
     pub known: Option<KnownLog>,
-    /// Up to where it is on record.
+    /// Up to where it is on record now.
+    pub on_record: Position,
+    /// Up to where it is on record when the logs before it are.
     pub from: Position,
     /// Records that are new.
     pub records: u64,
@@ -31,9 +33,10 @@ pub struct Survey {
 }
 
 /// How a log stands to those that are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// Unknown, or known and maybe longer by now.
+    #[default]
     Fits,
     /// It begins as one that is known, of which more was there.
     Shorter,
@@ -65,61 +68,52 @@ pub fn survey<'a>(
     parameters: &BTreeSet<&str>,
     finished: bool,
 ) -> Result<Vec<Survey>, LogError> {
-    let mut known = known.clone();
-    let surveys = logs.into_iter().map(|log| {
-        let survey = Survey::of(log, &known, parameters, finished)?;
-        if survey.standing == Standing::Fits {
-            survey.known.iter().for_each(|log| known.add(log.clone()));
-        }
-        Ok(survey)
-    });
-    surveys.collect()
+    let (mut surveys, mut will_be_known) = (Vec::new(), known.clone());
+    for log in logs {
+        let (standing, from) = compare(log, &will_be_known)?;
+        let (_, on_record) =
+            if surveys.is_empty() { (standing, from) } else { compare(log, known)? };
+        let survey = Survey { standing, on_record, from, ..Survey::default() };
+        let survey = survey.look_through(log, parameters, finished)?;
+        survey.known.iter().for_each(|log| will_be_known.add(log.clone()));
+        surveys.push(survey);
+    }
+    Ok(surveys)
 }
 
 impl Survey {
-    fn of(
+    fn look_through(
+        mut self,
         log: &OldLog,
-        known: &KnownLogs,
         parameters: &BTreeSet<&str>,
         finished: bool,
     ) -> Result<Self, LogError> {
-        let (standing, from) = compare(log, known)?;
-        let mut survey = Self {
-            standing,
-            known: None,
-            from,
-            records: 0,
-            left_out: BTreeMap::new(),
-            unknown: BTreeMap::new(),
-            last_line: 0,
-            unfinished: 0,
-            bytes: 0,
-        };
-        if standing != Standing::Fits {
-            return Ok(survey);
+        if self.standing != Standing::Fits {
+            self.bytes = log.length()?;
+            return Ok(self);
         }
         let (mut lines, mut beginning, mut head) = (log.lines()?, Beginning::default(), None);
         while let Some((number, line)) = lines.next()? {
-            survey.look_at(number, line, parameters);
+            self.look_at(number, line, parameters);
             head = head.or_else(|| beginning.head_with(line));
             beginning.add(line);
         }
         let mut taken = Position { lines: lines.number(), records: 0 };
-        survey.last_line = lines.number();
+        self.last_line = lines.number();
         let rest = lines.rest();
         if finished && is_whole(rest) {
-            survey.last_line += 1;
-            survey.look_at(survey.last_line, rest, parameters);
+            self.last_line += 1;
+            self.look_at(self.last_line, rest, parameters);
             head = head.or_else(|| beginning.head_with(rest));
             beginning.add(rest);
             // Another process may go on in the same line.
             taken.records = pieces(rest).len() as u64;
         } else {
-            survey.unfinished = rest.len() as u64;
+            self.unfinished = rest.len() as u64;
         }
-        survey.bytes = beginning.bytes + survey.unfinished;
-        survey.known = head.map(|head| beginning.known(head, taken));
-        Ok(survey)
+        self.bytes = beginning.bytes + self.unfinished;
+        self.known = head.map(|head| beginning.known(head, taken));
+        Ok(self)
     }
 
     fn look_at(&mut self, number: u64, line: &[u8], parameters: &BTreeSet<&str>) {
@@ -262,5 +256,89 @@ impl Reading {
             self.ahead.drain(..length);
         }
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{self, Mode};
+    use crate::ingest::Taking;
+    use jiff::tz::TimeZone;
+    use std::path::Path;
+
+    fn line(number: u64) -> String {
+        format!("{{\"timestamp\": {number}, \"parameter\": \"a\", \"success\": true}}\n")
+    }
+
+    fn lines(count: u64) -> String {
+        (1..=count).map(line).collect()
+    }
+
+    fn log(folder: &Path, name: &str, text: &str) -> OldLog {
+        disk::replace(&folder.join(name), text.as_bytes(), Mode::Private).unwrap();
+        OldLog::open(&folder.join(name)).unwrap()
+    }
+
+    fn look(logs: &[OldLog], known: &KnownLogs) -> Vec<Survey> {
+        survey(logs, known, &BTreeSet::from(["a"]), true).unwrap()
+    }
+
+    const fn at(lines: u64, records: u64) -> Position {
+        Position { lines, records }
+    }
+
+    #[test]
+    fn what_an_earlier_log_is_to_give_is_not_on_record_yet() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = [
+            log(folder.path(), "short", &lines(20)),
+            log(folder.path(), "long", &format!("{}oops\n", lines(30))),
+        ];
+        let surveys = look(&logs, &KnownLogs::default());
+        let found = surveys.iter().map(|one| (one.on_record, one.from, one.records));
+        assert_eq!(
+            found.collect::<Vec<_>>(),
+            [(at(0, 0), at(0, 0), 20), (at(0, 0), at(20, 0), 10)]
+        );
+        assert_eq!(surveys[1].left_out[&LeftOut::NotJson], Seen { count: 1, line: 31 });
+    }
+
+    #[test]
+    fn every_beginning_of_a_log_is_told_from_another_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = lines(6);
+        let mut known = KnownLogs::default();
+        known.add(look(&[log(folder.path(), "a", &lines(4))], &known)[0].known.clone().unwrap());
+        let first = line(1).len() - 1;
+        for length in 0..text.len() {
+            let found = &look(&[log(folder.path(), "a", &text[..length])], &known)[0];
+            let expected = match length {
+                // Not even a record.
+                _ if length < first => (Standing::Fits, at(0, 0)),
+                _ if length < lines(4).len() => (Standing::Shorter, at(0, 0)),
+                _ => (Standing::Fits, at(4, 0)),
+            };
+            assert_eq!((found.standing, found.from), expected, "{length}");
+        }
+        let other = format!("{}{}", lines(2), line(7).repeat(9));
+        let found = &look(&[log(folder.path(), "a", &other)], &known)[0];
+        assert_eq!(found.standing, Standing::Differs);
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_log_before_its_first_record_was_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = [log(folder.path(), "a", &format!("a title\n{}", lines(3)))];
+        let surveys = look(&logs, &KnownLogs::default());
+        let mut taking =
+            Taking::start(&logs[0], &surveys[0], TimeZone::UTC, false).unwrap().unwrap();
+        assert_eq!(taking.known(), None);
+        for number in 2..=4 {
+            assert_eq!(taking.next_record().unwrap().unwrap().line, number);
+            assert_eq!(taking.known().unwrap().taken, at(number, 0));
+        }
+        assert!(taking.next_record().unwrap().is_none());
+        assert_eq!(taking.known(), surveys[0].known);
     }
 }

@@ -22,6 +22,8 @@ pub struct Taking {
     read: u64,
     /// Up to where that is.
     place: Position,
+    /// There was a record in it.
+    has_head: bool,
     left_out: BTreeMap<LeftOut, u64>,
 }
 
@@ -56,6 +58,7 @@ impl Taking {
             waiting: VecDeque::new(),
             read: 0,
             place: Position::default(),
+            has_head: false,
             left_out: BTreeMap::new(),
         }))
     }
@@ -81,6 +84,7 @@ impl Taking {
             for piece in line {
                 match piece {
                     Ok(record) => {
+                        self.has_head = true;
                         let timestamp = self.clock.moment(record.when);
                         if !self.from.is_behind(self.read, index) {
                             self.waiting.push_back(Taken { line: self.read, timestamp, record });
@@ -109,8 +113,10 @@ impl Taking {
         &self.left_out
     }
 
-    /// What is known of the log when all that was read is taken; `None` where something read is not, yet.
+    /// What is known of the log when all that was read is taken; `None` where something read is not, yet, or where
+    /// that is no more than was known.
     pub fn known(&self) -> Option<KnownLog> {
-        self.waiting.is_empty().then(|| self.beginning.known(self.head.clone(), self.place))
+        (self.waiting.is_empty() && self.has_head && self.place >= self.from)
+            .then(|| self.beginning.known(self.head.clone(), self.place))
     }
 }

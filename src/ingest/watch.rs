@@ -1,8 +1,7 @@
 //! Logs that are still written: they grow, they are cut, and others take their names.
 
-use super::{LogError, OldLog};
+use super::OldLog;
 use crate::disk::DiskError;
-use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -18,6 +17,8 @@ struct Followed {
     path: PathBuf,
     /// The one that has the name, if there is one, is the last.
     logs: Vec<Watched>,
+    /// Why nothing can be opened under the name, and that was said.
+    trouble: Option<String>,
 }
 
 /// Which log under watch.
@@ -52,21 +53,30 @@ impl Watch {
         let mut followed: Vec<Followed> = Vec::new();
         for path in paths {
             if followed.iter().all(|one| one.path != *path) {
-                followed.push(Followed { path: path.clone(), logs: Vec::new() });
+                followed.push(Followed { path: path.clone(), logs: Vec::new(), trouble: None });
             }
         }
         Self(followed)
     }
 
     /// Opens what has come under the names. Places stay what they are.
-    pub fn look(&mut self) -> Result<(), LogError> {
+    pub fn look(&mut self) -> Result<(), DiskError> {
         for one in &mut self.0 {
             let current = one.logs.last();
             if current.map_or(Ok(true), |current| current.log.is_replaced())? {
                 match OldLog::open(&one.path) {
-                    Ok(log) => one.logs.push(Watched { log: Rc::new(log), read: None }),
-                    Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error.into()),
+                    Ok(log) => {
+                        one.trouble = None;
+                        one.logs.push(Watched { log: Rc::new(log), read: None });
+                    }
+                    // It may not be there yet, or not be readable yet: whoever rotates logs does one thing after the other.
+                    Err(error) => {
+                        let trouble = Some(error.to_string());
+                        if one.trouble != trouble {
+                            tracing::warn!(%error, "waiting for that log");
+                            one.trouble = trouble;
+                        }
+                    }
                 }
             }
         }
@@ -137,6 +147,11 @@ impl Watch {
     /// Whether its name was taken more than once since: nobody writes there any more.
     pub fn is_left_behind(&self, place: Place) -> bool {
         self.0[place.followed].logs.len() > place.index + 2
+    }
+
+    /// Lets a log be looked at again, though nothing is written in it.
+    pub fn look_again(&mut self, place: Place) {
+        self.0[place.followed].logs[place.index].read = None;
     }
 
     /// Remembers that so much of it was read.

@@ -5,6 +5,9 @@ use crate::units::{Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// So many logs are known, the last that were taken in: they stand in the state and in every manifest, at 250 bytes each.
+const MOST: usize = 2000;
+
 /// What a batch took of the logs of another program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +37,7 @@ pub struct IngestedLog {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownLog {
-    /// Digest of its beginning up to the end of the first line with a record, newline left out.
+    /// Digest of its beginning up to the end of the first record.
     pub head: Digest,
     /// Length in bytes of a beginning that holds the head.
     pub bytes: u64,
@@ -50,7 +53,7 @@ pub struct KnownLog {
 pub struct Position {
     /// Whole lines before it.
     pub lines: u64,
-    /// Records of the next line before it; more than none only where a batch was killed.
+    /// Records of the next line before it; more than none where a batch was killed, or that line had no end yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub records: u64,
 }
@@ -100,6 +103,9 @@ impl KnownLogs {
     pub fn add(&mut self, log: KnownLog) {
         self.0.retain(|one| one.head != log.head || one.bytes > log.bytes || one.taken > log.taken);
         self.0.push(log);
+        if self.0.len() > MOST {
+            self.0.remove(0);
+        }
     }
 
     /// Those with a head; the shortest beginning first.
@@ -139,6 +145,15 @@ mod tests {
         all.add(known("c", 300, 10));
         all.add(known("c", 200, 20));
         assert_eq!(all.with_head(&Digest::of(b"c")), [&known("c", 200, 20), &known("c", 300, 10)]);
+    }
+
+    #[test]
+    fn no_more_than_the_last_logs_are_known() {
+        let mut all = KnownLogs::default();
+        (0..MOST as u64 + 5).for_each(|number| all.add(known(&number.to_string(), 100, 10)));
+        assert_eq!(all.0.len(), MOST);
+        assert!(all.with_head(&Digest::of(b"4")).is_empty());
+        assert_eq!(all.with_head(&Digest::of(b"5")).len(), 1);
     }
 
     #[test]

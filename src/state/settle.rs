@@ -38,7 +38,7 @@ pub(super) fn settle(
     let mut manifest = crashed(draft, log, state);
     let sealed = folder.sealed_or_compressed(id);
     show_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
-    note_ingested(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
+    manifest.note_ingested(|visit| audit::read_own_records(&sealed, visit))?;
     let digest = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
     Ok(Some((manifest, digest)))
@@ -138,7 +138,7 @@ fn seal_killed(
     let mut manifest = crashed(draft, found.log, state);
     let journal = folder.open_journal(id);
     show_search(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
-    note_ingested(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
+    manifest.note_ingested(|visit| audit::read_own_records(&journal, visit))?;
     let records = manifest.records;
     let digest = audit::seal(folder, &manifest)?;
     done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
@@ -175,16 +175,5 @@ fn show_search(
     let shown = evolution.after(read)?;
     let id = &manifest.summary.batch_id;
     manifest.summary.search = Some(shown.summary(&evolution.settings, id));
-    Ok(())
-}
-
-/// How far a killed batch had come in the logs of another program: as far as its records say.
-fn note_ingested(
-    manifest: &mut Manifest,
-    read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
-) -> Result<(), RecoveryError> {
-    if let Some(ingest) = &mut manifest.summary.ingest {
-        read(&mut |record, _| ingest.note(record))?;
-    }
     Ok(())
 }

@@ -293,6 +293,12 @@ impl Story {
         serde_json::from_str(&self.read("mutation-data/state.json")).unwrap()
     }
 
+    /// The same where there may be none yet.
+    pub(crate) fn state_or_null(&self) -> Value {
+        let bytes = fs::read(self.path("mutation-data/state.json")).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
     /// How many bytes the open journal has; 0 where there is none.
     fn journal_length(&self) -> u64 {
         let Ok(batches) = self.audit().batches() else { return 0 };
