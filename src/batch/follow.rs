@@ -13,7 +13,7 @@ use super::{BatchError, Progress};
 use crate::exit::Exit;
 use crate::gateway::Schedule;
 use crate::ingest::{LogError, OldLog, Place, Standing, Survey, Watch, look_at_growing};
-use crate::state::{DataDir, LockError, OpenError};
+use crate::state::{DataDir, LockError, OpenError, Store};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -234,6 +234,12 @@ impl Following<'_, '_> {
     }
 
     fn deliver_again(&mut self) -> Result<(), IngestError> {
+        // Nobody else is to find the lock taken for nothing.
+        let seen = Store::new(&self.ingestion.config.data_dir).look();
+        if !matches!(seen, Ok(Some(Ok(state))) if self.ingestion.lack(&state).next().is_some()) {
+            self.again = None;
+            return Ok(());
+        }
         let Some(mut data) = self.open()? else { return Ok(()) };
         let once = Schedule::once(self.ingestion.config.push.attempt_timeout);
         let delivered = self.ingestion.deliver_waiting(&mut data, once);

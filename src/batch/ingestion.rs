@@ -12,7 +12,7 @@ use crate::gateway::{Client, Schedule};
 use crate::ingest::{LogError, OldLog, Refusal, Survey, Taking, look_through};
 use crate::metrics::{Ingest, IngestedLog, KnownLog};
 use crate::notify::Notifier;
-use crate::state::DataDir;
+use crate::state::{DataDir, State};
 use crate::units::BatchId;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -131,6 +131,10 @@ impl<'a> Ingestion<'a> {
             let (Some(taking), Some(known)) = (taking, &survey.known) else { continue };
             let known = KnownLog { taken: survey.on_record, ..known.clone() };
             let path = log.name().to_owned();
+            if ingest.sources.iter().any(|source| source.path == path) {
+                // It has grown since it was looked through by that name. Records are told apart by it: another time.
+                continue;
+            }
             ingest.sources.push(IngestedLog { path, known, records: 0, left_out: BTreeMap::new() });
             sources.push(Source { log, taking, is_stuck: false });
         }
@@ -231,13 +235,17 @@ impl<'a> Ingestion<'a> {
         Ok(())
     }
 
+    /// The gateways that have not seen the newest totals.
+    pub(super) fn lack<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Client> {
+        self.clients.iter().filter(|client| {
+            let gateway = client.gateway();
+            !state.is_delivered(gateway.name(), gateway.push_url().as_str())
+        })
+    }
+
     /// Delivers to the gateways that have not seen the newest totals, and saves what came of it.
     pub(super) fn deliver_waiting(&self, data: &mut DataDir, schedule: Schedule) -> Vec<Delivered> {
-        let waiting = self.clients.iter().filter(|client| {
-            let gateway = client.gateway();
-            !data.state.is_delivered(gateway.name(), gateway.push_url().as_str())
-        });
-        let waiting: Vec<Client> = waiting.cloned().collect();
+        let waiting: Vec<Client> = self.lack(&data.state).cloned().collect();
         if waiting.is_empty() {
             return Vec::new();
         }

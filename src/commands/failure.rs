@@ -106,7 +106,7 @@ impl From<LogError> for Failure {
     fn from(error: LogError) -> Self {
         let exit = match &error {
             LogError::Disk(error) if error.is_permission() => Exit::Permission,
-            LogError::Disk(_) => Exit::Io,
+            LogError::Disk(_) | LogError::Changed(_) => Exit::Io,
             LogError::Damaged { .. } | LogError::TooLong { .. } => Exit::NoStrategy,
         };
         Self::new(exit, &error)

@@ -25,6 +25,9 @@ pub enum LogError {
         /// What the decoder says.
         source: io::Error,
     },
+    /// What was read twice was not the same.
+    #[error("{} was written anew while it was read", .0.display())]
+    Changed(PathBuf),
     /// A line without end.
     #[error("{}:{line}: the line is longer than 64 MiB: this is no log of lines; if it is a hole that a truncation left, give what `tr -d '\\0'` makes of it", path.display())]
     TooLong {
@@ -215,6 +218,11 @@ impl Lines {
             return Err(LogError::TooLong { path: self.path.clone(), line: self.number + 1 });
         }
         Ok(None)
+    }
+
+    /// Of which log.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// What stands behind the last newline, after `next` has given `None`.

@@ -184,7 +184,7 @@ impl Beginning {
         self.bytes += bytes.len() as u64;
     }
 
-    fn digest(&self) -> Digest {
+    pub(super) fn digest(&self) -> Digest {
         self.hasher.finish()
     }
 
@@ -340,5 +340,20 @@ mod tests {
         }
         assert!(taking.next_record().unwrap().is_none());
         assert_eq!(taking.known(), surveys[0].known);
+    }
+
+    #[test]
+    fn a_log_that_is_written_anew_after_the_survey_is_not_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = [log(folder.path(), "a", &lines(3))];
+        let surveys = look(&logs, &KnownLogs::default());
+        let mut file =
+            std::fs::OpenOptions::new().write(true).open(folder.path().join("a")).unwrap();
+        std::io::Write::write_all(&mut file, lines(3).replace('1', "7").as_bytes()).unwrap();
+        let mut taking =
+            Taking::start(&logs[0], &surveys[0], TimeZone::UTC, false).unwrap().unwrap();
+        let found = std::iter::from_fn(|| taking.next_record().transpose());
+        let last = found.last().unwrap().unwrap_err();
+        assert!(last.to_string().ends_with("a was written anew while it was read"), "{last}");
     }
 }

@@ -4,7 +4,7 @@ use super::log::Lines;
 use super::survey::Beginning;
 use super::{LeftOut, LocalTime, LogError, OldLog, OldRecord, Survey, pieces};
 use crate::metrics::{KnownLog, Position};
-use crate::units::{Digest, Timestamp};
+use crate::units::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Taking {
     lines: Lines,
     clock: LocalTime,
-    head: Digest,
+    /// What is known of it when what the survey found is taken.
+    surveyed: KnownLog,
     from: Position,
     /// The last line that is wanted; `None` goes on with all that is written.
     last: Option<u64>,
@@ -51,7 +52,7 @@ impl Taking {
         Ok(Some(Self {
             lines: log.lines()?,
             clock: LocalTime::new(zone),
-            head: known.head.clone(),
+            surveyed: known.clone(),
             from: survey.from,
             last: (!on).then_some(survey.last_line),
             beginning: Beginning::default(),
@@ -80,6 +81,11 @@ impl Taking {
             };
             self.read += 1;
             self.beginning.add(line);
+            if self.beginning.bytes == self.surveyed.bytes
+                && self.beginning.digest() != self.surveyed.sha256
+            {
+                return Err(LogError::Changed(self.lines.path().to_owned()));
+            }
             let (mut index, line) = (0, pieces(line));
             for piece in line {
                 match piece {
@@ -117,6 +123,6 @@ impl Taking {
     /// that is no more than was known.
     pub fn known(&self) -> Option<KnownLog> {
         (self.waiting.is_empty() && self.has_head && self.place >= self.from)
-            .then(|| self.beginning.known(self.head.clone(), self.place))
+            .then(|| self.beginning.known(self.surveyed.head.clone(), self.place))
     }
 }

@@ -1,7 +1,8 @@
 //! `ingest`: logs of the Python system become batches, each line once.
 
 use crate::exposition::Exposition;
-use crate::gateway::Gateway;
+use crate::gateway::{ClosedPort, Gateway};
+use crate::scripted_gateway::Step;
 use crate::story::{Story, wait_until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -373,6 +374,28 @@ fn a_follower_ends_where_a_parameter_comes_that_is_not_configured() {
         ended.stderr
     );
     assert_eq!((places(&story).len(), total(&story)), (5, 5), "what came before is sealed");
+}
+
+#[test]
+fn a_follower_begins_with_what_was_not_delivered() {
+    let port = ClosedPort::reserve();
+    let mut story = Story::new();
+    story.push_to_url("main", &port.url());
+    story.set("push", "attempt_timeout", "\"200ms\"");
+    story.set("push", "deadline", "\"300ms\"");
+    story.write("old.log", &lines(1, 3));
+    ingest(&story, 75, &["old.log"]);
+    let gateway = port.open(vec![Step::ok()]);
+    story.set("push", "deadline", "\"40s\"");
+    story.set("push", "attempt_timeout", "\"20s\"");
+    let running = story.start(&[&UTC[..], &["--follow", "old.log"]].concat());
+    gateway.wait_for(1);
+    wait_until("that is remembered", || {
+        story.state()["gateways"]["main"]["delivered"] == story.newest().as_str()
+    });
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, 0);
+    assert_eq!(gateway.newest().count("exit_mutations_total"), 3);
 }
 
 #[test]
