@@ -250,8 +250,7 @@ impl Following<'_, '_> {
 }
 
 /// Which logs a batch follows, and which have lines that it has from another: of those that begin alike, one that has
-/// something new. What has no record yet is neither:
-/// it is looked at again when it has grown.
+/// something new is followed. What has no record yet is neither; it is looked at again when it has grown.
 fn choose(surveys: &[Survey]) -> (Vec<usize>, Vec<usize>) {
     let head = |index: usize| surveys[index].known.as_ref().map(|known| &known.head);
     let (mut chosen, mut passed) = (Vec::new(), Vec::new());

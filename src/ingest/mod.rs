@@ -1,6 +1,6 @@
 //! The logs that another program writes, line by line in JSON: how they are read, and what of them is new.
 //!
-//! A [`Line`] is what stands in one of them, [`LocalTime`] makes moments of its times of day. An [`OldLog`] is an open
+//! An [`OldRecord`] is what stands in a line, [`LocalTime`] makes moments of its times of day. An [`OldLog`] is an open
 //! log, a [`survey`] says what of it is on record already and what is not, a
 //! [`Refusal`] why it must not be counted, and [`Taking`] hands that over, also while
 //! the other program still writes. [`Watch`] sees logs grow, and what takes their place.
