@@ -3,6 +3,7 @@
 use crate::evaluator::{LONG, Workers, metric, settings};
 use mutation_agent::evaluator::{Mode, Settings, Verdict};
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A worker in shell: for each request, `$id` is its id, `$number` counts from 1, and `answer FITNESS` answers.
@@ -174,10 +175,15 @@ fn what_ends_below_a_worker_is_reaped_while_it_goes_on() {
 #[test]
 fn a_worker_that_ends_while_idle_costs_nothing() {
     // It ends by itself a moment after its answer; which has to be seen before it is asked again.
-    let mut workers = Workers::start(worker("answer $number; exit 0"));
+    let folder = tempfile::tempdir().unwrap();
+    let pid = folder.path().join("pid");
+    let script = format!("echo $$ >{}; answer $number; exit 0", pid.display());
+    let mut workers = Workers::start(worker(&script));
     for number in 0..3 {
         assert!(matches!(workers.judge(number).verdict, Verdict::Fitness { fitness: 1.0, .. }));
-        crate::story::wait_until("it has ended", || workers.processes().is_empty());
+        // Its memory is gone before its pipes are closed: it has ended for its host when that has buried it.
+        let process = Path::new("/proc").join(fs::read_to_string(&pid).unwrap().trim());
+        crate::story::wait_until("it is buried", || !process.exists());
     }
 }
 
