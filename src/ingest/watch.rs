@@ -159,3 +159,27 @@ impl Watch {
         self.0[place.followed].logs[place.index].read = Some(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{self, Mode};
+
+    #[test]
+    fn what_is_no_log_yet_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("old.log");
+        let mut watch = Watch::new(&[path.clone(), path.clone()]);
+        let mut has_news = || {
+            watch.look().unwrap();
+            watch.has_news().unwrap()
+        };
+        assert!(!has_news(), "nothing is there");
+        std::fs::create_dir(&path).unwrap();
+        assert!(!has_news(), "a folder is no log");
+        std::fs::remove_dir(&path).unwrap();
+        disk::replace(&path, b"{}\n", Mode::Private).unwrap();
+        assert!(has_news());
+        assert_eq!(watch.due().unwrap().len(), 1, "one name is one log");
+    }
+}
