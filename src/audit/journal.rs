@@ -1,14 +1,19 @@
 //! A batch's audit file while it is open: whole lines, appended, and only what is written counts.
 
 use super::Folder;
+use super::digester::Digester;
 use super::line::LineWriter;
+use super::writeback::Writeback;
 use crate::disk::{self, DiskError, Mode};
 use crate::record::Record;
-use crate::units::{BatchId, Digest, Hasher};
+use crate::units::{BatchId, Digest};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+
+/// So many bytes are digested together, and written where no fewer are asked for: more would save nothing.
+const BLOCK: usize = 512 * 1024;
 
 /// An open journal. After an error it takes no more records: see [`Journal::cut_back`].
 #[derive(Debug)]
@@ -16,13 +21,17 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     writer: LineWriter,
+    /// What is not digested yet; the first `flushed` bytes are in the file.
     buffer: Vec<u8>,
+    flushed: usize,
+    /// Records after them.
     buffered: usize,
     /// How many records wait in memory at the most.
     limit: usize,
     /// Bytes in the file, whole lines only.
     written: u64,
-    hasher: Hasher,
+    digester: Digester,
+    writeback: Writeback,
     unsynced: bool,
 }
 
@@ -53,11 +62,13 @@ impl Journal {
             path,
             file,
             writer: LineWriter::new(),
-            buffer: Vec::with_capacity(64 * 1024),
+            buffer: Vec::with_capacity(BLOCK + BLOCK / 8),
+            flushed: 0,
             buffered: 0,
             limit: limit.max(1),
             written: 0,
-            hasher: Hasher::default(),
+            digester: Digester::default(),
+            writeback: Writeback::default(),
             unsynced: false,
         })
     }
@@ -68,7 +79,11 @@ impl Journal {
     pub fn append(&mut self, record: &Record<'_>, target: usize) -> Result<(), DiskError> {
         self.writer.write(record, target, &mut self.buffer);
         self.buffered += 1;
-        if self.buffered >= self.limit { self.flush() } else { Ok(()) }
+        if self.buffered >= self.limit || self.buffer.len() >= BLOCK {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Adds a record that has nothing in common with others.
@@ -84,24 +99,30 @@ impl Journal {
 
     /// Writes what waits.
     pub fn flush(&mut self) -> Result<(), DiskError> {
-        if self.buffer.is_empty() {
+        let waiting = &self.buffer[self.flushed..];
+        if waiting.is_empty() {
             return Ok(());
         }
         // `write_all` goes on after a short write, so a full disk is seen as an error.
-        self.file.write_all(&self.buffer).map_err(DiskError::new("write", &self.path))?;
-        self.hasher.update(&self.buffer);
-        self.written += self.buffer.len() as u64;
-        self.buffer.clear();
+        self.file.write_all(waiting).map_err(DiskError::new("write", &self.path))?;
+        self.written += waiting.len() as u64;
+        self.flushed = self.buffer.len();
         self.buffered = 0;
         self.unsynced = true;
-        Ok(())
+        if self.flushed >= BLOCK {
+            self.buffer = self.digester.take(std::mem::take(&mut self.buffer));
+            self.flushed = 0;
+        }
+        let grown = self.writeback.grown(&self.file, self.written);
+        grown.map_err(DiskError::new(disk::SYNC, &self.path))
     }
 
     /// Writes what waits and makes all of it lasting.
     pub fn sync(&mut self) -> Result<(), DiskError> {
         self.flush()?;
         if self.unsynced {
-            self.file.sync_data().map_err(DiskError::new(disk::SYNC, &self.path))?;
+            let synced = self.writeback.wait().and_then(|()| self.file.sync_data());
+            synced.map_err(DiskError::new(disk::SYNC, &self.path))?;
             self.unsynced = false;
         }
         self.is_untouched()
@@ -136,8 +157,10 @@ impl Journal {
 
     /// After a failed write: cuts the file back to its last whole line and drops what waited.
     pub fn cut_back(&mut self) -> Result<(), DiskError> {
-        self.buffer.clear();
+        self.buffer.truncate(self.flushed);
         self.buffered = 0;
+        // The sync below is of all, and there was an error already.
+        drop(self.writeback.wait());
         let length = self.file.metadata().map_err(DiskError::new("look at", &self.path))?.len();
         if length > self.written {
             self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;
@@ -154,6 +177,6 @@ impl Journal {
     /// What stands in it, after everything was synced.
     pub fn end(&mut self) -> Result<JournalEnd, DiskError> {
         self.sync()?;
-        Ok(JournalEnd { bytes: self.written, sha256: self.hasher.finish() })
+        Ok(JournalEnd { bytes: self.written, sha256: self.digester.finish(&self.buffer) })
     }
 }

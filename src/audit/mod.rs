@@ -1,12 +1,13 @@
 //! The audit log: the truth that everything else is derived from.
 //!
 //! In reading order: the [`Folder`] knows the names of the files; a [`Journal`] is a batch's file
-//! while it is open, written line by line (`line.rs`); [`Manifest`] and [`seal`] close it;
+//! while it is open, written line by line (`line.rs`) and digested and synced beside that; [`Manifest`] and [`seal`] close it;
 //! [`read_records`] reads any of them back, and [`Logs`] are many of them; [`salvage`] cuts what a killed batch left behind;
 //! [`Retention`] plans what may go, and [`compress`] packs what stays; [`verify()`] reads everything
 //! again and says what is not as it was written.
 
 mod compress;
+mod digester;
 mod folder;
 mod ids;
 mod journal;
@@ -18,6 +19,7 @@ mod retention;
 mod salvage;
 mod seal;
 mod verify;
+mod writeback;
 
 pub use compress::{CompressError, compress};
 pub use folder::{BatchFiles, Folder};

@@ -6,9 +6,11 @@ use super::planned::PlannedStrategy;
 use super::turns::Turns;
 use super::verdict::{Change, Verdict, judge};
 use crate::evolution::{Gene, Move, Values, moves};
-use crate::mutation::Streams;
+use crate::mutation::{LANES, Openings, Streams};
 use crate::record::{Millis, Outcome};
 use rand::Rng;
+use std::array;
+use std::ops::Range;
 use std::time::Instant;
 
 /// What one attempt gave, small enough to be handed between threads by the thousand.
@@ -62,16 +64,31 @@ impl<'a> Proposer<'a> {
         Self { plan, streams, slots, turns, text: String::with_capacity(64) }
     }
 
-    /// The round's attempt number `index`, from 0.
-    pub(super) fn attempt(&mut self, index: u32) -> Attempted {
-        let started = Instant::now();
+    /// The round's attempts of these numbers, from 0, one upon the other: where one ends the next begins, so that the
+    /// clock, which costs as much as rendering a literal, is read once for each.
+    pub(super) fn attempts(&mut self, numbers: Range<u32>) -> Vec<Attempted> {
+        let mut started = Instant::now();
+        let mut attempts = Vec::with_capacity(numbers.len());
+        let (mut numbers, streams) = (numbers.peekable(), self.streams);
+        while let Some(first) = numbers.peek().copied() {
+            let turns: [_; LANES] =
+                array::from_fn(|lane| self.turns.of(first.saturating_add(index_of(lane))));
+            let openings = Openings::of(turns.map(|(slot, number)| (&streams[slot], number)));
+            for (lane, ((slot, _), _)) in turns.into_iter().zip(&mut numbers).enumerate() {
+                let attempted = self.attempt(slot, &mut openings.attempt(lane), started);
+                started = attempted.ended;
+                attempts.push(attempted);
+            }
+        }
+        attempts
+    }
+
+    fn attempt(&mut self, slot: usize, random: &mut impl Rng, started: Instant) -> Attempted {
         let usable = self.plan.usable();
-        let (slot, number) = self.turns.of(index);
         let strategy = &self.plan.strategies[usable[slot]];
-        let mut random = self.streams[slot].attempt(number);
         let Draft { variant, first, also, verdict } = match self.slots.get(slot) {
-            None => self.one(strategy, &mut random),
-            Some(_) => self.several(strategy, slot, &mut random),
+            None => self.one(strategy, random),
+            Some(_) => self.several(strategy, slot, random),
         };
         let ended = Instant::now();
         Attempted {

@@ -33,7 +33,8 @@ pub(super) struct Recorder<'a> {
     round: u32,
     clock: Clock,
     flush_interval: Duration,
-    flushed: Instant,
+    /// When what waits in memory has waited for long enough.
+    due: Instant,
     /// Asked once: a disabled `debug!` per mutation is not free.
     log_each: bool,
 }
@@ -53,7 +54,7 @@ impl<'a> Recorder<'a> {
             round: 0,
             clock: Clock::start(),
             flush_interval: batch.config.audit.flush_interval,
-            flushed: Instant::now(),
+            due: Instant::now() + batch.config.audit.flush_interval,
             log_each: tracing::enabled!(tracing::Level::DEBUG),
         }
     }
@@ -74,8 +75,8 @@ impl<'a> Recorder<'a> {
         if attempted.verdict.outcome.is_success() {
             self.candidates.offer(attempted, MutationId(self.recorded));
         }
-        if attempted.ended.saturating_duration_since(self.flushed) >= self.flush_interval {
-            self.flushed = attempted.ended;
+        if attempted.ended >= self.due {
+            self.due = attempted.ended + self.flush_interval;
             self.journal.flush()?;
         }
         Ok(())
@@ -125,7 +126,8 @@ impl<'a> Recorder<'a> {
             fitness: None,
             duration: Some(attempted.duration),
             evaluation: None,
-            also: also.collect(),
+            // Hardly ever anything.
+            also: if attempted.also.is_empty() { Vec::new() } else { also.collect() },
         }
     }
 
@@ -233,8 +235,9 @@ impl<'a> Recorder<'a> {
 
     /// Writes what has waited in memory for long enough.
     pub(super) fn flush_in_time(&mut self) -> Result<(), DiskError> {
-        if self.flushed.elapsed() >= self.flush_interval {
-            self.flushed = Instant::now();
+        let now = Instant::now();
+        if now >= self.due {
+            self.due = now + self.flush_interval;
             self.journal.flush()?;
         }
         Ok(())

@@ -6,9 +6,9 @@ use std::ops::{ControlFlow, Range};
 use std::sync::mpsc;
 
 /// Attempts handed over at once: enough to hide a thread's wake-up, few enough to stay in cache.
-const CHUNK: u32 = 512;
+const CHUNK: u32 = 2048;
 /// Chunks that a worker may be ahead.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// Hands the attempts of `round` (from 1) to `take`, in order, until it breaks.
 ///
@@ -26,7 +26,9 @@ pub(super) fn run_round<B>(
         .collect();
     if workers <= 1 || chunks.len() <= 1 {
         let mut proposer = Proposer::new(plan, &streams, round);
-        return (0..plan.mutations_per_round).try_for_each(|index| take(&proposer.attempt(index)));
+        return chunks
+            .into_iter()
+            .try_for_each(|chunk| proposer.attempts(chunk).iter().try_for_each(&mut take));
     }
     std::thread::scope(|scope| {
         let receivers: Vec<_> = (0..workers.min(chunks.len()))
@@ -36,10 +38,8 @@ pub(super) fn run_round<B>(
                 scope.spawn(move || {
                     let mut proposer = Proposer::new(plan, streams, round);
                     for chunk in chunks.iter().skip(worker).step_by(workers) {
-                        let made: Vec<_> =
-                            chunk.clone().map(|index| proposer.attempt(index)).collect();
                         // Nobody listens any more: the batch was ended.
-                        if sender.send(made).is_err() {
+                        if sender.send(proposer.attempts(chunk.clone())).is_err() {
                             return;
                         }
                     }

@@ -31,6 +31,19 @@ impl Streams {
 
     /// The generator of one attempt, from its first number on.
     pub fn attempt(&self, attempt: u64) -> impl Rng + use<> {
+        self.generator(attempt)
+    }
+
+    /// The key as ChaCha takes it.
+    pub(super) fn words(&self) -> [u32; 8] {
+        let mut words = [0; 8];
+        for (word, bytes) in words.iter_mut().zip(self.key.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        words
+    }
+
+    pub(super) fn generator(&self, attempt: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::from_seed(self.key);
         // Nothing has been generated yet, and nothing is generated before the first draw.
         rng.set_stream(attempt);
