@@ -34,7 +34,6 @@ pub fn recover(
     if let Some(found) = as_it_was_left(store, folder)? {
         return Ok(found);
     }
-    Outline::forget(store)?;
     let batches = folder.batches()?;
     let mut done = Vec::new();
     let known = load(store, folder, &batches, now, &mut done)?;
