@@ -170,9 +170,10 @@ fn read_from(
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let mut bytes = Vec::new();
     let length = file.metadata().map_err(DiskError::new("look at", path))?.len();
+    let mut bytes = Vec::new();
     if length <= limit {
+        bytes.reserve(room(length));
         // It may grow while it is read.
         file.take(limit + 1).read_to_end(&mut bytes).map_err(DiskError::new("read", path))?;
     }
@@ -181,6 +182,12 @@ fn read_from(
         return Err(DiskError::new("read", path)(too_long));
     }
     Ok(Some(bytes))
+}
+
+/// Room for a file of this length and one byte more, which is read to see the end: so it is read at once, where growing
+/// takes a call for each doubling.
+pub fn room(length: u64) -> usize {
+    usize::try_from(length).unwrap_or(0).saturating_add(1)
 }
 
 /// Puts `bytes` in the place of whatever regular file `path` is, whole or not at all.

@@ -21,8 +21,6 @@ pub struct BatchFiles {
     pub compressed: bool,
     /// `<id>.manifest.json`.
     pub manifest: bool,
-    /// Bytes of all of them.
-    pub bytes: u64,
 }
 
 impl BatchFiles {
@@ -92,6 +90,29 @@ impl Folder {
         disk::sync_folder(&self.0)
     }
 
+    /// The files of one batch.
+    pub fn files(&self, id: &BatchId) -> BatchFiles {
+        let is_there = |path: PathBuf| path.symlink_metadata().is_ok();
+        BatchFiles {
+            open: is_there(self.open_journal(id)),
+            plain: is_there(self.sealed(id)),
+            compressed: is_there(self.compressed(id)),
+            manifest: is_there(self.manifest(id)),
+        }
+    }
+
+    /// Bytes of a batch's files.
+    pub fn bytes(&self, id: &BatchId, files: BatchFiles) -> u64 {
+        let BatchFiles { open, plain, compressed, manifest } = files;
+        let open = open.then(|| self.open_journal(id));
+        let plain = plain.then(|| self.sealed(id));
+        let compressed = compressed.then(|| self.compressed(id));
+        let manifest = manifest.then(|| self.manifest(id));
+        let paths = [open, plain, compressed, manifest].into_iter().flatten();
+        let lengths = paths.map(|path| path.symlink_metadata().map_or(0, |found| found.len()));
+        lengths.fold(0, u64::saturating_add)
+    }
+
     /// All batches in the order of their ids; files that are not ours are passed over.
     pub fn batches(&self) -> Result<BTreeMap<BatchId, BatchFiles>, DiskError> {
         let failed = |source| DiskError::new("list", &self.0)(source);
@@ -106,18 +127,15 @@ impl Folder {
             let Some((id, suffix)) = name.to_str().and_then(|name| name.split_once('.')) else {
                 continue;
             };
-            let Ok(id) = id.parse::<BatchId>() else { continue };
-            let mut files = batches.get(&id).copied().unwrap_or_default();
-            match suffix {
-                "jsonl.partial" => files.open = true,
-                "jsonl" => files.plain = true,
-                "jsonl.zst" => files.compressed = true,
-                "manifest.json" => files.manifest = true,
+            let add: fn(&mut BatchFiles) = match suffix {
+                "jsonl.partial" => |files| files.open = true,
+                "jsonl" => |files| files.plain = true,
+                "jsonl.zst" => |files| files.compressed = true,
+                "manifest.json" => |files| files.manifest = true,
                 _ => continue,
-            }
-            let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
-            files.bytes = files.bytes.saturating_add(bytes);
-            batches.insert(id, files);
+            };
+            let Ok(id) = id.parse::<BatchId>() else { continue };
+            add(batches.entry(id).or_default());
         }
         Ok(batches)
     }

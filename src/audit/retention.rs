@@ -105,6 +105,8 @@ pub struct SealedBatch {
     pub id: BatchId,
     /// Bytes of its log and manifest.
     pub bytes: u64,
+    /// Whether its log is not packed.
+    pub plain: bool,
 }
 
 impl Retention {
@@ -175,7 +177,7 @@ mod tests {
 
     fn nights(count: i64, bytes: u64) -> Vec<SealedBatch> {
         let id = |night| BatchId::next(Timestamp::from_micros(night * DAY), 0, None);
-        (0..count).map(|night| SealedBatch { id: id(night), bytes }).collect()
+        (0..count).map(|night| SealedBatch { id: id(night), bytes, plain: false }).collect()
     }
 
     fn plan(retention: Retention, batches: &[SealedBatch], night: i64) -> Vec<PruneReason> {
@@ -213,7 +215,7 @@ mod tests {
             let (century, last) = (36_500 + jumped, batches.last().map(|last| last.id.clone()));
             let now = Timestamp::from_micros(century * DAY);
             let id = BatchId::next(now, 0, last.as_ref());
-            batches.push(SealedBatch { id, bytes: 1 });
+            batches.push(SealedBatch { id, bytes: 1, plain: false });
             let expected = if jumped < 6 { 0 } else { 20 };
             assert_eq!(plan(retention, &batches, century).len(), expected, "{jumped}");
         }
@@ -222,7 +224,7 @@ mod tests {
         for century in [36_500, 20, 21, 22, 23, 24, 25, 26, 36_501] {
             let now = Timestamp::from_micros(century * DAY);
             let id = BatchId::next(now, 0, followers.last().map(|last| &last.id));
-            followers.push(SealedBatch { id, bytes: 1 });
+            followers.push(SealedBatch { id, bytes: 1, plain: false });
             assert_eq!(plan(retention, &followers, century), [], "{century}");
         }
         // And a clock that stands before all of them takes nothing at all.

@@ -4,7 +4,6 @@ use super::attempt::Attempted;
 use super::output::Output;
 use super::verdict::Change;
 use super::{BatchPlan, Shutdown};
-use crate::audit::Folder;
 use crate::disk::{self, DiskError, Mode};
 use crate::units::{BatchId, MutationId};
 use std::iter;
@@ -65,14 +64,13 @@ impl Candidates {
         plan: &BatchPlan,
         output: &Path,
         batch: &BatchId,
-        audit: &Folder,
         shutdown: &Shutdown,
     ) -> Result<Option<PathBuf>, DiskError> {
         if self.count() == 0 {
             return Ok(None);
         }
         tracing::info!(candidates = self.count(), folder = %output.display(), "writing candidates");
-        let output = Output::begin(output, batch, audit)?;
+        let output = Output::begin(output, batch)?;
         for (strategy, kept) in plan.strategies.iter().zip(&self.kept) {
             let Some(source) = strategy.source.as_ref().filter(|_| !kept.is_empty()) else {
                 continue;

@@ -4,7 +4,6 @@ use super::evaluated::Attempt;
 use super::open_batch::OpenBatch;
 use super::output::Output;
 use super::{PlannedStrategy, Provenance, Shutdown};
-use crate::audit::Folder;
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Change, Direction, Individual, Origin, Search, Searches, Step};
 use crate::record::Outcome;
@@ -97,7 +96,6 @@ impl Champions {
         &self,
         batch: &OpenBatch<'_>,
         searches: &Searches,
-        audit: &Folder,
         shutdown: &Shutdown,
     ) -> Result<Option<PathBuf>, DiskError> {
         if self.count() == 0 {
@@ -105,7 +103,7 @@ impl Champions {
         }
         let folder = &batch.config.output.dir;
         tracing::info!(candidates = self.count(), folder = %folder.display(), "writing candidates");
-        let output = Output::begin(folder, &batch.id, audit)?;
+        let output = Output::begin(folder, &batch.id)?;
         for strategy in &batch.plan.strategies {
             let best = self.best.get(&strategy.name).filter(|best| !best.is_empty());
             let search = searches.get(&batch.id, &strategy.name);

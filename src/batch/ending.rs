@@ -5,7 +5,7 @@ use super::open_batch::OpenBatch;
 use super::publisher;
 use super::recorder::Recorder;
 use super::{PushLog, Shutdown, Signal};
-use crate::audit::{self, Folder, JournalEnd, Manifest, ReadError};
+use crate::audit::{self, JournalEnd, Manifest, ReadError};
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::ingest::LogError;
@@ -77,11 +77,13 @@ impl OpenBatch<'_> {
             }
         };
         let tally = recorder.tally().clone();
-        let written = self.write_candidates(&data.folder, &manifest, &recorder, shutdown);
+        let written = self.write_candidates(&manifest, &recorder, shutdown);
         manifest.pushes.clone_from(pushes);
         let mut exit = self.complete(&mut manifest, journal, tally, ended, written.as_ref().err());
         // Candidates take a while, and what is under the journal's name is about to be sealed.
-        let sealed = recorder.is_untouched().and_then(|()| audit::seal(&data.folder, &manifest));
+        let sealed = recorder
+            .is_untouched()
+            .and_then(|()| data.change(|folder| audit::seal(folder, &manifest)));
         let digest = match sealed {
             Ok(digest) => digest,
             Err(error) => {
@@ -131,17 +133,14 @@ impl OpenBatch<'_> {
     /// The best where there is a fitness, else a sample.
     fn write_candidates(
         &self,
-        audit: &Folder,
         manifest: &Manifest,
         recorder: &Recorder<'_>,
         shutdown: &Shutdown,
     ) -> Result<Option<PathBuf>, DiskError> {
         let output = &self.config.output.dir;
         match &manifest.evolution {
-            Some(evolution) => {
-                recorder.champions().write(self, &evolution.searches, audit, shutdown)
-            }
-            None => recorder.candidates().write(self.plan, output, &self.id, audit, shutdown),
+            Some(evolution) => recorder.champions().write(self, &evolution.searches, shutdown),
+            None => recorder.candidates().write(self.plan, output, &self.id, shutdown),
         }
     }
 

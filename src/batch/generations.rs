@@ -33,7 +33,7 @@ pub(super) struct Evolving<'a> {
 
 /// What a batch writes to while it runs.
 pub(super) struct Desk<'a, 'b> {
-    pub(super) data: &'a DataDir,
+    pub(super) data: &'a mut DataDir,
     pub(super) publisher: &'a Publisher,
     pub(super) manifest: &'a mut Manifest,
     pub(super) recorder: &'a mut Recorder<'b>,
@@ -118,7 +118,8 @@ impl<'a> Evolving<'a> {
         desk.manifest.evolution = Some(Evolution { settings, searches: self.searches.clone() });
         let shown = self.searches.summary(&settings, &self.batch.id);
         desk.manifest.summary.search = Some(shown);
-        desk.manifest.write(&desk.data.folder).map_err(Ended::Error)?;
+        let Desk { data, manifest, .. } = desk;
+        data.change(|folder| manifest.write(folder)).map_err(Ended::Error)?;
         Ok(())
     }
 

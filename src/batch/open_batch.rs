@@ -30,16 +30,19 @@ impl OpenBatch<'_> {
     }
 
     /// Puts the batch on disk, with nothing in it. An error means that there is none.
-    pub(super) fn begin(&self, data: &DataDir) -> Result<(Journal, Manifest), DiskError> {
-        let journal = Journal::create(&data.folder, &self.id, self.config.audit.buffer)?;
+    pub(super) fn begin(&self, data: &mut DataDir) -> Result<(Journal, Manifest), DiskError> {
         let manifest = self.first_manifest(data);
-        if let Err(error) = manifest.write(&data.folder) {
-            // An empty journal would be counted as a batch that crashed, and a manifest without a
-            // log would look like a log that somebody took away.
-            let _ = disk::remove_if_there(&data.folder.manifest(&self.id));
-            let _ = disk::remove_if_there(journal.path());
-            return Err(error);
-        }
+        let journal = data.change(|folder| {
+            let journal = Journal::create(folder, &self.id, self.config.audit.buffer)?;
+            if let Err(error) = manifest.write(folder) {
+                // An empty journal would be counted as a batch that crashed, and a manifest without a
+                // log would look like a log that somebody took away.
+                let _ = disk::remove_if_there(&folder.manifest(&self.id));
+                let _ = disk::remove_if_there(journal.path());
+                return Err(error);
+            }
+            Ok(journal)
+        })?;
         Ok((journal, manifest))
     }
 

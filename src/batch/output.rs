@@ -4,6 +4,7 @@ use crate::audit::Folder;
 use crate::disk::{self, DiskError, Mode};
 use crate::units::BatchId;
 use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// `<output>/<batch>`, under another name until it is whole.
@@ -14,14 +15,9 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    /// Begins the folder, and removes what killed batches of ours left of theirs.
-    pub(super) fn begin(
-        output: &'a Path,
-        batch: &'a BatchId,
-        audit: &Folder,
-    ) -> Result<Self, DiskError> {
+    /// Begins the folder.
+    pub(super) fn begin(output: &'a Path, batch: &'a BatchId) -> Result<Self, DiskError> {
         disk::create_folder(output, Mode::Shared)?;
-        remove_unfinished(output, audit)?;
         let unfinished = output.join(format!(".{batch}.tmp"));
         // Whatever is there by now is somebody else's, and may lead elsewhere.
         fs::create_dir(&unfinished).map_err(DiskError::new("create the folder", &unfinished))?;
@@ -67,8 +63,11 @@ fn folder_name(strategy: &str) -> PathBuf {
 
 /// Removes what killed batches left half written: batches of our audit, since others may share the
 /// output folder.
-fn remove_unfinished(output: &Path, audit: &Folder) -> Result<(), DiskError> {
-    let entries = fs::read_dir(output).map_err(DiskError::new("list", output))?;
+pub(super) fn clear(output: &Path, audit: &Folder) -> Result<(), DiskError> {
+    let entries = match fs::read_dir(output) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.map_err(DiskError::new("list", output))?,
+    };
     for entry in entries.filter_map(Result::ok) {
         let name = entry.file_name();
         let id = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"));
@@ -82,7 +81,7 @@ fn remove_unfinished(output: &Path, audit: &Folder) -> Result<(), DiskError> {
 
 fn remove_folder(path: &Path) -> Result<(), DiskError> {
     match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(DiskError::new("remove", path)(error))
         }
         _ => Ok(()),

@@ -45,8 +45,7 @@ impl BatchPlan {
     /// Reads all strategies. One that cannot be used is a finding, not an error.
     pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
         let files = config.strategy_files()?;
-        let mut strategies: Vec<PlannedStrategy> =
-            files.into_iter().map(|file| planned::read(config, file.name, file.path)).collect();
+        let mut strategies = planned::read_all(config, &files);
         let all = strategies.iter_mut().flat_map(|strategy| &mut strategy.targets);
         all.enumerate().for_each(|(number, target)| target.number = number);
         let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights().is_some());

@@ -1,19 +1,27 @@
 //! A strategy as a batch sees it: read and parsed once, every target found or told why not.
 
-use crate::config::{Config, Parameter};
+use crate::config::{Config, Parameter, StrategyFile};
+use crate::disk;
 use crate::evolution::{Constraint, Gene, Values};
 use crate::mutation::{Mutator, Weights};
-use crate::strategy::{self, Site, Source, Unusable};
+use crate::strategy::{self, Bindings, Original, Site, Source, Unusable};
 use crate::units::{Decimal, Digest, Kind, Number};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::iter;
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Longer files are no strategies that somebody wrote. A tree takes up to eighty bytes for each byte
 /// of text, and so this is what bounds the memory of a start.
 const LONGEST_STRATEGY: u64 = 4 << 20;
+
+/// Strategies that take as long to read as a thread to start, a few times over.
+const WORTH_A_THREAD: usize = 8;
 
 /// A strategy as it was read.
 #[derive(Debug)]
@@ -24,8 +32,8 @@ pub struct PlannedStrategy {
     pub path: PathBuf,
     /// Digest of its bytes; `None` where it could not be read.
     pub sha256: Option<Digest>,
-    /// Its text, parsed; `None` where that failed, and then no target is usable.
-    pub source: Option<Source>,
+    /// Its text; `None` where it could not be parsed, and then no target is usable.
+    pub source: Option<Original>,
     /// What is mutated.
     pub targets: Vec<Target>,
     /// What is not: the parameter's name, and why.
@@ -145,11 +153,35 @@ impl Target {
     }
 }
 
+/// Reads strategies, on every core where there are many.
+pub(super) fn read_all(config: &Config, files: &[StrategyFile]) -> Vec<PlannedStrategy> {
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let next = AtomicUsize::new(0);
+    let read_some = || {
+        let numbers = iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let files = numbers.map_while(|number| Some((number, files.get(number)?)));
+        files.map(|(number, file)| (number, read(config, file))).collect::<Vec<_>>()
+    };
+    let mut strategies = thread::scope(|scope| {
+        // One that cannot be had is not needed.
+        let start = || thread::Builder::new().spawn_scoped(scope, read_some).ok();
+        let helpers = 1..cores.min(files.len() / WORTH_A_THREAD);
+        let helpers: Vec<_> = helpers.filter_map(|_| start()).collect();
+        let mut strategies = read_some();
+        for helper in helpers {
+            strategies.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        strategies
+    });
+    strategies.sort_unstable_by_key(|(number, _)| *number);
+    strategies.into_iter().map(|(_, strategy)| strategy).collect()
+}
+
 /// Reads a strategy. One that cannot be used is a finding, not an error.
-pub(super) fn read(config: &Config, name: String, path: PathBuf) -> PlannedStrategy {
+fn read(config: &Config, file: &StrategyFile) -> PlannedStrategy {
     let mut strategy = PlannedStrategy {
-        name,
-        path,
+        name: file.name.clone(),
+        path: file.path.clone(),
         sha256: None,
         source: None,
         targets: Vec::new(),
@@ -160,10 +192,11 @@ pub(super) fn read(config: &Config, name: String, path: PathBuf) -> PlannedStrat
     };
     match parse(config, &mut strategy) {
         Ok(source) => {
+            let bindings = source.bindings();
             for (index, parameter) in config.parameters.iter().enumerate() {
-                add(config, &source, index, parameter, &mut strategy);
+                add(config, &bindings, index, parameter, &mut strategy);
             }
-            strategy.source = Some(source);
+            strategy.source = Some(source.into_original());
         }
         Err(reason) => {
             let all = config.parameters.iter().map(|one| (one.name.clone(), reason.clone()));
@@ -198,7 +231,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     if metadata.len() > LONGEST_STRATEGY {
         return Err(too_long());
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(disk::room(metadata.len()));
     // It may grow while it is read.
     File::open(path)?.take(LONGEST_STRATEGY + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST_STRATEGY { Err(too_long()) } else { Ok(bytes) }
@@ -207,14 +240,14 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
 /// Adds a parameter to what is mutated in the strategy, or to what is not.
 fn add(
     config: &Config,
-    source: &Source,
+    bindings: &Bindings<'_>,
     index: usize,
     parameter: &Parameter,
     strategy: &mut PlannedStrategy,
 ) {
     let name = || parameter.name.clone();
     let occurrence = parameter.occurrence.and_then(NonZeroUsize::new);
-    let site = match source.site(&parameter.selector, occurrence) {
+    let site = match bindings.site(&parameter.selector, occurrence) {
         Ok(site) => site,
         Err(reason) => return strategy.unusable.push((name(), reason)),
     };

@@ -67,10 +67,10 @@ pub fn run(
     announce(plan);
     mind_the_clock(&data, &clock);
 
-    let mut running = batch.start(&data, &runtime)?;
+    let mut running = batch.start(&mut data, &runtime)?;
     let ended = match &config.evaluator {
         None => batch.rounds(&data, &mut running, &shutdown),
-        Some(evaluator) => batch.evolve(evaluator, &mut running.desk(&data), &shutdown),
+        Some(evaluator) => batch.evolve(evaluator, &mut running.desk(&mut data), &shutdown),
     };
     notifier.stopping();
     notifier.status("the rounds are over; sealing the audit");
@@ -85,7 +85,7 @@ pub(super) struct Running<'a> {
 }
 
 impl<'a> Running<'a> {
-    pub(super) const fn desk<'d>(&'d mut self, data: &'d DataDir) -> Desk<'d, 'a> {
+    pub(super) const fn desk<'d>(&'d mut self, data: &'d mut DataDir) -> Desk<'d, 'a> {
         let Self { publisher, manifest, recorder } = self;
         Desk { data, publisher, manifest, recorder }
     }
@@ -95,7 +95,7 @@ impl OpenBatch<'_> {
     /// Puts the batch on disk and shows that it has begun. An error means that there is none.
     pub(super) fn start(
         &self,
-        data: &DataDir,
+        data: &mut DataDir,
         runtime: &Threads,
     ) -> Result<Running<'_>, DiskError> {
         let (journal, mut manifest) = self.begin(data)?;

@@ -1,9 +1,9 @@
 //! After the batch: the oldest logs go, and old ones are packed.
 
-use super::Shutdown;
-use crate::audit::{self, Manifest};
+use super::{Shutdown, output};
 use crate::config::Config;
 use crate::state::{DataDir, PrunePlan};
+use crate::units::BatchId;
 
 /// Prunes and packs old batches, as far as it comes before we are asked to stop. Nothing here can undo
 /// the batch: failures are warnings.
@@ -11,12 +11,42 @@ pub(super) fn tidy(config: &Config, data: &mut DataDir, shutdown: &Shutdown) {
     if shutdown.asked().is_some() {
         return;
     }
+    let (retention, pack) = (&config.audit.retention, config.audit.compress);
+    let known = data.all_stay(retention, pack, super::now());
+    let cleared = known.is_some() || clear(config, data);
+    let Some(older) = known.or_else(|| prune(config, data)) else { return };
+    let mut plain = older.len();
+    for id in older.iter().filter(|_| pack) {
+        if shutdown.asked().is_some() {
+            return;
+        }
+        match data.pack(id) {
+            Ok(()) => plain -= 1,
+            Err(error) => tracing::warn!(batch = %id, %error, "not compressed"),
+        }
+    }
+    if cleared && let Err(error) = data.note_outline(pack && plain == 0) {
+        tracing::debug!(%error, "the next start lists the audit");
+    }
+}
+
+/// Removes candidates that killed batches had begun to write.
+fn clear(config: &Config, data: &DataDir) -> bool {
+    let cleared = output::clear(&config.output.dir, &data.folder);
+    if let Err(error) = &cleared {
+        tracing::warn!(%error, "what a killed batch had begun to write is left behind");
+    }
+    cleared.is_ok()
+}
+
+/// Lists the audit, and lets go what the retention does not keep. Gives the older logs that are not packed; the newest
+/// stays plain, for people who look at it in the morning.
+fn prune(config: &Config, data: &mut DataDir) -> Option<Vec<BatchId>> {
     let retention = &config.audit.retention;
-    let plan = match PrunePlan::make(Some(&data.state), &data.folder, retention, super::now()) {
-        Ok(plan) => plan,
-        Err(error) => return tracing::warn!(%error, "neither pruned nor compressed"),
-    };
-    match plan.carry_out(&mut data.state, &data.store, &data.folder) {
+    let made = PrunePlan::make(Some(&data.state), &data.folder, retention, super::now());
+    let plan = made.inspect_err(|error| tracing::warn!(%error, "neither pruned nor compressed"));
+    let plan = plan.ok()?;
+    match data.prune(&plan) {
         Ok(()) => {
             for one in &plan.going {
                 tracing::info!(batch = %one.id, reason = ?one.reason, "pruned");
@@ -24,21 +54,6 @@ pub(super) fn tidy(config: &Config, data: &mut DataDir, shutdown: &Shutdown) {
         }
         Err(error) => tracing::warn!(%error, "not pruned"),
     }
-    if !config.audit.compress {
-        return;
-    }
-    // The newest stays plain, for people who look at it in the morning.
-    for (id, _) in plan.kept.iter().rev().skip(1).filter(|(_, files)| files.plain) {
-        if shutdown.asked().is_some() {
-            return;
-        }
-        let packed = Manifest::read(&data.folder, id).map_err(|error| error.to_string()).and_then(
-            |(manifest, _)| {
-                audit::compress(&data.folder, &manifest).map_err(|error| error.to_string())
-            },
-        );
-        if let Err(error) = packed {
-            tracing::warn!(batch = %id, error, "not compressed");
-        }
-    }
+    let older = plan.kept.into_iter().rev().skip(1).filter(|one| one.plain);
+    Some(older.map(|one| one.id).collect())
 }

@@ -11,7 +11,7 @@ use crate::mutation::Operator;
 use crate::units::Kind;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 /// How far to look.
@@ -24,6 +24,14 @@ pub struct Args {
 
 /// Prints what is in force and what was found; nothing is written anywhere.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    // Standard output is written line by line, and a thousand strategies are five thousand lines.
+    let mut out = BufWriter::new(out);
+    let exit = check(path, args, &mut out)?;
+    out.flush()?;
+    Ok(exit)
+}
+
+fn check(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let secrets = if args.gateway { Secrets::Needed } else { Secrets::Here };
     let config = Config::load(path, &Environment::read(), secrets)?;
     let clients = clients(config.gateways.iter().filter(|gateway| gateway.is_usable()))?;

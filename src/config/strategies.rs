@@ -6,7 +6,7 @@ use super::{ConfigError, raw};
 use crate::disk;
 use crate::strategy::PythonVersion;
 use glob::{MatchOptions, Pattern};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
@@ -87,9 +87,9 @@ impl Config {
         // The same file by another way, through a link or `..`, is still one strategy.
         files.sort_by_cached_key(|file| (has_parent(&file.path), file.name.clone()));
         let ours = [canonical(&self.output.dir), canonical(&self.data_dir)];
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut folders) = (BTreeSet::new(), BTreeMap::new());
         files.retain(|file| {
-            let path = canonical(&file.path);
+            let path = canonical_in(&mut folders, &file.path);
             !ours.iter().any(|folder| path.starts_with(folder)) && seen.insert(path)
         });
         files.sort();
@@ -172,6 +172,19 @@ impl Config {
 /// The one name of a file or folder, where it exists.
 fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// The same for a file in one of many folders, each of which is looked up once: the system's look-up asks about every
+/// folder on the way.
+fn canonical_in(folders: &mut BTreeMap<PathBuf, PathBuf>, path: &Path) -> PathBuf {
+    let (Some(folder), Some(name), false) = (path.parent(), path.file_name(), path.is_symlink())
+    else {
+        return canonical(path);
+    };
+    if !folders.contains_key(folder) {
+        folders.insert(folder.to_owned(), canonical(disk::or_here(folder)));
+    }
+    folders[folder].join(name)
 }
 
 fn has_parent(path: &Path) -> bool {

@@ -3,11 +3,12 @@
 //! In reading order: the [`Lock`] that one process holds; a [`DataDir`] begins with it; the [`State`] and its [`Store`], one
 //! file replaced whole; [`recover`], which brings the state up to the audit at every start, after it was held to it
 //! (`belonging.rs`), batch by batch (`settle.rs`), and says what it did as a [`Recovery`]; a [`PrunePlan`], which says what
-//! may go; [`verify`], which holds the audit to the state and changes neither.
+//! may go; `outline.rs`, by which a start need not list the audit; [`verify`], which holds the audit to the state and changes neither.
 
 mod belonging;
 mod data_dir;
 mod lock;
+mod outline;
 mod prune;
 mod recovery;
 mod repair;
@@ -15,7 +16,7 @@ mod settle;
 mod store;
 mod verify;
 
-pub use data_dir::{DataDir, OpenError};
+pub use data_dir::{DataDir, OpenError, PackError};
 pub use lock::{Lock, LockError};
 pub use prune::{PruneError, PrunePlan, Pruning, Untouched};
 pub use recovery::{Recovered, recover};

@@ -1,11 +1,11 @@
 //! What may go of the audit, as a value, and how it goes: what was pruned is on record before a file is removed.
 
+use super::outline::{Mark, Outline};
 use super::{State, Store};
-use crate::audit::{
-    BatchFiles, Folder, Manifest, ManifestError, PruneReason, Pruned, Retention, SealedBatch,
-};
+use crate::audit::{Folder, Manifest, ManifestError, PruneReason, Pruned, Retention, SealedBatch};
 use crate::disk::DiskError;
 use crate::units::{BatchId, Digest, Timestamp};
+use std::collections::BTreeMap;
 
 /// What a prune would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,9 +13,13 @@ pub struct PrunePlan {
     /// Oldest first.
     pub going: Vec<Pruning>,
     /// What stays and is sealed and counted, oldest first.
-    pub kept: Vec<(BatchId, BatchFiles)>,
+    pub kept: Vec<SealedBatch>,
     /// What is not touched, whatever the retention says.
     pub untouched: Vec<(BatchId, Untouched)>,
+    /// The newest that goes, unless as new a one was pruned before.
+    newest: Option<BatchId>,
+    /// The folder before it was listed.
+    folder: Option<Mark>,
 }
 
 /// A batch that goes.
@@ -70,33 +74,39 @@ impl PrunePlan {
         retention: &Retention,
         now: Timestamp,
     ) -> Result<Self, DiskError> {
-        let mut plan = Self::default();
+        let mut plan = Self { folder: Mark::of(folder), ..Self::default() };
         let last = state.and_then(|state| state.last_batch.as_ref());
         let batches = folder.batches()?;
+        let mut sealed = Vec::new();
         let anchor = state.and_then(|state| state.pruned.anchor(folder, &batches));
         for (id, files) in batches {
             if files.open {
                 plan.untouched.push((id, Untouched::Open));
             } else if anchor.is_some_and(|anchor| anchor.is_left(&id, files)) {
-                plan.going.push(Pruning { id, bytes: files.bytes, reason: None });
+                let bytes = folder.bytes(&id, files);
+                plan.going.push(Pruning { id, bytes, reason: None });
             } else if last.is_none_or(|last| id > last.batch_id) {
                 plan.untouched.push((id, Untouched::Uncounted));
             } else if files.is_sealed() {
-                plan.kept.push((id, files));
+                let bytes = folder.bytes(&id, files);
+                sealed.push(SealedBatch { id, bytes, plain: files.plain });
             } else {
                 plan.untouched.push((id, Untouched::NoLog));
             }
         }
-        let sealed = |(id, files): &(BatchId, BatchFiles)| SealedBatch {
-            id: id.clone(),
-            bytes: files.bytes,
-        };
-        let sealed: Vec<SealedBatch> = plan.kept.iter().map(sealed).collect();
-        for (id, reason) in retention.plan(&sealed, now) {
-            let bytes = sealed.iter().find(|one| one.id == id).map_or(0, |one| one.bytes);
-            plan.kept.retain(|(other, _)| *other != id);
-            plan.going.push(Pruning { id, bytes, reason: Some(reason) });
+        let mut reasons: BTreeMap<_, _> = retention.plan(&sealed, now).into_iter().collect();
+        for one in sealed {
+            match reasons.remove(&one.id) {
+                Some(reason) => {
+                    plan.going.push(Pruning { id: one.id, bytes: one.bytes, reason: Some(reason) });
+                }
+                None => plan.kept.push(one),
+            }
         }
+        let newest = plan.going.iter().rfind(|one| one.reason.is_some());
+        // What was pruned once and is there again goes without a new record, which would be of an older batch.
+        let newest = newest.filter(|one| !anchor.is_some_and(|anchor| anchor.is_past(&one.id)));
+        plan.newest = newest.map(|one| one.id.clone());
         Ok(plan)
     }
 
@@ -105,24 +115,24 @@ impl PrunePlan {
         self.going.iter().map(|one| one.bytes).fold(0, u64::saturating_add)
     }
 
+    /// What is in the folder once it is carried out, where all of that is in order.
+    pub(super) fn outline(&self) -> Option<Outline> {
+        if self.untouched.is_empty() { Outline::new(self.folder, &self.kept) } else { None }
+    }
+
     /// Carries it out, under the lock: first the state says up to where, then the files go. A kill in between leaves
     /// files that the next plan finds by that.
-    pub fn carry_out(
+    pub(super) fn carry_out(
         &self,
         state: &mut State,
         store: &Store,
         folder: &Folder,
     ) -> Result<(), PruneError> {
-        let newest = self.going.iter().rfind(|one| one.reason.is_some());
-        let anchor = state.pruned.anchor(folder, &folder.batches()?);
-        // What was pruned once and is there again goes without a new record, which would be of an older batch.
-        let newest = newest.filter(|one| !anchor.is_some_and(|anchor| anchor.is_past(&one.id)));
-        if let Some(newest) = newest {
-            let manifest_sha256 = self.digest(folder, &newest.id)?;
-            let without_log = self.without_log_up_to(&newest.id);
+        if let Some(newest) = &self.newest {
+            let manifest_sha256 = self.digest(folder, newest)?;
+            let without_log = self.without_log_up_to(newest);
             let before = state.pruned.clone();
-            state.pruned =
-                Pruned::UpTo { batch_id: newest.id.clone(), manifest_sha256, without_log };
+            state.pruned = Pruned::UpTo { batch_id: newest.clone(), manifest_sha256, without_log };
             if let Err(error) = store.save(state) {
                 state.pruned = before;
                 return Err(error.into());
@@ -146,7 +156,7 @@ impl PrunePlan {
             Ok((_, digest)) => return Ok(digest),
             Err(error) => error,
         };
-        let kept = self.kept.iter().map(|(id, _)| id);
+        let kept = self.kept.iter().map(|one| &one.id);
         let untouched = self.untouched.iter().map(|(id, _)| id);
         let next = kept.chain(untouched).filter(|next| *next > id).min();
         let next = next.and_then(|next| Manifest::read(folder, next).ok());

@@ -1,6 +1,7 @@
 //! Bringing the state up to the audit: every sealed batch is folded in once, a killed one is sealed first.
 
 use super::belonging::{Belonging, belonging};
+use super::outline::Outline;
 use super::settle::settle;
 use super::store::{CORRUPT, FOREIGN};
 use super::{FoldedBatch, Recovery, RecoveryError, State, Store};
@@ -19,6 +20,8 @@ pub struct Recovered {
     pub done: Vec<Recovery>,
     /// The greatest id in state and folder; the next one must be greater.
     pub newest: Option<BatchId>,
+    /// What is in the folder, where that was known without a list.
+    pub(super) outline: Option<Outline>,
 }
 
 /// Reads the state, seals what was left open, folds what is not folded, saves. Under the lock.
@@ -28,6 +31,9 @@ pub fn recover(
     buckets: &Buckets,
     now: Timestamp,
 ) -> Result<Recovered, RecoveryError> {
+    if let Some(found) = as_it_was_left(store, folder)? {
+        return Ok(found);
+    }
     let batches = folder.batches()?;
     let mut done = Vec::new();
     let known = load(store, folder, &batches, now, &mut done)?;
@@ -63,7 +69,24 @@ pub fn recover(
         store.save(&state)?;
     }
     let newest = batches.into_keys().next_back().max(before);
-    Ok(Recovered { state, done, newest })
+    Ok(Recovered { state, done, newest, outline: None })
+}
+
+/// Where a batch left all in order and nobody has changed the folder since, its last batch is all that is looked at.
+fn as_it_was_left(store: &Store, folder: &Folder) -> Result<Option<Recovered>, RecoveryError> {
+    let Some(outline) = Outline::noted(store, folder) else { return Ok(None) };
+    let Some(Ok(state)) = store.load()? else { return Ok(None) };
+    let newest = outline.newest().clone();
+    if state.last_batch.as_ref().is_none_or(|last| last.batch_id != newest) {
+        return Ok(None);
+    }
+    let last = BTreeMap::from([(newest.clone(), folder.files(&newest))]);
+    if belonging(&state, folder, &last)? != Belonging::Ours {
+        return Ok(None);
+    }
+    tracing::debug!("the audit is as the last batch left it");
+    let outline = Some(outline);
+    Ok(Some(Recovered { state, done: Vec::new(), newest: Some(newest), outline }))
 }
 
 /// The state, if there is one that can be used. One that cannot is set aside.

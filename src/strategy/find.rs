@@ -10,7 +10,31 @@ use ruff_python_ast::Expr;
 use ruff_text_size::Ranged;
 use std::num::NonZeroUsize;
 
+/// Every binding of a source, found by one walk for any number of selectors.
+pub struct Bindings<'a> {
+    source: &'a Source,
+    all: Vec<Binding<'a>>,
+}
+
 impl Source {
+    /// All of its bindings.
+    pub fn bindings(&self) -> Bindings<'_> {
+        let mut all = Vec::new();
+        bindings(self.module(), |binding| all.push(binding));
+        Bindings { source: self, all }
+    }
+
+    /// The one literal that `selector` means, as [`Bindings::site`] finds it.
+    pub fn site(
+        &self,
+        selector: &Selector,
+        occurrence: Option<NonZeroUsize>,
+    ) -> Result<Site, Unusable> {
+        self.bindings().site(selector, occurrence)
+    }
+}
+
+impl<'a> Bindings<'a> {
     /// The literal that `selector` means; of several bindings the one that `occurrence` counts to.
     ///
     /// Every binding counts, also one that is no number, so that a name which is set in two places
@@ -25,7 +49,7 @@ impl Source {
         let values = self.values(selector);
         let lines = || {
             let offsets = values.iter().map(|value| value.start().to_usize());
-            position::lines(self.text(), offsets)
+            position::lines(self.source.text(), offsets)
         };
         let value = match (values.as_slice(), occurrence) {
             ([], _) => return Err(Unusable::NotFound),
@@ -35,16 +59,17 @@ impl Source {
                 Unusable::NoSuchOccurrence { occurrence: occurrence.get(), lines: lines() }
             })?,
         };
-        Site::new(self.text(), value).ok_or_else(|| Unusable::NotNumericLiteral {
-            line: self.position(value).line,
-            text: excerpt(self.text().get(value.range().to_std_range()).unwrap_or_default()),
+        let text = self.source.text();
+        Site::new(text, value).ok_or_else(|| Unusable::NotNumericLiteral {
+            line: Position::of(text, value.start().to_usize()).line,
+            text: excerpt(text.get(value.range().to_std_range()).unwrap_or_default()),
         })
     }
 
     /// What the bindings that `selector` matches are given, by their order in the source.
-    fn values(&self, selector: &Selector) -> Vec<&Expr> {
+    fn values(&self, selector: &Selector) -> Vec<&'a Expr> {
         let mut found = Found::default();
-        bindings(self.module(), |binding| collect(selector, &binding, &mut found));
+        self.all.iter().for_each(|binding| collect(selector, binding, &mut found));
         // `order_types = {"stoploss": "market"}` beside `stoploss = -0.1`: an attribute of the class
         // goes before an entry of another attribute, which is reached by its container's name.
         let attribute = selector.is_attribute() && !found.direct.is_empty();
@@ -61,10 +86,6 @@ impl Source {
         }
         values
     }
-
-    fn position(&self, expr: &Expr) -> Position {
-        Position::of(self.text(), expr.start().to_usize())
-    }
 }
 
 /// Values by how they were found.
@@ -80,6 +101,9 @@ struct Found<'a> {
 fn collect<'a>(selector: &Selector, binding: &Binding<'a>, found: &mut Found<'a>) {
     if selector.matches_any(&binding.paths) {
         found.direct.push(binding.value);
+    }
+    if selector.len() == 1 {
+        return;
     }
     let mut open = vec![(binding.paths.clone(), binding.value, 1)];
     while let Some((paths, value, depth)) = open.pop() {

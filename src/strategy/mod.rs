@@ -2,7 +2,7 @@
 //!
 //! A [`Source`] is a file that Python would accept. A [`Selector`] names a binding in it; what it
 //! leads to is a [`Site`], one number literal, or the reason why there is none ([`Unusable`]).
-//! A site renders other values in the style of its literal, and [`Source::rewrite`] puts them in:
+//! A site renders other values in the style of its literal, and [`Original::rewrite`] puts them in:
 //! every other byte stays as it was, and the result has been parsed again.
 //!
 //! Everything is found in the syntax tree, never by regular expression. Nothing here reads a file.
@@ -17,7 +17,7 @@ mod refusal;
 pub use refusal::{SourceError, SourceProblem};
 
 mod source;
-pub use source::Source;
+pub use source::{Original, Source};
 
 mod encoding;
 mod nesting;
@@ -37,6 +37,7 @@ mod unusable;
 pub use unusable::Unusable;
 
 mod find;
+pub use find::Bindings;
 
 mod rewrite;
 pub use rewrite::RewriteError;

@@ -2,7 +2,7 @@
 
 use super::site::literal_end;
 use super::walk::bindings;
-use super::{Site, Source, SourceError};
+use super::{Original, Site, Source, SourceError};
 use crate::units::{Decimal, Number};
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ pub enum RewriteError {
     },
 }
 
-impl Source {
+impl Original {
     /// The text with other values: parsed again as a whole, each site found again with exactly its
     /// value, and every byte outside of the sites as it was.
     pub fn rewrite(&self, values: &[(&Site, Decimal)]) -> Result<String, RewriteError> {
@@ -48,9 +48,9 @@ impl Source {
         values.sort_by_key(|(site, _)| site.range().start);
         self.check_sites(&values)?;
         let (text, starts) = self.replaced(&values);
-        let rewritten = Self::parse_text(text, self.version())?;
-        rewritten.check_values(&values, &starts)?;
-        Ok(rewritten.into_text())
+        let rewritten = Source::parse_text(text, self.version())?;
+        check_values(&rewritten, &values, &starts)?;
+        Ok(rewritten.into_original().into_text())
     }
 
     /// Every site stands in this source, and each only once.
@@ -86,38 +86,34 @@ impl Source {
         text.push_str(&self.text()[end..]);
         (text, starts)
     }
+}
 
-    /// At each of `starts` a binding has the value that was written there.
-    fn check_values(
-        &self,
-        values: &[(&Site, Decimal)],
-        starts: &[usize],
-    ) -> Result<(), RewriteError> {
-        // By their ends, for a literal's start moves where a sign goes or comes.
-        let mut found = HashMap::new();
-        bindings(self.module(), |binding| {
-            if let Some(end) = literal_end(binding.value) {
-                found.insert(end, binding.value);
-            }
-        });
-        let mut rendered = String::new();
-        for ((site, value), start) in values.iter().zip(starts) {
-            site.render(*value, &mut rendered);
-            let expected = site.read_back(*value);
-            let again = found
-                .get(&(start + rendered.len()))
-                .and_then(|expr| Site::new(self.text(), expr))
-                .filter(|again| *start <= again.range().start);
-            if again.is_none_or(|again| !is_same(again.value(), expected)) {
-                return Err(RewriteError::WrongValue {
-                    line: site.line(),
-                    text: rendered,
-                    expected,
-                });
-            }
+/// At each of `starts` a binding has the value that was written there.
+fn check_values(
+    source: &Source,
+    values: &[(&Site, Decimal)],
+    starts: &[usize],
+) -> Result<(), RewriteError> {
+    // By their ends, for a literal's start moves where a sign goes or comes.
+    let mut found = HashMap::new();
+    bindings(source.module(), |binding| {
+        if let Some(end) = literal_end(binding.value) {
+            found.insert(end, binding.value);
         }
-        Ok(())
+    });
+    let mut rendered = String::new();
+    for ((site, value), start) in values.iter().zip(starts) {
+        site.render(*value, &mut rendered);
+        let expected = site.read_back(*value);
+        let again = found
+            .get(&(start + rendered.len()))
+            .and_then(|expr| Site::new(source.text(), expr))
+            .filter(|again| *start <= again.range().start);
+        if again.is_none_or(|again| !is_same(again.value(), expected)) {
+            return Err(RewriteError::WrongValue { line: site.line(), text: rendered, expected });
+        }
     }
+    Ok(())
 }
 
 /// The same type and the same bits.

@@ -2,18 +2,41 @@
 
 use super::nesting::TooDeep;
 use super::refusal::{SourceError, SourceProblem};
-use super::{PythonVersion, encoding, nesting};
+use super::{PythonVersion, RewriteError, Site, encoding, nesting};
+use crate::units::Decimal;
 use ruff_python_ast::{Mod, ModModule};
 use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::Ranged;
 use std::fmt;
 use std::sync::Arc;
 
-/// A strategy that Python of its version would accept.
-#[derive(Clone)]
-pub struct Source {
+/// The text of a strategy that Python of its version would accept: what it takes to put other values in.
+#[derive(Clone, Debug)]
+pub struct Original {
     text: String,
     version: PythonVersion,
+}
+
+impl Original {
+    /// The text, byte for byte as it was given, with its byte order mark.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The version it was read for.
+    pub const fn version(&self) -> PythonVersion {
+        self.version
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// Such a text with its tree, in which sites are found. The tree takes up to eighty times as much as the text.
+#[derive(Clone)]
+pub struct Source {
+    original: Original,
     module: Arc<ModModule>,
 }
 
@@ -35,7 +58,10 @@ impl Source {
             return Err(error);
         }
         match parsed.try_into_module() {
-            Some(parsed) => Ok(Self { module: Arc::new(parsed.into_syntax()), text, version }),
+            Some(parsed) => {
+                let original = Original { text, version };
+                Ok(Self { module: Arc::new(parsed.into_syntax()), original })
+            }
             None => Err(SourceError::in_text(
                 &text,
                 0,
@@ -61,16 +87,22 @@ impl Source {
 
     /// The text, byte for byte as it was given, with its byte order mark.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.original.text
     }
 
     /// The version it was read for.
     pub const fn version(&self) -> PythonVersion {
-        self.version
+        self.original.version
     }
 
-    pub(super) fn into_text(self) -> String {
-        self.text
+    /// What is left of it when its sites are found.
+    pub fn into_original(self) -> Original {
+        self.original
+    }
+
+    /// The text with other values, as [`Original::rewrite`] makes it.
+    pub fn rewrite(&self, values: &[(&Site, Decimal)]) -> Result<String, RewriteError> {
+        self.original.rewrite(values)
     }
 
     pub(super) fn module(&self) -> &ModModule {
@@ -81,10 +113,7 @@ impl Source {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The tree is hundreds of lines; the text says it all.
-        f.debug_struct("Source")
-            .field("text", &self.text)
-            .field("version", &self.version)
-            .finish_non_exhaustive()
+        f.debug_struct("Source").field("original", &self.original).finish_non_exhaustive()
     }
 }
 

@@ -45,17 +45,7 @@ impl BatchId {
 
     /// The second in the id.
     pub fn start(&self) -> Timestamp {
-        let text = self.second();
-        let extended = format!(
-            "{}-{}-{}T{}:{}:{}Z",
-            &text[..4],
-            &text[4..6],
-            &text[6..8],
-            &text[9..11],
-            &text[11..13],
-            &text[13..15],
-        );
-        extended.parse().unwrap_or(Timestamp::from_micros(0))
+        Timestamp::from_compact(self.second()).unwrap_or(Timestamp::from_micros(0))
     }
 
     fn second(&self) -> &str {
@@ -71,20 +61,14 @@ impl FromStr for BatchId {
     type Err = BatchIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let shape = text.len() == 23
-            && text.bytes().enumerate().all(|(at, byte)| match at {
-                8 => byte == b'T',
-                15 => byte == b'Z',
-                16 => byte == b'-',
-                17.. => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-                _ => byte.is_ascii_digit(),
-            });
-        let id = Self(text.to_owned());
-        // A month 13 has the shape and is no time: it must read back as itself.
-        if shape && id.start().to_compact() == id.second() {
-            Ok(id)
-        } else {
-            Err(BatchIdError(text.to_owned()))
+        let second = text.get(..16).and_then(Timestamp::from_compact);
+        let suffix = text.get(16..).and_then(|rest| rest.strip_prefix('-'));
+        let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        match (second, suffix) {
+            (Some(_), Some(suffix)) if suffix.len() == 6 && suffix.bytes().all(is_hex) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(BatchIdError(text.to_owned())),
         }
     }
 }
@@ -176,6 +160,12 @@ mod tests {
             "",
             "20261123T020000Z-7F3A9C",
             "20261323T020000Z-7f3a9c",
+            "20260230T020000Z-7f3a9c",
+            "20261123T240000Z-7f3a9c",
+            "20261123T026000Z-7f3a9c",
+            "20261123T020060Z-7f3a9c",
+            "00000101T000000Z-7f3a9c",
+            "99991231T000000Z-7f3a9c",
             "20261123T020000Z-7f3a9",
             "../../../../etc/passwd00",
         ] {

@@ -67,6 +67,26 @@ impl Timestamp {
         );
         text.chars().filter(|c| !matches!(c, '-' | ':')).collect()
     }
+
+    /// Back from [`Self::to_compact`]; `None` where no moment is written so.
+    pub(super) fn from_compact(text: &str) -> Option<Self> {
+        let bytes: &[u8; 16] = text.as_bytes().try_into().ok()?;
+        let [y0, y1, y2, y3, m0, m1, d0, d1, b'T', h0, h1, n0, n1, s0, s1, b'Z'] = bytes else {
+            return None;
+        };
+        let two = |tens: &u8, ones: &u8| {
+            let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+            digits.then(|| (tens - b'0') * 10 + (ones - b'0')).and_then(|n| i8::try_from(n).ok())
+        };
+        let year = i16::from(two(y0, y1)?) * 100 + i16::from(two(y2, y3)?);
+        let (hour, minute, second) = (two(h0, h1)?, two(n0, n1)?, two(s0, s1)?);
+        let civil =
+            jiff::civil::DateTime::new(year, two(m0, m1)?, two(d0, d1)?, hour, minute, second, 0);
+        let seconds = jiff::tz::Offset::UTC.to_timestamp(civil.ok()?).ok()?.as_second();
+        let moment = Self::from_micros(seconds.checked_mul(1_000_000)?);
+        // Years that `Timestamp` has not are cut.
+        (moment.seconds() == seconds).then_some(moment)
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -106,6 +126,10 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-23T02:00:00.123456Z");
         assert_eq!(time.to_string().parse::<Timestamp>().unwrap(), time);
         assert_eq!(time.to_compact(), "20261123T020000Z");
+        assert_eq!(
+            Timestamp::from_compact("20261123T020000Z"),
+            Some(Timestamp::from_micros(1_795_399_200_000_000))
+        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ fn rows_are_json_where_that_is_asked_for() {
     let row = &rows(&story)[0];
     let id = story.newest();
     let manifest = story.manifest(&id);
+    let bytes = story.audit().bytes(&id, story.audit().files(&id));
     for (key, value) in [
         ("batch_id", json!(id.as_str())),
         ("status", json!("completed")),
@@ -46,7 +47,7 @@ fn rows_are_json_where_that_is_asked_for() {
         ("records", json!(60)),
         ("successes", json!(60)),
         ("success_percentage", json!(100.0)),
-        ("bytes", json!(story.audit().batches().unwrap()[&id].bytes)),
+        ("bytes", json!(bytes)),
         ("form", json!("plain")),
         ("counted", json!(true)),
         ("problem", Value::Null),

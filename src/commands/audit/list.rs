@@ -87,7 +87,7 @@ fn row(folder: &Folder, id: BatchId, files: BatchFiles, state: Option<&State>) -
         records,
         successes,
         success_percentage: (records > 0).then(|| successes as f64 / records as f64 * 100.0),
-        bytes: files.bytes,
+        bytes: folder.bytes(&id, files),
         form: match (files.open, files.plain, files.compressed) {
             (true, _, _) => "open",
             (_, true, _) => "plain",

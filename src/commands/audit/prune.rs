@@ -36,7 +36,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let plan =
         PrunePlan::make(Some(&data.state), &data.folder, &config.audit.retention, batch::now());
     let plan = plan.map_err(|error| unreadable(&error))?;
-    plan.carry_out(&mut data.state, &data.store, &data.folder).map_err(|error| {
+    data.prune(&plan).map_err(|error| {
         let denied = matches!(&error, PruneError::Disk(error) if error.is_permission());
         Failure::new(if denied { Exit::Permission } else { Exit::Io }, &error)
     })?;
@@ -59,7 +59,7 @@ fn say(plan: &PrunePlan, config: &Config, only: bool, out: &mut dyn Write) -> Re
     for (id, why) in &plan.untouched {
         writeln!(out, "{id}  not touched: {}", why.as_str())?;
     }
-    let kept = plan.kept.iter().map(|(_, files)| files.bytes).fold(0, u64::saturating_add);
+    let kept = plan.kept.iter().map(|one| one.bytes).fold(0, u64::saturating_add);
     writeln!(
         out,
         "{} {verb} ({}), {} kept ({})",
