@@ -58,7 +58,7 @@ def starts(count, command, exits=0, **more):
         lines = [list(map(int, line.split())) for line in Path(report.name).read_text().splitlines()]
     for *_, status in lines:
         code = os.waitstatus_to_exitcode(status)
-        assert exits in (None, code), f"{command}: exit code {code}, expected {exits}\n{done.stderr}"
+        assert exits in (None, code), f"{command}: exit code {code}, expected {exits}\n{done.stderr[-2000:]}"
     return [Took(wall / 1e9, user / 1e9, system / 1e9, peak * 1024) for wall, user, system, peak, _ in lines]
 
 
