@@ -59,10 +59,10 @@ def by_subprocess(evaluator, count):
 
 def compare(table, brief, folder, evaluator):
     """A row for each mode, with one worker."""
-    turns = 1 if brief else 5
+    turns = 1 if brief else 3
     process = agent_with(evaluator, folder / "process", "process", 1)
     stream = agent_with(evaluator, folder / "stream", "stream", 1)
-    count, many = (50, 200) if brief else (2_000, 20_000)
+    count, many = (50, 200) if brief else (2_000, 10_000)
     found = {"process": [], "bare process": [], "python": [], "stream": [], "bare stream": []}
     for _ in range(turns):
         found["bare process"].append(median([one.wall for one in starts(count, [evaluator])]))
