@@ -21,7 +21,7 @@ from pathlib import Path
 
 from measuring import BINARY, ROOT, temporary_folder
 
-SECTIONS = ("writing", "overhead", "memory", "starting", "reading", "evaluating", "sealing")
+SECTIONS = ("writing", "overhead", "memory", "starting", "pushing", "reading", "evaluating", "sealing")
 PAGE = ROOT / "docs/PERFORMANCE.md"
 # What is said of a program: its name, and how it is asked.
 PROGRAMS = {

@@ -1,18 +1,22 @@
-// The Go client at the same work: a registry with the agent's metrics of mutations, pushed to a Pushgateway.
+// The Go client at the same work.
 //
-//	push                what a start takes: everything is made, nothing is sent
-//	push URL COUNT      pushes so often; prints the nanoseconds of each as JSON
+//	push                                  what a start takes: a registry with the agent's metrics of mutations is made
+//	push BASE_URL JOB INSTANCE FOLDER     a rival of benches/push/rival.rs
 package main
 
 import (
+	"bufio"
 	"encoding/json"
-	"fmt"
+	"log"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/push"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 )
 
 var buckets = []float64{1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025,
@@ -44,30 +48,58 @@ func registry() *prometheus.Registry {
 	return registry
 }
 
-func main() {
-	url := "http://127.0.0.1:9091"
-	if len(os.Args) == 3 {
-		url = os.Args[1]
+// families are the very metrics that the agent pushes.
+func families(folder string) (prometheus.GathererFunc, error) {
+	file, err := os.Open(filepath.Join(folder, "body.text"))
+	if err != nil {
+		return nil, err
 	}
-	pusher := push.New(url, "exit_evolution").Grouping("instance", "go").Gatherer(registry())
-	if len(os.Args) != 3 {
+	defer file.Close()
+	var parser expfmt.TextParser
+	byName, err := parser.TextToMetricFamilies(file)
+	if err != nil {
+		return nil, err
+	}
+	var all []*dto.MetricFamily
+	for _, family := range byName {
+		all = append(all, family)
+	}
+	return func() ([]*dto.MetricFamily, error) { return all, nil }, nil
+}
+
+func rival(base, job, instance, folder string) error {
+	gatherer, err := families(folder)
+	if err != nil {
+		return err
+	}
+	pusher := push.New(base, job).Grouping("instance", instance).Gatherer(gatherer)
+	turns, answers := bufio.NewScanner(os.Stdin), json.NewEncoder(os.Stdout)
+	for turns.Scan() {
+		count, err := strconv.Atoi(turns.Text())
+		if err != nil {
+			return err
+		}
+		taken := make([]int64, count)
+		for at := range taken {
+			began := time.Now()
+			if err := pusher.Push(); err != nil {
+				return err
+			}
+			taken[at] = time.Since(began).Nanoseconds()
+		}
+		if err := answers.Encode(taken); err != nil {
+			return err
+		}
+	}
+	return turns.Err()
+}
+
+func main() {
+	if len(os.Args) != 5 {
+		push.New("http://127.0.0.1:9091", "exit_evolution").Grouping("instance", "go").Gatherer(registry())
 		return
 	}
-	count, err := strconv.Atoi(os.Args[2])
-	if err != nil {
-		panic(err)
+	if err := rival(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
+		log.Fatal(err)
 	}
-	taken := make([]int64, count)
-	for at := range taken {
-		began := time.Now()
-		if err := pusher.Push(); err != nil {
-			panic(err)
-		}
-		taken[at] = time.Since(began).Nanoseconds()
-	}
-	text, err := json.Marshal(taken)
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(string(text))
 }
