@@ -18,13 +18,18 @@ body, kind = (
     (binary, "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited")
     if binary.exists() else (Path(folder) / "body.text", "text/plain; version=0.0.4")
 )
-url = f"{base}/metrics/job/{job}/instance/{instance}"
+url = f"{base.rstrip('/')}/metrics/job/{job}/instance/{instance}"
 for line in sys.stdin:
     transfers = "".join(f'url = "{url}"\noutput = "/dev/null"\n' for _ in range(int(line) + 1))
     done = subprocess.run(
         ["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--request", "PUT", "--data-binary",
-         f"@{body}", "--header", f"Content-Type: {kind}", "--write-out", "%{time_total}\\n", "--config", "-"],
+         f"@{body}", "--header", f"Content-Type: {kind}", "--write-out", "%{http_code} %{time_total}\\n", "--config", "-"],
         input=transfers, capture_output=True, text=True, check=True,
     )
-    taken = [round(float(seconds) * 1e9) for seconds in done.stdout.split()]
+    taken = []
+    for transfer in done.stdout.splitlines():
+        code, seconds = transfer.split()
+        # A redirect is no failure to curl, and no push to us.
+        assert code == "200", f"the gateway answered with {code}"
+        taken.append(round(float(seconds) * 1e9))
     print(json.dumps(taken[1:]), flush=True)

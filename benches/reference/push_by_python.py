@@ -35,6 +35,6 @@ for line in sys.stdin:
     taken = []
     for _ in range(int(line)):
         began = time.perf_counter_ns()
-        push_to_gateway(base, job, registry, {"instance": instance}, timeout=10)
+        push_to_gateway(base.rstrip("/"), job, registry, {"instance": instance}, timeout=10)
         taken.append(time.perf_counter_ns() - began)
     print(json.dumps(taken), flush=True)
