@@ -7,6 +7,8 @@
 # that cannot be had is a failure, not a skip; but for a nightly compiler, without which nothing is fuzzed. Any
 # folder will do to start from, and two runs do not disturb each other. The last line is `N passed, N failed`.
 #
+# `benches` sees that what docs/PERFORMANCE.md measures works and that all rivals agree; it judges no time.
+#
 #     tests/run.sh                          everything
 #     tests/run.sh e2e/judge faults/crash   the build and these checks
 
@@ -33,7 +35,7 @@ tools=$cargo_home/mutation-agent-tests
 export PATH=$PATH:$tools/bin
 target=${CARGO_TARGET_DIR:-$root/target}
 export MUTATION_AGENT=$target/debug/mutation-agent
-# Scripts in tests/; the longest come first, so that the others go on beside them.
+# Scripts in tests/, and benches/run.sh; the longest come first, so that the others go on beside them.
 checks=(
     faults/crash faults/errors faults/ingest
     e2e/readme e2e/nightly_job e2e/scraped e2e/rules e2e/alerts e2e/dashboard e2e/interop
@@ -41,7 +43,7 @@ checks=(
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
     e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare e2e/report
     e2e/ingest e2e/follow
-    e2e/package e2e/systemd faults/full_disk faults/evolution
+    e2e/package e2e/systemd benches faults/full_disk faults/evolution
 )
 passed=0
 failed=0
@@ -103,7 +105,7 @@ finish_one() {
 # What a check says about itself: the last line of an end-to-end check, the sums of cargo test.
 note() {
     case $1 in
-    e2e/* | faults/*) printf ': %s' "$(tail -n 1 "$2")" ;;
+    e2e/* | faults/* | benches) printf ': %s' "$(tail -n 1 "$2")" ;;
     fuzz) awk '/: Done / { sum += $3 } END { printf ": %d inputs", sum }' "$2" ;;
     'cargo test') awk '/^test result:/ { sum += $4 } END { printf ": %d tests", sum }' "$2" ;;
     esac
@@ -122,6 +124,8 @@ prometheus-alertmanager prometheus-alertmanager
 amtool prometheus-alertmanager
 prometheus-node-exporter prometheus-node-exporter
 jq jq
+curl curl
+go golang-go
 openssl openssl
 strace strace
 faketime faketime
@@ -140,6 +144,8 @@ pdfinfo poppler-utils
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)
+    [[ -e /usr/share/gocode/src/github.com/prometheus/client_golang ]] ||
+        packages+=(golang-github-prometheus-client-golang-dev)
     if ((${#packages[@]} == 0)); then
         return
     fi
@@ -163,7 +169,8 @@ PROGRAMS
 
 install_python_packages() {
     python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tests/e2e/requirements.txt
+    "$work/venv/bin/pip" install --quiet --disable-pip-version-check \
+        --requirement tests/e2e/requirements.txt --requirement benches/requirements.txt
 }
 
 # install_cargo_tool NAME VERSION: into a folder of its own beside cargo's, so that the next run has it.
@@ -211,7 +218,9 @@ run_checks() {
         ((${#running[@]} < 2)) || finish_one
         local folder=$work
         [[ $name != faults/* ]] || folder=$memory
-        begin "$name" "${listening[@]}" TMPDIR="$folder" "$work/venv/bin/python" "tests/$name.py"
+        local command=("$work/venv/bin/python" "tests/$name.py")
+        [[ $name != benches ]] || command=(VENV="$work/venv" benches/run.sh --brief)
+        begin "$name" "${listening[@]}" TMPDIR="$folder" "${command[@]}"
     done
     while ((${#running[@]} > 0)); do
         finish_one

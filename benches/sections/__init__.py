@@ -1,0 +1,1 @@
+"""One section of docs/PERFORMANCE.md each: `TITLE`, and `run(brief)`, which gives its table."""

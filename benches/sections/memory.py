@@ -1,0 +1,50 @@
+"""Memory and time of ever more mutations in one batch."""
+
+import strategies
+from measuring import Agent, Table, config, equal, median, span, starts
+
+TITLE = "Memory"
+MOST_IN_A_ROUND = 1_000_000
+
+
+def run(brief, folder):
+    """The table."""
+    counts = ((1_000, 1), (10_000, 1)) if brief else ((1_000, 21), (100_000, 9), (10_000_000, 1))
+    agent = Agent(config(workers=0), folder / "agent")
+    strategies.write(agent.folder / "strategies", 153, 4)
+    start = median([took.wall for took in batches(agent, 1, 1 if brief else 21)])
+    table = Table(["mutations", "peak", "wall", "log", "each, without the start"])
+    for count, turns in counts:
+        taken = batches(agent, count, turns)
+        wall = median([took.wall for took in taken])
+        peak = max(took.peak for took in taken) / 2**20
+        [log] = agent.logs()
+        size = log.stat().st_size
+        table.add(f"{count:,}", f"{peak:.1f} MiB", span(wall), f"{size / 1e6:,.1f} MB", span((wall - start) / count))
+        lines = sum(block.count(b"\n") for block in blocks(log))
+        equal("lines of the log", lines, count)
+    agent.forget()
+    table.notes.append(
+        f"Two workers where there are two cores; rounds of up to {MOST_IN_A_ROUND:,}, each with its sync. A batch of one"
+        f" mutation takes {span(start)}: that is the start. Medians of {', '.join(str(turns) for _, turns in counts)}"
+        " batches, the greatest peak."
+    )
+    return table
+
+
+def batches(agent, count, turns):
+    """What so many batches of so many mutations took; only the last one's data are left."""
+    rounds = -(-count // MOST_IN_A_ROUND)
+    taken = []
+    for _ in range(turns):
+        agent.forget()
+        taken += starts(1, agent.command("run", "--rounds", rounds, "--mutations", count // rounds), cwd="/")
+        equal("records", agent.manifest()["records"], count)
+    return taken
+
+
+def blocks(path):
+    """A file piece by piece."""
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            yield block
