@@ -25,8 +25,8 @@ def run(brief, folder):
         equal("lines of the log", lines, count)
     agent.forget()
     table.notes.append(
-        f"Two workers where there are two cores; rounds of up to {MOST_IN_A_ROUND:,}, each with its sync. A batch of one"
-        f" mutation takes {span(start)}: that is the start. Medians of {', '.join(str(turns) for _, turns in counts)}"
+        f"Two workers where there are two cores; rounds of up to {MOST_IN_A_ROUND:,}, each with its sync. A batch of"
+        f" one mutation takes {span(start)}: that is the start. Medians of {', '.join(str(turns) for _, turns in counts)}"
         " batches, the greatest peak."
     )
     return table
