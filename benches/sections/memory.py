@@ -26,8 +26,8 @@ def run(brief, folder):
     agent.forget()
     table.notes.append(
         f"Two workers where there are two cores; rounds of up to {MOST_IN_A_ROUND:,}, each with its sync. A batch of"
-        f" one mutation takes {span(start)}: that is the start. Medians of {', '.join(str(turns) for _, turns in counts)}"
-        " batches, the greatest peak."
+        f" one mutation takes {span(start)}: that is the start. Medians of"
+        f" {', '.join(str(turns) for _, turns in counts)} batches, the greatest peak."
     )
     return table
 
