@@ -59,7 +59,7 @@ if [[ -z ${MUTATION_AGENT:-} ]]; then
     # The pieces, unless a section is asked for or it is to be brief.
     if [[ -z $* || $* == --write ]]; then
         find benches -maxdepth 1 -name '*.rs' -printf '%f\n' | sort | while IFS= read -r piece; do
-            cargo bench --bench "${piece%.rs}"
+            cargo bench --bench "${piece%.rs}" </dev/null
         done
     fi
 fi
