@@ -178,7 +178,7 @@ def equal(what, found, expected):
 def close(what, found, expected, tolerance):
     """Fails where the two differ by more than the share `tolerance`."""
     assert abs(found - expected) <= tolerance * abs(expected), (
-        f"{what}: found {found!r}, expected {expected!r} within {tolerance:.2%}"
+        f"{what}: found {found!r}, expected {expected!r} within a share of {tolerance:g}"
     )
 
 

@@ -2,7 +2,7 @@
 # Everything that docs/PERFORMANCE.md says, measured anew: builds, runs the pieces (criterion) and the whole program
 # beside others at the same work, and prints a Markdown table for each section.
 #
-#     benches/run.sh                     all of it: about a quarter of an hour, 8 GB of disk in target/
+#     benches/run.sh                     all of it: about a quarter of an hour, 9 GB of disk below target/
 #     benches/run.sh writing reading     these sections of side_by_side.py
 #     benches/run.sh --write             and the tables go into docs/PERFORMANCE.md
 #     benches/run.sh --brief             small sizes, everything once: sees that all rivals agree, judges no time
@@ -56,9 +56,11 @@ fi
 if [[ -z ${MUTATION_AGENT:-} ]]; then
     cargo build --release
     export MUTATION_AGENT=$target/release/mutation-agent
-    # The pieces, unless a section is asked for.
-    if [[ -z ${*#--write} && -n $(find benches -maxdepth 1 -name '*.rs') ]]; then
-        cargo bench --benches
+    # The pieces, unless a section is asked for or it is to be brief.
+    if [[ -z $* || $* == --write ]]; then
+        find benches -maxdepth 1 -name '*.rs' -printf '%f\n' | sort | while IFS= read -r piece; do
+            cargo bench --bench "${piece%.rs}" </dev/null
+        done
     fi
 fi
 exec "$venv/bin/python" benches/side_by_side.py "$@"

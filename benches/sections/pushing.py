@@ -39,7 +39,7 @@ def rust_client():
 
 
 def shown(gateway, instance):
-    """The samples of a group, as the gateway shows them, but for those that count pushes: the text was written after ours."""
+    """The samples of a group, as the gateway shows them. Those that count pushes are left out: the text is younger."""
     exposition = Exposition(urllib.request.urlopen(f"{gateway.url}/metrics").read().decode())
     return {
         (name, *sorted(item for item in labels.items() if item[0] != "instance"), repr(value))
@@ -64,8 +64,8 @@ def agree(folder):
     for name, command in rivals().items():
         instance = name.split()[0].strip(",")
         done = subprocess.run(
-            [*command, gateway.url, JOB, instance, folder], input="2\n", env=ENVIRONMENT, capture_output=True, text=True,
-            check=False,
+            [*command, gateway.url, JOB, instance, folder],
+            input="2\n", env=ENVIRONMENT, capture_output=True, text=True, check=False,
         )
         assert done.returncode == 0, f"{name}: {done.stderr[-2000:]}"
         equal(f"pushes of {name}", len(json.loads(done.stdout)), 2)
@@ -83,8 +83,8 @@ def run(brief, folder):
     samples = agree(folder)
     table = Table(["to a Pushgateway on loopback", "p50", "p99", "p50 to the socket's", "p99 to the socket's"])
     table.notes.append(
-        f"{samples} samples; whoever pushes them, the gateway shows the same. The socket writes the bytes of our request"
-        " and reads the answer. Everyone in turns of 50 in one run; all but Python keep their connection."
+        f"{samples} samples; whoever pushes them, the gateway shows the same. The socket writes the bytes of our"
+        " request and reads the answer. Everyone in turns of 50 in one run; all but Python keep their connection."
     )
     if brief:
         return table
@@ -93,7 +93,8 @@ def run(brief, folder):
         for name, command in (rivals() | rust_client()).items()
     ]
     done = subprocess.run(
-        ["cargo", "bench", "--quiet", "--bench", "push", "--features", "real-parts", "--", "--pushes", "3000", *commands],
+        ["cargo", "bench", "--quiet", "--bench", "push", "--features", "real-parts", "--",
+         "--pushes", "3000", *commands],
         cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
     )
     said = json.loads(done.stdout)

@@ -14,26 +14,33 @@ MORE = """
 
 def run(brief, folder):
     """The table."""
-    counts, turns = ((0, 30), 3) if brief else ((0, 1_000, 10_000), 25)
-    agent = Agent(config(more=MORE), folder / "agent")
-    strategies.write(agent.folder / "strategies", 153)
+    counts, turns = ((1, 30), 3) if brief else ((1_000, 10_000), 25)
+    agent, empty = (Agent(config(more=MORE), folder / name) for name in ("agent", "empty"))
+    for one in (agent, empty):
+        strategies.write(one.folder / "strategies", 153)
     start = agent.command("run", "--rounds", 1, "--mutations", 1)
-    table = Table(["sealed batches", "`run` of one mutation", "user and system", "wall to none's", "`audit verify`"])
-    there, first = 0, None
+    table = Table([
+        "sealed batches", "`run` of one mutation", "user and system", "beside none", "wall to none's", "`audit verify`",
+    ])
+    there = 0
     for count in counts:
         starts(count - there, start, cwd="/")
-        taken = starts(turns, start, cwd="/")
+        taken, beside = [], []
+        for _ in range(turns):
+            empty.forget()
+            beside += starts(1, empty.command("run", "--rounds", 1, "--mutations", 1), cwd="/")
+            taken += starts(1, start, cwd="/")
         there = count + turns
-        equal("sealed batches", len(agent.logs()), there)
+        equal("sealed batches", (len(agent.logs()), len(empty.logs())), (there, 1))
         sound = f"{there} batches, {there} records verified: sound"
         assert sound in agent("audit", "verify"), f"not said: {sound}"
         verify = took(agent.command("audit", "verify"), cwd="/").wall
-        wall = median([one.wall for one in taken])
-        first = first or wall
+        wall, wall_of_none = (median([one.wall for one in these]) for these in (taken, beside))
         busy = median([one.user + one.system for one in taken])
-        table.add(f"{count:,}", span(wall), span(busy), times(wall / first), span(verify))
+        table.add(f"{count:,}", span(wall), span(busy), span(wall_of_none), times(wall / wall_of_none), span(verify))
     table.notes.append(
-        f"Medians of {turns} starts on that many batches, which are real ones of one mutation each; a run seals one and"
-        " syncs. `audit verify` reads everything, which is what it is for; it finds all of them sound."
+        f"Medians of {turns} starts, in turns with a data folder that is empty. The batches are real ones of one"
+        " mutation each; a run seals one more and syncs. `audit verify` reads everything, which is what it is for; it"
+        " finds all of them sound."
     )
     return table

@@ -10,7 +10,9 @@ import zipfile
 from pathlib import Path
 
 import strategies
-from measuring import BENCHES, BINARY, ENVIRONMENT, ROOT, TARGET, Agent, Table, config, equal, median, span, starts, times
+from measuring import (
+    BENCHES, BINARY, ENVIRONMENT, ROOT, TARGET, Agent, Table, config, equal, median, span, starts, times,
+)
 
 TITLE = "Starting"
 NAMES = "stop_loss_pct,take_profit_pct,trailing_stop_offset,holding_period_days"
@@ -140,7 +142,7 @@ def run(brief, folder):
     for part in (nothing, generated, real):
         part(table, brief, Path(folder))
     table.notes.append(
-        "Medians, in turns. Files are in the page cache; Python's modules are compiled already. `check` finds and judges"
-        f" targets besides parsing; it has {len(os.sched_getaffinity(0))} cores, Python one."
+        "Medians, in turns. Files are in the page cache; Python's modules are compiled already. `check` finds and"
+        f" judges targets besides parsing; it has {len(os.sched_getaffinity(0))} cores, Python one."
     )
     return table
