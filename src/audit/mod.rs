@@ -6,6 +6,7 @@
 //! [`Retention`] plans what may go, and [`compress`] packs what stays; [`verify()`] reads everything
 //! again and says what is not as it was written.
 
+mod canonical;
 mod compress;
 mod folder;
 mod ids;

@@ -1,5 +1,6 @@
 //! Reading audit files back: open, sealed or compressed, line by line, in constant memory.
 
+use super::canonical::LineReader;
 use crate::disk::{self, DiskError};
 use crate::record::Record;
 use std::fs::File;
@@ -70,13 +71,14 @@ fn read_from(
     path: &Path,
     mut visit: impl FnMut(&Record<'_>, &[u8]),
 ) -> Result<Tail, ReadError> {
+    let mut reader = LineReader::default();
     let mut end = Ok(Tail::Whole);
     lines_of(file, path, |line, bytes| {
         if bytes.last() != Some(&b'\n') {
             end = Ok(Tail::Torn { bytes: bytes.len() as u64 });
             return ControlFlow::Break(());
         }
-        match serde_json::from_slice(bytes) {
+        match reader.read(bytes) {
             Ok(record) => {
                 visit(&record, bytes);
                 ControlFlow::Continue(())

@@ -2,6 +2,7 @@
 
 use super::Fault;
 use super::sequence::Sequence;
+use crate::audit::canonical::LineReader;
 use crate::audit::ids::{Ids, Order};
 use crate::audit::reader::{ReadError, read_lines};
 use crate::disk::DiskError;
@@ -92,8 +93,9 @@ pub(super) fn read_log(
         contradicting: None,
         back: None,
     };
+    let mut reader = LineReader::default();
     let read = read_lines(path, |line, bytes| {
-        reading.take(line, bytes);
+        reading.take(line, bytes, &mut reader);
         ControlFlow::Continue(())
     });
     let mut broken = None;
@@ -119,7 +121,7 @@ fn is_damage(error: &DiskError) -> bool {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, line: u64, bytes: &[u8]) {
+    fn take(&mut self, line: u64, bytes: &[u8], reader: &mut LineReader) {
         self.hasher.update(bytes);
         self.bytes += bytes.len() as u64;
         if bytes.last() != Some(&b'\n') {
@@ -127,7 +129,7 @@ impl Reading<'_> {
             return;
         }
         self.lines += 1;
-        match serde_json::from_slice::<Record<'_>>(bytes) {
+        match reader.read(bytes) {
             Ok(record) => self.take_record(line, &record),
             Err(error) => {
                 self.sequence.unreadable();
