@@ -9,7 +9,6 @@ use crate::disk::DiskError;
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
 use crate::units::{BatchId, Digest, Hasher, MutationId};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 /// What reading a log showed.
@@ -96,7 +95,6 @@ pub(super) fn read_log(
     let mut reader = LineReader::default();
     let read = read_lines(path, |line, bytes| {
         reading.take(line, bytes, &mut reader);
-        ControlFlow::Continue(())
     });
     let mut broken = None;
     match read {
