@@ -1,5 +1,5 @@
-//! An audit file's bytes, as a killed batch may leave them: read up to the first line that is no record, and what was
-//! read, written by the journal and read again, is the same records.
+//! An audit file's bytes, as a killed batch may leave them: read up to the first line that is no record to `serde_json`, as
+//! the records that it makes of them, and what was read, written by the journal and read again, is the same records.
 
 #![cfg_attr(fuzzing, no_main)]
 
@@ -21,6 +21,7 @@ pub(crate) fn check(data: &[u8]) {
     let mut lines = Vec::new();
     let mut log = LogFold::new(Buckets::default());
     let tail = read_records(&path, |record, line| {
+        assert_eq!(exactly(record), exactly(&self::record(line)));
         log.take(record, line);
         lines.push(line.to_vec());
     });
@@ -29,8 +30,11 @@ pub(crate) fn check(data: &[u8]) {
     match tail {
         Ok(Tail::Whole) => assert_eq!(whole, data.len()),
         Ok(Tail::Torn { bytes }) => assert_eq!(whole as u64 + bytes, data.len() as u64),
-        Err(ReadError::Line { line, .. } | ReadError::TooLong { line, .. }) => {
+        Err(error @ (ReadError::Line { line, .. } | ReadError::TooLong { line, .. })) => {
             assert_eq!(line, lines.len() as u64 + 1);
+            let next = data[whole..].split_inclusive(|byte| *byte == b'\n').next().unwrap();
+            let is_record = serde_json::from_slice::<Record<'_>>(next).is_ok();
+            assert!(!is_record || matches!(error, ReadError::TooLong { .. }), "{error}");
         }
         Err(ReadError::Disk(error)) => panic!("{error}"),
     }
@@ -49,10 +53,15 @@ fn write_and_read(home: &Path, lines: &[Vec<u8>]) {
     }
     let mut expected = lines.iter().flat_map(|line| [line, line]);
     let tail = read_records(journal.path(), |read, _| {
-        assert_eq!(Some(read), expected.next().map(|line| record(line)).as_ref());
+        assert_eq!(Some(exactly(read)), expected.next().map(|line| exactly(&record(line))));
     });
     assert!(matches!(tail, Ok(Tail::Whole)), "{tail:?}");
     assert_eq!(expected.next(), None);
+}
+
+/// With minus zero and what is not a number told apart.
+fn exactly(record: &Record<'_>) -> String {
+    format!("{record:?}")
 }
 
 fn record(line: &[u8]) -> Record<'_> {

@@ -255,7 +255,7 @@ fn write_json<T: serde::Serialize + ?Sized>(value: &T, line: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::mutation::Operator;
     use crate::record::{Also, Millis, Outcome};
@@ -278,7 +278,7 @@ mod tests {
     }
 
     prop_compose! {
-        fn records()(
+        pub(in crate::audit) fn records()(
             (micros, id, round, line) in (-1_i64 << 50..1 << 52, any::<u64>(), any::<u32>(), any::<u32>()),
             (strategy, parameter, error) in (".*", ".*", proptest::option::of(".*")),
             (variant, parent) in (proptest::option::of("[a-z\"]*"), proptest::option::of("[a-z_0-9]*")),

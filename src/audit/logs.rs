@@ -1,6 +1,7 @@
 //! A set of logs to read, wherever they are and however far they have come in their life.
 
-use super::{Folder, Manifest, ManifestError, ReadError, Tail, read_records};
+use super::reader::{fold_records, read_records};
+use super::{Folder, Manifest, ManifestError, ReadError, Tail};
 use crate::disk::DiskError;
 use crate::record::Record;
 use crate::units::BatchId;
@@ -56,14 +57,32 @@ impl Log {
 
     /// Hands every whole line to `visit`, as a record and as it stands, newline included.
     pub fn read(&self, mut visit: impl FnMut(&Record<'_>, &[u8])) -> Result<Read, ReadError> {
+        self.find(|file| read_records(file, &mut visit))
+    }
+
+    /// Folds its records on every core. `visit` sees those of some thousand lines, on any thread, and `take` what it made of
+    /// them, here and in their order; it leaves behind what `make` makes, for further ones.
+    pub fn fold<T: Send>(
+        &self,
+        make: impl Fn() -> T,
+        visit: impl Fn(&mut T, &Record<'_>) + Sync,
+        mut take: impl FnMut(&mut T),
+    ) -> Result<Read, ReadError> {
+        self.find(|file| fold_records(file, &make, &visit, &mut take))
+    }
+
+    fn find(
+        &self,
+        mut read: impl FnMut(&Path) -> Result<Tail, ReadError>,
+    ) -> Result<Read, ReadError> {
         let (folder, id) = match &self.0 {
             Place::Batch(folder, id) => (folder, id),
-            Place::File(file, _) => return read_records(file, visit).map(Read::from),
+            Place::File(file, _) => return read(file).map(Read::from),
         };
         // In the order of its life: what is not there under one name is there under the next.
         // While it is packed it is there twice for a moment, and only one is read.
         for file in [folder.open_journal(id), folder.sealed(id), folder.compressed(id)] {
-            match read_records(&file, &mut visit) {
+            match read(&file) {
                 Err(ReadError::Disk(error)) if error.source.kind() == io::ErrorKind::NotFound => {}
                 other => return other.map(Read::from),
             }

@@ -6,6 +6,8 @@
 //! [`Retention`] plans what may go, and [`compress`] packs what stays; [`verify()`] reads everything
 //! again and says what is not as it was written.
 
+mod blocks;
+mod canonical;
 mod compress;
 mod digester;
 mod folder;
@@ -32,7 +34,7 @@ pub use manifest::{
 };
 pub use reader::{ReadError, Tail, read_own_records, read_records};
 pub use retention::{Anchor, PruneReason, Pruned, Retention, RetentionError, SealedBatch};
-pub use salvage::{LogFold, Salvaged, look_at_open, read_open, salvage};
+pub use salvage::{LogFold, Salvaged, fold_log, look_at_open, read_open, salvage};
 pub(crate) use seal::finish as finish_seal;
 pub use seal::seal;
 pub use verify::{Fault, Finding, Known, OpenLog, Report, verify};

@@ -1,14 +1,12 @@
 //! Reading audit files back: open, sealed or compressed, line by line, in constant memory.
 
+use super::blocks::{LONGEST_LINE, in_order, one_by_one};
+use super::canonical::LineReader;
 use crate::disk::{self, DiskError};
 use crate::record::Record;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-
-/// Longer lines are none of ours: an error text is capped far below.
-const LONGEST_LINE: u64 = 1 << 20;
 
 /// An audit file that cannot be read on.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +52,7 @@ pub enum Tail {
 ///
 /// A name that ends in `.zst` is decompressed on the way. The file may be anybody's.
 pub fn read_records(path: &Path, visit: impl FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError> {
-    read_from(disk::open(path)?, path, visit)
+    read_from(&disk::open(path)?, path, visit)
 }
 
 /// The same for a file that is to be acted upon, and so must be ours.
@@ -62,74 +60,141 @@ pub fn read_own_records(
     path: &Path,
     visit: impl FnMut(&Record<'_>, &[u8]),
 ) -> Result<Tail, ReadError> {
-    read_from(disk::open_own(path)?, path, visit)
+    read_from(&disk::open_own(path)?, path, visit)
+}
+
+/// Folds the records of a file on every core; the file may be anybody's. `visit` sees those of one block, on any thread, and `take` what it made of them,
+/// block after block; it leaves behind what `make` makes, for a block to come.
+pub(super) fn fold_records<T: Send>(
+    path: &Path,
+    make: impl Fn() -> T,
+    visit: impl Fn(&mut T, &Record<'_>) + Sync,
+    mut take: impl FnMut(&mut T),
+) -> Result<Tail, ReadError> {
+    let part =
+        || Part { fold: make(), reader: LineReader::default(), lines: 0, end: Ok(Tail::Whole) };
+    let (mut before, mut end) = (0, Ok(Tail::Whole));
+    let read = |part: &mut Part<T>, bytes: &[u8]| {
+        part.lines = 0;
+        part.end = each_record(bytes, &mut part.reader, |record, _| {
+            part.lines += 1;
+            visit(&mut part.fold, record);
+        });
+    };
+    in_order(&disk::open(path)?, path, part, read, |part, _| {
+        take(&mut part.fold);
+        match std::mem::replace(&mut part.end, Ok(Tail::Whole)) {
+            Ok(Tail::Whole) => before += part.lines,
+            Ok(torn) => end = Ok(torn),
+            Err(fault) => {
+                end = Err(fault.at(path, before + part.lines + 1));
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    end
+}
+
+/// What was made of a block.
+struct Part<T> {
+    fold: T,
+    reader: LineReader,
+    /// Whole ones.
+    lines: u64,
+    end: Result<Tail, Fault>,
 }
 
 fn read_from(
-    file: File,
+    file: &File,
     path: &Path,
     mut visit: impl FnMut(&Record<'_>, &[u8]),
 ) -> Result<Tail, ReadError> {
-    let mut end = Ok(Tail::Whole);
-    lines_of(file, path, |line, bytes| {
-        if bytes.last() != Some(&b'\n') {
-            end = Ok(Tail::Torn { bytes: bytes.len() as u64 });
-            return ControlFlow::Break(());
+    let mut reader = LineReader::default();
+    let (mut lines, mut end) = (0, Ok(Tail::Whole));
+    one_by_one(file, path, |bytes| {
+        let read = each_record(bytes, &mut reader, |record, line| {
+            lines += 1;
+            visit(record, line);
+        });
+        match read {
+            Ok(Tail::Whole) => return ControlFlow::Continue(()),
+            Ok(torn) => end = Ok(torn),
+            Err(fault) => end = Err(fault.at(path, lines + 1)),
         }
-        match serde_json::from_slice(bytes) {
-            Ok(record) => {
-                visit(&record, bytes);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                let column = error.column().max(1);
-                // It takes the line for a file, and ends with its place in there.
-                let mut why = error.to_string();
-                why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
-                end = Err(ReadError::Line { path: path.to_owned(), line, column, why });
-                ControlFlow::Break(())
-            }
-        }
+        ControlFlow::Break(())
     })?;
     end
 }
 
 /// Hands every line of the file to `visit` with its number, from 1, and its newline, which only the last may lack.
 /// What is appended meanwhile is left out.
-pub(super) fn read_lines(
-    path: &Path,
-    visit: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
-) -> Result<(), ReadError> {
-    lines_of(disk::open(path)?, path, visit)
+pub(super) fn read_lines(path: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<(), ReadError> {
+    let (mut lines, mut end) = (0, Ok(()));
+    one_by_one(&disk::open(path)?, path, |bytes| {
+        for line in split(bytes) {
+            lines += 1;
+            if is_too_long(line) {
+                end = Err(Fault::TooLong.at(path, lines));
+                return ControlFlow::Break(());
+            }
+            visit(lines, line);
+        }
+        ControlFlow::Continue(())
+    })?;
+    end
 }
 
-fn lines_of(
-    file: File,
-    path: &Path,
-    mut visit: impl FnMut(u64, &[u8]) -> ControlFlow<()>,
-) -> Result<(), ReadError> {
-    let failed = |source: io::Error| ReadError::Disk(DiskError::new("read", path)(source));
-    // An open journal may grow faster than it is read.
-    let length = file.metadata().map_err(failed)?.len();
-    let mut reader: Box<dyn BufRead> = if path.extension().is_some_and(|end| end == "zst") {
-        let decoder = zstd::stream::read::Decoder::new(file).map_err(failed)?;
-        Box::new(BufReader::with_capacity(256 * 1024, decoder))
-    } else {
-        Box::new(BufReader::with_capacity(256 * 1024, file.take(length)))
-    };
-    let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        reader.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut bytes).map_err(failed)?;
-        if bytes.is_empty() {
-            break;
-        }
-        if bytes.last() != Some(&b'\n') && bytes.len() as u64 == LONGEST_LINE {
-            return Err(ReadError::TooLong { path: path.to_owned(), line });
-        }
-        if visit(line, &bytes).is_break() {
-            break;
+/// What is wrong with a line.
+pub(super) enum Fault {
+    NoRecord(serde_json::Error),
+    TooLong,
+}
+
+impl Fault {
+    fn at(self, path: &Path, line: u64) -> ReadError {
+        let path = path.to_owned();
+        match self {
+            Self::TooLong => ReadError::TooLong { path, line },
+            Self::NoRecord(error) => {
+                let column = error.column().max(1);
+                // It takes the line for a file, and ends with its place in there.
+                let mut why = error.to_string();
+                why.truncate(why.rfind(" at line ").unwrap_or(why.len()));
+                ReadError::Line { path, line, column, why }
+            }
         }
     }
-    Ok(())
+}
+
+/// Hands the records of a block to `visit`, up to the first line that is none.
+pub(super) fn each_record(
+    block: &[u8],
+    reader: &mut LineReader,
+    mut visit: impl FnMut(&Record<'_>, &[u8]),
+) -> Result<Tail, Fault> {
+    for line in split(block) {
+        if is_too_long(line) {
+            return Err(Fault::TooLong);
+        }
+        if line.last() != Some(&b'\n') {
+            return Ok(Tail::Torn { bytes: line.len() as u64 });
+        }
+        visit(&reader.read(line).map_err(Fault::NoRecord)?, line);
+    }
+    Ok(Tail::Whole)
+}
+
+/// The lines with their newlines.
+fn split(mut block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', block).map_or(block.len(), |at| at + 1);
+        let (line, rest) = block.split_at(end);
+        block = rest;
+        (!line.is_empty()).then_some(line)
+    })
+}
+
+fn is_too_long(line: &[u8]) -> bool {
+    line.len() > LONGEST_LINE || line.len() == LONGEST_LINE && line.last() != Some(&b'\n')
 }

@@ -1,14 +1,19 @@
 //! What a killed batch left behind: cut to its whole lines, the rest kept beside it.
 
+use super::blocks::in_order;
+use super::canonical::LineReader;
 use super::ids::Ids;
 use super::journal::JournalEnd;
-use super::{Folder, Manifest, Order, ReadError, Tail, read_own_records, read_records};
+use super::reader::each_record;
+use super::{Folder, Manifest, Order, Tail};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
-use crate::units::{BatchId, Hasher};
-use std::fs::OpenOptions;
+use crate::units::{BatchId, Hasher, MutationId};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
+use std::path::Path;
 
 /// All that a log's lines say: the fold over its records, its length and digest, its last round.
 #[derive(Debug)]
@@ -32,6 +37,28 @@ impl LogFold {
         self.hasher.update(line);
         self.bytes += line.len() as u64;
         self.round = record.round;
+    }
+
+    fn take_part(&mut self, part: &Part, bytes: &[u8]) {
+        self.tally.merge(&part.tally);
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        if !bytes.is_empty() {
+            self.round = part.round;
+        }
+    }
+
+    /// Of a block in which something is wrong: the lines before that.
+    fn take_up_to_a_fault(&mut self, block: &[u8], id: &BatchId, mut ids: Ids) {
+        let mut is_whole = true;
+        // What is wrong with a line is nobody's business here.
+        let _ = each_record(block, &mut LineReader::default(), |record, line| {
+            // Somebody may have put a line in twice.
+            is_whole = is_whole && *record.batch_id == *id && ids.take(record.mutation_id);
+            if is_whole {
+                self.take(record, line);
+            }
+        });
     }
 
     /// Length and digest of the lines.
@@ -79,45 +106,92 @@ pub struct Salvaged {
 pub fn read_open(
     folder: &Folder,
     id: &BatchId,
-    buckets: Buckets,
+    buckets: &Buckets,
     order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
-    fold_open(id, buckets, order, |visit| read_own_records(&folder.open_journal(id), visit))
+    fold_log(&folder.open_journal(id), id, buckets, order)
 }
 
 /// The same for a look that acts upon nothing: the file may be anybody's.
 pub fn look_at_open(
     folder: &Folder,
     id: &BatchId,
-    buckets: Buckets,
+    buckets: &Buckets,
     order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
-    fold_open(id, buckets, order, |visit| read_records(&folder.open_journal(id), visit))
+    let path = folder.open_journal(id);
+    fold(&disk::open(&path)?, &path, id, buckets, order)
 }
 
-/// What takes the lines of a journal, one after the other.
-type Visit<'a> = &'a mut dyn FnMut(&Record<'_>, &[u8]);
-
-fn fold_open(
+/// Folds the log of batch `id`, under whichever name, as [`read_open`] does.
+pub fn fold_log(
+    path: &Path,
     id: &BatchId,
-    buckets: Buckets,
+    buckets: &Buckets,
     order: Order,
-    read: impl FnOnce(Visit<'_>) -> Result<Tail, ReadError>,
 ) -> Result<(LogFold, bool), DiskError> {
-    let (mut log, mut ids, mut whole) = (LogFold::new(buckets), Ids::new(order), true);
-    let read = read(&mut |record, line| {
-        // Somebody may have put another batch's log in its place, or a line in twice.
-        whole = whole && *record.batch_id == *id && ids.take(record.mutation_id);
-        if whole {
-            log.take(record, line);
-        }
-    });
-    match read {
-        Ok(Tail::Whole) => Ok((log, whole)),
-        Ok(Tail::Torn { .. }) | Err(ReadError::Line { .. } | ReadError::TooLong { .. }) => {
-            Ok((log, false))
-        }
-        Err(ReadError::Disk(error)) => Err(error),
+    fold(&disk::open_own(path)?, path, id, buckets, order)
+}
+
+/// The records are read on every core, beside the digest, which takes one.
+fn fold(
+    file: &File,
+    path: &Path,
+    id: &BatchId,
+    buckets: &Buckets,
+    order: Order,
+) -> Result<(LogFold, bool), DiskError> {
+    let (mut log, mut ids) = (LogFold::new(buckets.clone()), Ids::new(order));
+    let mut is_whole = true;
+    let read = |part: &mut Part, bytes: &[u8]| part.read(bytes, id);
+    in_order(
+        file,
+        path,
+        || Part::new(buckets),
+        read,
+        |part, bytes| {
+            let before = ids.clone();
+            is_whole = part.is_whole && part.ids.iter().all(|one| ids.take(*one));
+            if is_whole {
+                log.take_part(part, bytes);
+                return ControlFlow::Continue(());
+            }
+            log.take_up_to_a_fault(bytes, id, before);
+            ControlFlow::Break(())
+        },
+    )?;
+    Ok((log, is_whole))
+}
+
+/// What the lines of a block say, before it is known whether they may come next.
+struct Part {
+    tally: Tally,
+    ids: Vec<MutationId>,
+    round: u32,
+    /// All are records of the batch.
+    is_whole: bool,
+    reader: LineReader,
+}
+
+impl Part {
+    fn new(buckets: &Buckets) -> Self {
+        let (tally, reader) = (Tally::new(buckets.clone()), LineReader::default());
+        Self { tally, ids: Vec::new(), round: 0, is_whole: true, reader }
+    }
+
+    fn read(&mut self, block: &[u8], id: &BatchId) {
+        let Self { tally, ids, round, is_whole, reader } = self;
+        tally.clear();
+        ids.clear();
+        *is_whole = true;
+        let end = each_record(block, reader, |record, _| {
+            // Somebody may have put another batch's log in its place.
+            *is_whole &= *record.batch_id == *id;
+            tally.add(record);
+            ids.push(record.mutation_id);
+            *round = record.round;
+        });
+        *is_whole &= matches!(end, Ok(Tail::Whole));
     }
 }
 
@@ -128,7 +202,7 @@ fn fold_open(
 pub fn salvage(
     folder: &Folder,
     id: &BatchId,
-    buckets: Buckets,
+    buckets: &Buckets,
     order: Order,
 ) -> Result<Salvaged, DiskError> {
     let (log, whole) = read_open(folder, id, buckets, order)?;

@@ -56,7 +56,12 @@ impl Selection {
 
 /// Hands the records of a log to `visit`, and warns of what is not there; false where it was pruned by now.
 pub(super) fn read(log: &Log, mut visit: impl FnMut(&Record<'_>)) -> Result<bool, Failure> {
-    match log.read(|record, _| visit(record)).map_err(|error| unreadable(&error))? {
+    is_there(log, log.read(|record, _| visit(record)))
+}
+
+/// What became of reading a log: warns of what is not there; false where it was pruned by now.
+pub(super) fn is_there(log: &Log, read: Result<Read, ReadError>) -> Result<bool, Failure> {
+    match read.map_err(|error| unreadable(&error))? {
         Read::Whole => Ok(true),
         Read::Torn { bytes } => {
             tracing::warn!(log = log.name(), bytes, "ends in an unfinished line, left out");

@@ -4,9 +4,10 @@ mod bars;
 mod table;
 
 use super::Failure;
-use super::selection::{Selection, read};
+use super::selection::{Selection, is_there};
 use crate::exit::Exit;
 use crate::metrics::{Breakdown, Buckets, Dimension, Group, Key, Statistics, Tally};
+use crate::record::Record;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
@@ -26,20 +27,46 @@ pub struct Args {
     json: bool,
 }
 
-/// Reads the logs one after the other and prints the figures.
+/// What is counted.
+#[derive(Clone)]
+struct Counted {
+    tally: Tally,
+    breakdown: Breakdown,
+}
+
+impl Counted {
+    fn add(&mut self, record: &Record<'_>) {
+        self.tally.add(record);
+        self.breakdown.add(record);
+    }
+
+    /// Takes in what was counted later, and leaves nothing of it behind.
+    fn take(&mut self, later: &mut Self) {
+        self.tally.merge(&later.tally);
+        later.tally.clear();
+        self.breakdown.take(&mut later.breakdown);
+    }
+}
+
+/// Reads the logs one after the other, each on every core, and prints the figures.
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let mut tally = Tally::new(Buckets::default());
-    let mut breakdown = Breakdown::new(args.by.clone());
+    let none = Counted {
+        tally: Tally::new(Buckets::default()),
+        breakdown: Breakdown::new(args.by.clone()),
+    };
+    let mut counted = none.clone();
     let period = args.selection.period()?;
     let mut files = 0;
     for log in args.selection.logs(path)?.iter() {
-        files += usize::from(read(log, |record| {
+        let visit = |part: &mut Counted, record: &Record<'_>| {
             if period.contains(record.timestamp) {
-                tally.add(record);
-                breakdown.add(record);
+                part.add(record);
             }
-        })?);
+        };
+        let read = log.fold(|| none.clone(), visit, |part| counted.take(part));
+        files += usize::from(is_there(log, read)?);
     }
+    let Counted { tally, breakdown } = counted;
     let groups = breakdown.into_groups().map_err(|error| Failure::new(Exit::Usage, &error))?;
     if args.json {
         return print_json(&tally, &args.by, &groups, out);

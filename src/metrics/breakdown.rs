@@ -153,28 +153,44 @@ impl Breakdown {
             let length = self.scratch.len() - begin;
             let _infallible = write!(self.scratch, "{length:08x}");
         }
+        let keys =
+            |by: &[Dimension]| by.iter().map(|dimension| dimension.of(record).key()).collect();
+        if let Some(group) = self.group(keys) {
+            group.add(record);
+        }
+    }
+
+    /// Takes in later groups, and leaves none of them behind.
+    pub fn take(&mut self, later: &mut Self) {
+        self.is_full |= later.is_full;
+        let mut names: Vec<_> = later.index.drain().collect();
+        names.sort_unstable_by_key(|(_, place)| *place);
+        for ((name, _), group) in names.into_iter().zip(later.groups.drain(..)) {
+            self.scratch = name;
+            if let Some(tally) = self.group(|_| group.keys) {
+                tally.merge(&group.tally);
+            }
+        }
+    }
+
+    /// The tally of the group that is called as `scratch` says; `None` where there are too many.
+    fn group(&mut self, keys: impl FnOnce(&[Dimension]) -> Vec<Key>) -> Option<&mut Tally> {
         let place = match self.index.get(&self.scratch) {
             Some(place) => *place,
             None if self.is_full || self.groups.len() == MOST => {
                 self.is_full = true;
                 self.groups = Vec::new();
                 self.index = HashMap::new();
-                return;
+                return None;
             }
-            None => self.begin_group(record),
+            None => {
+                let tally = Tally::sparse(Buckets::default());
+                self.groups.push(Group { keys: keys(&self.by), tally });
+                self.index.insert(self.scratch.clone(), self.groups.len() - 1);
+                self.groups.len() - 1
+            }
         };
-        self.groups[place].tally.add(record);
-    }
-
-    fn begin_group(&mut self, record: &Record<'_>) -> usize {
-        let keys = self.by.iter().map(|dimension| match dimension.of(record) {
-            Value::None => Key::None,
-            Value::Number(number) => Key::Number(number),
-            value @ (Value::Text(_) | Value::Day(_)) => Key::Text(value.to_string()),
-        });
-        self.groups.push(Group { keys: keys.collect(), tally: Tally::sparse(Buckets::default()) });
-        self.index.insert(self.scratch.clone(), self.groups.len() - 1);
-        self.groups.len() - 1
+        Some(&mut self.groups[place].tally)
     }
 
     /// The groups in the order of their keys; an error where there were too many.
@@ -185,6 +201,16 @@ impl Breakdown {
         }
         self.groups.sort_by(|one, other| one.keys.cmp(&other.keys));
         Ok(self.groups)
+    }
+}
+
+impl Value<'_> {
+    fn key(&self) -> Key {
+        match self {
+            Self::None => Key::None,
+            Self::Number(number) => Key::Number(*number),
+            Self::Text(_) | Self::Day(_) => Key::Text(self.to_string()),
+        }
     }
 }
 
@@ -238,6 +264,27 @@ mod tests {
         }
     }
 
+    proptest! {
+        #[test]
+        fn groups_of_parts_are_those_of_the_whole(a in records(), b in records(), c in records()) {
+            let by = [Dimension::Parameter, Dimension::Variant];
+            let mut whole = Breakdown::new(by.to_vec());
+            let mut part = whole.clone();
+            for records in [&a, &b, &c] {
+                for record in records {
+                    part.add(record);
+                }
+                whole.take(&mut part);
+                prop_assert!(part.clone().into_groups().unwrap().is_empty());
+            }
+            let groups_of = |groups: Vec<Group>| -> Vec<_> {
+                groups.into_iter().map(|group| (group.keys, group.tally)).collect()
+            };
+            let expected = groups(&by, &[a, b, c].concat());
+            prop_assert_eq!(groups_of(whole.into_groups().unwrap()), groups_of(expected));
+        }
+    }
+
     fn record(round: u32, time: &str) -> Record<'static> {
         let template = crate::record::tests::sample(std::borrow::Cow::Owned(
             "20261123T020000Z-7f3a9c".parse().unwrap(),
@@ -271,6 +318,9 @@ mod tests {
         for round in 0..=u32::try_from(MOST).unwrap() {
             breakdown.add(&record(round, "2026-11-23T00:00:00Z"));
         }
+        let mut whole = Breakdown::new(vec![Dimension::Round]);
+        whole.take(&mut breakdown.clone());
+        assert!(whole.into_groups().is_err());
         let error = breakdown.into_groups().unwrap_err().to_string();
         assert!(error.starts_with("there are more than 10000 groups by round:"), "{error}");
     }

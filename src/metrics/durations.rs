@@ -62,6 +62,12 @@ impl Durations {
         other.recent().for_each(|nanos| self.remember(nanos));
     }
 
+    /// Forgets all, and keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        self.quantiles.clear();
+        (self.extremes, self.sum, self.seen) = (None, 0, 0);
+    }
+
     /// How many durations were taken in.
     pub fn count(&self) -> u64 {
         self.quantiles.len()

@@ -192,6 +192,12 @@ impl Histogram {
         true
     }
 
+    /// Forgets all that was observed.
+    pub(super) fn clear(&mut self) {
+        self.counts.fill(0);
+        self.sum_nanoseconds = 0;
+    }
+
     /// How many durations were observed.
     pub fn count(&self) -> u64 {
         sum(self.counts.iter().copied())

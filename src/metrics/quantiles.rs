@@ -1,7 +1,7 @@
 //! Numbers counted under their first three digits, as `HdrHistogram` counts them.
 
-use hdrhistogram::Histogram as Hdr;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// The greatest number there can be.
 const GREATEST: u64 = 1 << 51;
@@ -13,18 +13,15 @@ const MOST_SPARSE: usize = 4096;
 /// How often each number came.
 #[derive(Clone, Debug)]
 pub(super) enum Quantiles {
-    /// A table in which a number is counted in no time. It reaches as far as the greatest that came: 64 kB for
-    /// microseconds, a third of a megabyte for weeks.
-    Dense(Hdr<u64>),
+    /// A table in which a number is counted in no time.
+    Dense(Table),
     /// The numbers that there were, by the least of those that count as one.
     Sparse(BTreeMap<u64, u64>),
 }
 
 impl Quantiles {
     pub(super) fn dense() -> Self {
-        #[expect(clippy::expect_used, reason = "three digits are not too many")]
-        let table = Hdr::new(3).expect("a constant is valid");
-        Self::Dense(table)
+        Self::Dense(Table::default())
     }
 
     /// For one of thousands: it takes the table only when there is much to count.
@@ -35,8 +32,8 @@ impl Quantiles {
     /// Takes in a number that came so often; false, and nothing is done, if it is out of range.
     pub(super) fn count(&mut self, value: u64, times: u64) -> bool {
         match self {
-            _ if value > GREATEST => false,
-            Self::Dense(table) => table.record_n(value, times).is_ok(),
+            Self::Dense(table) => table.count(value, times),
+            Self::Sparse(_) if value > GREATEST => false,
             Self::Sparse(counts) => {
                 let sum = counts.entry(lowest(value)).or_default();
                 *sum = sum.saturating_add(times);
@@ -52,12 +49,18 @@ impl Quantiles {
         }
     }
 
+    /// Forgets all numbers, and keeps the memory for others.
+    pub(super) fn clear(&mut self) {
+        match self {
+            Self::Dense(table) => table.clear(),
+            Self::Sparse(counts) => counts.clear(),
+        }
+    }
+
     /// Each number once, rising, with how often it came; the greatest of those that count as one.
     pub(super) fn iter(&self) -> Box<dyn Iterator<Item = (u64, u64)> + '_> {
         match self {
-            Self::Dense(table) => Box::new(
-                table.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())),
-            ),
+            Self::Dense(table) => Box::new(table.iter()),
             Self::Sparse(counts) => {
                 Box::new(counts.iter().map(|(value, times)| (highest(*value), *times)))
             }
@@ -66,26 +69,20 @@ impl Quantiles {
 
     /// How many came.
     pub(super) fn len(&self) -> u64 {
-        match self {
-            Self::Dense(table) => table.len(),
-            Self::Sparse(counts) => counts.values().sum(),
-        }
+        self.iter().fold(0, |sum, (_, times)| sum.saturating_add(times))
     }
 
     /// The number that a share `quantile` (0..=1) of all does not exceed; 0 if there is none.
     pub(super) fn at(&self, quantile: f64) -> u64 {
-        if let Self::Dense(table) = self {
-            return table.value_at_quantile(quantile);
-        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a share of a count, rounded up"
         )]
         let wanted = ((quantile * self.len() as f64).ceil() as u64).max(1);
-        let mut seen = 0;
+        let mut seen = 0_u64;
         let found = self.iter().find(|(_, times)| {
-            seen += times;
+            seen = seen.saturating_add(*times);
             seen >= wanted
         });
         found.map_or(0, |(value, _)| if quantile == 0.0 { lowest(value) } else { value })
@@ -98,8 +95,58 @@ impl PartialEq for Quantiles {
     }
 }
 
+/// A count for each number that there could be, of those that count as one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    /// As far as the greatest number that came: 64 kB for microseconds, a third of a megabyte for weeks.
+    counts: Vec<u64>,
+    /// Where counts can be that are not zero.
+    used: Range<usize>,
+}
+
+impl Table {
+    fn count(&mut self, value: u64, times: u64) -> bool {
+        if value > GREATEST {
+            return false;
+        }
+        let place = place(value);
+        if place >= self.counts.len() {
+            self.counts.resize((place + 1).next_multiple_of(1 << (DIGITS - 1)), 0);
+        }
+        self.counts[place] = self.counts[place].saturating_add(times);
+        if self.used.is_empty() {
+            self.used = place..place + 1;
+        }
+        self.used = self.used.start.min(place)..self.used.end.max(place + 1);
+        true
+    }
+
+    fn clear(&mut self) {
+        self.counts[self.used.clone()].fill(0);
+        self.used = 0..0;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        let counts = self.used.clone().zip(&self.counts[self.used.clone()]);
+        counts.filter(|(_, times)| **times > 0).map(|(place, times)| (highest(at(place)), *times))
+    }
+}
+
 const fn shift(value: u64) -> u32 {
     (u64::BITS - value.leading_zeros()).saturating_sub(DIGITS)
+}
+
+/// Those of one length have their counts one after the other, beginning where those that are shorter by a digit end.
+#[expect(clippy::cast_possible_truncation, reason = "of eleven digits")]
+const fn place(value: u64) -> usize {
+    let shift = shift(value);
+    ((shift as usize) << (DIGITS - 1)) + (value >> shift) as usize
+}
+
+/// The least number that has its count there.
+const fn at(place: usize) -> u64 {
+    let shift = (place >> (DIGITS - 1)).saturating_sub(1);
+    ((place - (shift << (DIGITS - 1))) as u64) << shift
 }
 
 /// The least of the numbers that count as this one.
@@ -115,29 +162,46 @@ const fn highest(value: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hdrhistogram::Histogram as Hdr;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn few_numbers_are_counted_as_many_are(
+        fn numbers_are_counted_as_hdr_histogram_counts_them(
             values in prop::collection::vec(prop_oneof![0_u64..5_000, 0..=GREATEST], 0..60),
             quantile in 0.0..=1.0_f64,
         ) {
             let (mut dense, mut sparse) = (Quantiles::dense(), Quantiles::sparse());
+            let mut hdr = Hdr::<u64>::new_with_bounds(1, GREATEST, 3).unwrap();
+            dense.count(7, 3);
+            dense.clear();
             for value in &values {
                 prop_assert!(dense.count(*value, 1) && sparse.count(*value, 1));
+                hdr.record(*value).unwrap();
             }
-            prop_assert_eq!(&dense, &sparse);
-            prop_assert_eq!(dense.len(), sparse.len());
-            for share in [0.0, quantile, 0.5, 0.95, 0.99, 1.0] {
-                prop_assert_eq!(dense.at(share), sparse.at(share), "{}", share);
+            let steps: Vec<_> = hdr.iter_recorded().map(|step| (step.value_iterated_to(), step.count_at_value())).collect();
+            for quantiles in [dense, sparse] {
+                prop_assert_eq!(quantiles.iter().collect::<Vec<_>>(), &steps[..]);
+                prop_assert_eq!(quantiles.len(), hdr.len());
+                for share in [0.0, quantile, 0.5, 0.95, 0.99, 1.0] {
+                    prop_assert_eq!(quantiles.at(share), hdr.value_at_quantile(share), "{}", share);
+                }
             }
-            let Quantiles::Dense(table) = dense else { unreachable!() };
             for value in values {
-                prop_assert_eq!(table.lowest_equivalent(value), lowest(value));
-                prop_assert_eq!(table.highest_equivalent(value), highest(value));
+                prop_assert_eq!(hdr.lowest_equivalent(value), lowest(value));
+                prop_assert_eq!(hdr.highest_equivalent(value), highest(value));
+                prop_assert_eq!(at(place(value)), lowest(value));
             }
         }
+    }
+
+    #[test]
+    fn each_number_has_its_place_and_none_is_left_empty() {
+        for place in 0..super::place(GREATEST) {
+            assert_eq!(super::place(at(place)), place);
+            assert_eq!(highest(at(place)) + 1, at(place + 1));
+        }
+        assert!(!Quantiles::dense().count(2 * GREATEST, 1));
     }
 
     #[test]

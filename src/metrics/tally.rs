@@ -260,6 +260,16 @@ impl Tally {
         self.duration_histogram.merge(&later.duration_histogram)
     }
 
+    /// Forgets all, and keeps its memory for others: blocks of a log are read one after the other.
+    pub fn clear(&mut self) {
+        (self.attempts, self.successes) = (0, 0);
+        self.parameters.clear();
+        self.duration_histogram.clear();
+        self.durations.clear();
+        self.evaluation_histogram.clear();
+        self.best_fitness.clear();
+    }
+
     /// Attempts.
     pub const fn attempts(&self) -> u64 {
         self.attempts
@@ -407,6 +417,17 @@ pub(super) mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_cleared_is_as_new(a in records(), b in records()) {
+            let mut tally = fold(&a);
+            tally.clear();
+            prop_assert_eq!(&tally, &fold(&[]));
+            for record in &b {
+                tally.add(record);
+            }
+            prop_assert_eq!(tally, fold(&b));
+        }
+
         #[test]
         fn a_fold_over_all_is_the_merge_of_folds_over_the_parts(a in records(), b in records(), c in records()) {
             let mut left = fold(&a);

@@ -86,6 +86,11 @@ pub(super) fn read_sealed(
     order: Order,
 ) -> Result<LogFold, RecoveryError> {
     let path = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
+    let read = audit::fold_log(&path, id, buckets, order).map_err(ReadError::Disk)?;
+    if let (log, true) = read {
+        return Ok(log);
+    }
+    // Again, to say what is wrong; a line that is not whole is nothing to stop for.
     let (mut log, mut ids) = (LogFold::new(buckets.clone()), Ids::new(order));
     let (mut lines, mut mixed) = (0, None);
     audit::read_own_records(&path, |record, line| {
@@ -121,7 +126,7 @@ fn seal_killed(
 ) -> Result<(Manifest, Digest), RecoveryError> {
     leave_if_at_work(folder.open_journal(id))?;
     let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
-    let found = audit::salvage(folder, id, buckets.clone(), order)?;
+    let found = audit::salvage(folder, id, buckets, order)?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
         Some((manifest, digest))

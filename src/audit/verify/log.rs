@@ -2,13 +2,13 @@
 
 use super::Fault;
 use super::sequence::Sequence;
+use crate::audit::canonical::LineReader;
 use crate::audit::ids::{Ids, Order};
 use crate::audit::reader::{ReadError, read_lines};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
 use crate::units::{BatchId, Digest, Hasher, MutationId};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 /// What reading a log showed.
@@ -92,9 +92,9 @@ pub(super) fn read_log(
         contradicting: None,
         back: None,
     };
+    let mut reader = LineReader::default();
     let read = read_lines(path, |line, bytes| {
-        reading.take(line, bytes);
-        ControlFlow::Continue(())
+        reading.take(line, bytes, &mut reader);
     });
     let mut broken = None;
     match read {
@@ -119,7 +119,7 @@ fn is_damage(error: &DiskError) -> bool {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, line: u64, bytes: &[u8]) {
+    fn take(&mut self, line: u64, bytes: &[u8], reader: &mut LineReader) {
         self.hasher.update(bytes);
         self.bytes += bytes.len() as u64;
         if bytes.last() != Some(&b'\n') {
@@ -127,7 +127,7 @@ impl Reading<'_> {
             return;
         }
         self.lines += 1;
-        match serde_json::from_slice::<Record<'_>>(bytes) {
+        match reader.read(bytes) {
             Ok(record) => self.take_record(line, &record),
             Err(error) => {
                 self.sequence.unreadable();

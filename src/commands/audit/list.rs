@@ -102,7 +102,7 @@ fn row(folder: &Folder, id: BatchId, files: BatchFiles, state: Option<&State>) -
 
 /// What the next start would count of an open journal; what it would cut off is for `audit verify` to say.
 fn whole_lines(folder: &Folder, id: &BatchId) -> Tally {
-    match look_at_open(folder, id, Buckets::default(), Order::Any) {
+    match look_at_open(folder, id, &Buckets::default(), Order::Any) {
         Ok((log, _)) => log.tally,
         Err(error) => {
             tracing::debug!(%error, "the open journal is not read");

@@ -1,0 +1,509 @@
+//! Reading a line as the journal writes it: the fields in their order, no blanks, texts without escapes.
+//!
+//! Reading an audit back is most of the work of `stats` and of a recovery, and a line takes a tenth of serde's time so.
+//! What is not exactly such a line is left to `serde_json`, which alone decides what is a record and what is wrong with one.
+
+use crate::mutation::Operator;
+use crate::record::{Also, Millis, Outcome, Record};
+use crate::units::{BatchId, MutationId, Number, Timestamp};
+use std::borrow::Cow;
+
+/// `2026-11-23T02:00:00`
+const SECOND: usize = 19;
+/// `20261123T020000Z-7f3a9c`
+const BATCH: usize = 23;
+/// So many digits always fit.
+const DIGITS: usize = 18;
+
+/// Reads lines, and remembers what most of them have in common with the one before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LineReader {
+    /// A second as text, and its microseconds since 1970.
+    second: Option<([u8; SECOND], i64)>,
+    batch: Option<BatchId>,
+}
+
+impl LineReader {
+    /// Reads a line, with its newline or without.
+    pub(super) fn read<'a>(&'a mut self, line: &'a [u8]) -> serde_json::Result<Record<'a>> {
+        self.read_canonical(line).map_or_else(|| serde_json::from_slice(line), Ok)
+    }
+
+    /// What `serde_json` would read; `None` where the line is not written as the journal does, or is no record.
+    fn read_canonical<'a>(&'a mut self, line: &'a [u8]) -> Option<Record<'a>> {
+        let mut rest = Rest(line);
+        rest.skip(b"{\"timestamp\":\"")?;
+        let timestamp = self.timestamp(&mut rest)?;
+        rest.skip(b"\",\"batch_id\":\"")?;
+        let batch_id = Cow::Borrowed(self.batch(&mut rest)?);
+        rest.skip(b"\",\"mutation_id\":\"exit_mut_")?;
+        let mutation_id = MutationId(rest.digits()?.0);
+        rest.skip(b"\",\"round\":")?;
+        let round = rest.small()?;
+        rest.skip(b",\"strategy\":")?;
+        let strategy = Cow::Borrowed(rest.text()?);
+        rest.skip(b",\"line\":")?;
+        let line = rest.small()?;
+        rest.skip(b",\"parameter\":")?;
+        let parameter = Cow::Borrowed(rest.text()?);
+        rest.skip(b",\"operator\":")?;
+        let operator = rest.operator()?;
+        rest.skip(b",\"variant\":")?;
+        let variant = rest.or_null(Rest::text)?.map(Cow::Borrowed);
+        rest.skip(b",\"parent\":")?;
+        let parent = rest.or_null(Rest::text)?.map(Cow::Borrowed);
+        rest.skip(b",\"old_value\":")?;
+        let old_value = rest.or_null(Rest::number)?.unwrap_or(Number::Float(f64::NAN));
+        rest.skip(b",\"new_value\":")?;
+        let new_value = rest.or_null(Rest::number)?.unwrap_or(Number::Float(f64::NAN));
+        rest.skip(b",\"clamped\":")?;
+        let clamped = rest.truth()?;
+        rest.skip(b",\"outcome\":")?;
+        let outcome = rest.outcome()?;
+        rest.skip(b",\"success\":")?;
+        let success = rest.truth()?;
+        rest.skip(b",\"validation_passed\":")?;
+        let validation_passed = rest.truth()?;
+        rest.skip(b",\"error\":")?;
+        let error = rest.or_null(Rest::text)?.map(Cow::Borrowed);
+        rest.skip(b",\"fitness\":")?;
+        let fitness = rest.or_null(Rest::number)?.map(Number::to_f64);
+        rest.skip(b",\"duration_ms\":")?;
+        let duration = rest.or_null(Rest::millis)?;
+        rest.skip(b",\"evaluation_ms\":")?;
+        let evaluation = rest.or_null(Rest::millis)?;
+        let also = rest.also()?;
+        rest.skip(b"}")?;
+        matches!(rest.0, b"\n" | b"").then_some(Record {
+            timestamp,
+            batch_id,
+            mutation_id,
+            round,
+            strategy,
+            line,
+            parameter,
+            operator,
+            variant,
+            parent,
+            old_value,
+            new_value,
+            clamped,
+            outcome,
+            success,
+            validation_passed,
+            error,
+            fitness,
+            duration,
+            evaluation,
+            also,
+        })
+    }
+
+    fn timestamp(&mut self, rest: &mut Rest<'_>) -> Option<Timestamp> {
+        let text = rest.take::<SECOND>()?;
+        let second = match self.second {
+            Some((known, micros)) if known == *text => micros,
+            _ => {
+                let whole = format!("{}.000000Z", str::from_utf8(text).ok()?);
+                let time: Timestamp = whole.parse().ok()?;
+                // A leap second, or a time that cannot be kept, is another one when it is written again.
+                (time.to_string() == whole).then_some(())?;
+                self.second = Some((*text, time.micros()));
+                time.micros()
+            }
+        };
+        rest.skip(b".")?;
+        let (micros, 6) = rest.digits()? else { return None };
+        rest.skip(b"Z")?;
+        Some(Timestamp::from_micros(second + i64::try_from(micros).ok()?))
+    }
+
+    fn batch(&mut self, rest: &mut Rest<'_>) -> Option<&BatchId> {
+        let text = rest.take::<BATCH>()?;
+        if self.batch.as_ref().is_none_or(|known| known.as_str().as_bytes() != text) {
+            self.batch = Some(str::from_utf8(text).ok()?.parse().ok()?);
+        }
+        self.batch.as_ref()
+    }
+}
+
+/// What of a line is still to be read. Each step takes its part off, or is `None` where something else stands there.
+struct Rest<'a>(&'a [u8]);
+
+impl<'a> Rest<'a> {
+    #[inline]
+    fn skip<const LENGTH: usize>(&mut self, text: &[u8; LENGTH]) -> Option<()> {
+        (self.take::<LENGTH>()? == text).then_some(())
+    }
+
+    #[inline]
+    fn take<const LENGTH: usize>(&mut self) -> Option<&'a [u8; LENGTH]> {
+        let (taken, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    #[expect(clippy::option_option, reason = "null is one of the things that may stand there")]
+    #[inline]
+    fn or_null<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        if self.0.first() == Some(&b'n') {
+            self.skip(b"null")?;
+            return Some(None);
+        }
+        read(self).map(Some)
+    }
+
+    fn truth(&mut self) -> Option<bool> {
+        if self.0.first() == Some(&b't') {
+            self.skip(b"true")?;
+            return Some(true);
+        }
+        self.skip(b"false")?;
+        Some(false)
+    }
+
+    /// A text without escapes, in its quotes.
+    fn text(&mut self) -> Option<&'a str> {
+        self.skip(b"\"")?;
+        let end = self.0.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))?;
+        let (text, rest) = self.0.split_at(end);
+        self.0 = rest;
+        self.skip(b"\"")?;
+        str::from_utf8(text).ok()
+    }
+
+    fn operator(&mut self) -> Option<Operator> {
+        let name = self.text()?;
+        Operator::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
+    fn outcome(&mut self) -> Option<Outcome> {
+        let name = self.text()?;
+        Outcome::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
+    /// At least one digit, and how many there are; with more than [`DIGITS`] the value is not theirs.
+    #[inline]
+    fn any_digits(&mut self) -> Option<(u64, usize)> {
+        let (mut value, mut count) = (0_u64, 0);
+        while let Some(digit) = self.0.get(count).map(|byte| byte.wrapping_sub(b'0'))
+            && digit < 10
+        {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count += 1;
+        }
+        self.0 = &self.0[count..];
+        (count > 0).then_some((value, count))
+    }
+
+    #[inline]
+    fn digits(&mut self) -> Option<(u64, usize)> {
+        self.any_digits().filter(|(_, count)| *count <= DIGITS)
+    }
+
+    /// A whole number as JSON has it: without leading zeros.
+    #[inline]
+    fn whole(&mut self) -> Option<(u64, usize)> {
+        let leading_zero = self.0.first() == Some(&b'0');
+        self.digits().filter(|(_, count)| !leading_zero || *count == 1)
+    }
+
+    fn small(&mut self) -> Option<u32> {
+        u32::try_from(self.whole()?.0).ok()
+    }
+
+    fn number(&mut self) -> Option<Number> {
+        let text = self.0;
+        let negative = text.first() == Some(&b'-');
+        if negative {
+            self.0 = &text[1..];
+        }
+        let (whole, places) = self.whole()?;
+        let (mut fraction, mut decimals) = (0, 0);
+        match self.0.first()? {
+            b'.' => {
+                self.skip(b".")?;
+                (fraction, decimals) = self.any_digits()?;
+            }
+            b'e' | b'E' => {}
+            _ => {
+                let value = i64::try_from(whole).ok()?;
+                // Minus zero is a double.
+                let value =
+                    if negative { Some(-value).filter(|value| *value != 0) } else { Some(value) };
+                return value.map(Number::Int);
+            }
+        }
+        let exponent = self.exponent()?;
+        let few = places + decimals <= DIGITS && !exponent;
+        let mantissa = few.then(|| whole * POWERS[decimals] + fraction);
+        let value = if let Some(mantissa) = mantissa.filter(|mantissa| *mantissa < 1 << 53) {
+            // Both are doubles exactly, and so their quotient is the double that is nearest (Clinger 1990).
+            let value = mantissa as f64 / POWERS[decimals] as f64;
+            if negative { -value } else { value }
+        } else {
+            let length = text.len() - self.0.len();
+            str::from_utf8(&text[..length]).ok()?.parse().ok()?
+        };
+        // What is too great for a double is no number to serde_json.
+        f64::is_finite(value).then_some(Number::Float(value))
+    }
+
+    /// Whether there is an exponent; it is taken off.
+    fn exponent(&mut self) -> Option<bool> {
+        if !matches!(self.0.first(), Some(b'e' | b'E')) {
+            return Some(false);
+        }
+        self.0 = &self.0[1..];
+        if matches!(self.0.first(), Some(b'+' | b'-')) {
+            self.0 = &self.0[1..];
+        }
+        self.any_digits().map(|_| true)
+    }
+
+    /// Milliseconds with up to six decimals, taken for the digits that they are: far below 2^51 ns what a double makes of
+    /// them is off by less than half a nanosecond.
+    fn millis(&mut self) -> Option<Millis> {
+        const LIMIT: u64 = 1 << 50;
+        let (whole, _) = self.whole()?;
+        let mut nanos = whole.checked_mul(1_000_000)?;
+        if self.0.first() == Some(&b'.') {
+            self.skip(b".")?;
+            let (fraction, decimals) = self.digits()?;
+            let missing = 6_usize.checked_sub(decimals)?;
+            nanos = nanos.checked_add(fraction * POWERS[missing])?;
+        }
+        (nanos < LIMIT).then_some(Millis::from_nanos(nanos))
+    }
+
+    fn also(&mut self) -> Option<Vec<Also<'a>>> {
+        let mut all = Vec::new();
+        if self.0.first() != Some(&b',') {
+            return Some(all);
+        }
+        self.skip(b",\"also\":[")?;
+        loop {
+            all.push(self.one_also()?);
+            let [next] = self.take::<1>()?;
+            match next {
+                b',' => {}
+                b']' => return Some(all),
+                _ => return None,
+            }
+        }
+    }
+
+    fn one_also(&mut self) -> Option<Also<'a>> {
+        self.skip(b"{\"parameter\":")?;
+        let parameter = Cow::Borrowed(self.text()?);
+        self.skip(b",\"line\":")?;
+        let line = self.small()?;
+        self.skip(b",\"operator\":")?;
+        let operator = self.operator()?;
+        self.skip(b",\"old_value\":")?;
+        let old_value = self.number()?;
+        self.skip(b",\"new_value\":")?;
+        let new_value = self.number()?;
+        self.skip(b",\"clamped\":")?;
+        let clamped = self.truth()?;
+        self.skip(b"}")?;
+        Some(Also { parameter, line, operator, old_value, new_value, clamped })
+    }
+}
+
+/// The powers of ten that have at most [`DIGITS`] zeros; a double holds each exactly.
+const POWERS: [u64; DIGITS + 1] = {
+    let mut powers = [1; DIGITS + 1];
+    let mut zeros = 1;
+    while zeros <= DIGITS {
+        powers[zeros] = powers[zeros - 1] * 10;
+        zeros += 1;
+    }
+    powers
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::LineWriter;
+    use super::super::line::tests::records;
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    /// What both make of a line is the same to the last bit: `-0.0` and `NaN` are told apart by their texts.
+    fn hold(reader: &mut LineReader, line: &[u8]) -> bool {
+        let Some(record) = reader.read_canonical(line) else { return false };
+        let serdes: Record<'_> = serde_json::from_slice(line).unwrap();
+        assert_eq!(format!("{record:?}"), format!("{serdes:?}"));
+        true
+    }
+
+    fn written(record: &Record<'_>) -> Vec<u8> {
+        let mut line = Vec::new();
+        LineWriter::new().write(record, 0, &mut line);
+        line
+    }
+
+    fn is_escaped(line: &[u8]) -> bool {
+        line.contains(&b'\\')
+    }
+
+    /// Numbers that are on the edge of something, and what is none.
+    const NUMBERS: &[&str] = &[
+        "0",
+        "-0",
+        "-0.0",
+        "0.0",
+        "1",
+        "-1",
+        "00",
+        "01",
+        "-01",
+        "1.",
+        ".5",
+        "-",
+        "-.5",
+        "+1",
+        "1e5",
+        "1E+5",
+        "1e-7",
+        "1e",
+        "1e+",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "0.1",
+        "0.30000000000000004",
+        "123456.123456",
+        "0.000001",
+        "0.0000001",
+        "0.1234567",
+        "9007199254740991",
+        "9007199254740992",
+        "9007199254740993.0",
+        "900719925474099.3",
+        "90071992547409.93",
+        "999999999999999999",
+        "9999999999999999999",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "1234567890.123456789012345",
+        "0.123456789012345678",
+        "0.000000000000000000000123",
+        "5e-324",
+        "1.7976931348623157e308",
+        "4294967295",
+        "4294967296",
+        "1125899906.842623",
+        "1125899906.842624",
+        "2251799813.685248",
+        "1e13",
+        "10000000000001",
+        "null",
+        "true",
+        "\"1\"",
+        "NaN",
+        "1.5.5",
+        "1_0",
+        "0x1",
+        "0.10",
+        "1.000000000000000000",
+        "12.50",
+        "2.5e3",
+        "100000000000000000000.5",
+        " 1",
+        "1 ",
+    ];
+
+    #[test]
+    fn numbers_on_the_edge_are_those_of_serde() {
+        let line = String::from_utf8(written(&crate::record::tests::sample(Cow::Owned(
+            "20261123T020000Z-7f3a9c".parse().unwrap(),
+        ))))
+        .unwrap();
+        let mut reader = LineReader::default();
+        let mut canonical = 0;
+        for field in
+            ["round", "line", "old_value", "new_value", "fitness", "duration_ms", "evaluation_ms"]
+        {
+            let (head, rest) = line.split_once(&format!("\"{field}\":")).unwrap();
+            let tail = &rest[rest.find([',', '}']).unwrap()..];
+            for number in NUMBERS {
+                let changed = format!("{head}\"{field}\":{number}{tail}");
+                canonical += usize::from(hold(&mut reader, changed.as_bytes()));
+            }
+        }
+        assert!(canonical > 120, "{canonical} of them were read");
+    }
+
+    #[test]
+    fn times_on_the_edge_are_those_of_serde() {
+        let line = String::from_utf8(written(&crate::record::tests::sample(Cow::Owned(
+            "20261123T020000Z-7f3a9c".parse().unwrap(),
+        ))))
+        .unwrap();
+        let tail = &line[line.find("\",\"batch_id").unwrap()..];
+        let mut reader = LineReader::default();
+        for (time, is_read) in [
+            ("2026-11-23T02:00:00.123456Z", true),
+            ("2026-11-23T02:00:00.999999Z", true),
+            ("1969-12-31T23:59:59.000001Z", true),
+            ("0001-01-01T00:00:00.000000Z", true),
+            ("0000-01-01T00:00:00.000000Z", false),
+            ("9999-12-30T23:59:59.999999Z", false),
+            ("2026-11-23T23:59:60.500000Z", false),
+            ("2026-02-29T00:00:00.000000Z", false),
+            ("2026-11-23T24:00:00.000000Z", false),
+            ("2026-11-23t02:00:00.000000Z", false),
+            ("2026-11-23 02:00:00.000000Z", false),
+            ("2026-11-23T02:00:00.12345Z", false),
+            ("2026-11-23T02:00:00.1234567Z", false),
+            ("2026-11-23T02:00:00Z", false),
+            ("2026-11-23T02:00:00.123456+00:00", false),
+        ] {
+            let changed = format!("{{\"timestamp\":\"{time}{tail}");
+            assert_eq!(hold(&mut reader, changed.as_bytes()), is_read, "{time}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_journal_writes_is_read_as_serde_reads_it(records in prop::collection::vec(records(), 1..6)) {
+            let mut reader = LineReader::default();
+            for record in &records {
+                let line = written(record);
+                let is_read = hold(&mut reader, &line);
+                // Only what is written in another way than most lines is left to serde.
+                let rare = is_escaped(&line) || record.mutation_id.0 >= 10_u64.pow(18)
+                    || record.duration.max(record.evaluation).is_some_and(|time| time.nanos() >= 1 << 50)
+                    || [record.old_value, record.new_value].iter().chain(record.also.iter().flat_map(|one| [&one.old_value, &one.new_value]))
+                        .any(|value| matches!(value, Number::Int(value) if value.unsigned_abs() >= 10_u64.pow(18)))
+                    || !record.also.iter().all(|one| one.old_value.to_f64().is_finite() && one.new_value.to_f64().is_finite());
+                prop_assert!(is_read || rare, "{}", String::from_utf8_lossy(&line));
+            }
+        }
+
+        #[test]
+        fn a_line_with_a_byte_changed_is_what_serde_reads_or_is_left_to_it(
+            record in records(),
+            changes in prop::collection::vec((any::<Index>(), prop_oneof![any::<u8>(), prop::sample::select(&b"0123456789.-+eE\"\\,:{}[]ntf \x1f\x7f\xc3"[..])], 0..3), 1..4),
+        ) {
+            let mut line = written(&record);
+            for (place, byte, how) in changes {
+                let place = place.index(line.len());
+                match how {
+                    0 => line[place] = byte,
+                    1 => line.insert(place, byte),
+                    _ => drop(line.remove(place)),
+                }
+            }
+            let mut reader = LineReader::default();
+            hold(&mut reader, &line);
+            // With what it remembers of another line too.
+            hold(&mut reader, &written(&record));
+            hold(&mut reader, &line);
+        }
+    }
+}
