@@ -40,6 +40,13 @@ pub enum RewriteError {
     },
 }
 
+impl Source {
+    /// The text with other values, as [`Original::rewrite`] makes it.
+    pub fn rewrite(&self, values: &[(&Site, Decimal)]) -> Result<String, RewriteError> {
+        self.original().rewrite(values)
+    }
+}
+
 impl Original {
     /// The text with other values: parsed again as a whole, each site found again with exactly its
     /// value, and every byte outside of the sites as it was.

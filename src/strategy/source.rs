@@ -2,8 +2,7 @@
 
 use super::nesting::TooDeep;
 use super::refusal::{SourceError, SourceProblem};
-use super::{PythonVersion, RewriteError, Site, encoding, nesting};
-use crate::units::Decimal;
+use super::{PythonVersion, encoding, nesting};
 use ruff_python_ast::{Mod, ModModule};
 use ruff_python_parser::{Mode, ParseOptions, Parsed, parse_unchecked};
 use ruff_text_size::Ranged;
@@ -100,9 +99,8 @@ impl Source {
         self.original
     }
 
-    /// The text with other values, as [`Original::rewrite`] makes it.
-    pub fn rewrite(&self, values: &[(&Site, Decimal)]) -> Result<String, RewriteError> {
-        self.original.rewrite(values)
+    pub(super) const fn original(&self) -> &Original {
+        &self.original
     }
 
     pub(super) fn module(&self) -> &ModModule {
