@@ -40,14 +40,13 @@ impl Pushgateway {
         Self { child, port }
     }
 
-    /// What it has used of the processors so far; to the hundredth of a second.
-    pub(crate) fn processor_time(&self) -> Duration {
+    /// What it has used of the processors so far, in milliseconds; told in hundredths of a second.
+    pub(crate) fn processor_millis(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         // The second field is a name in brackets, which may hold blanks; user and system time are fields 14 and 15.
         let (_, rest) = stat.rsplit_once(')').unwrap();
-        let ticks = rest.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>());
-        let per_second = rustix::param::clock_ticks_per_second();
-        Duration::from_millis(ticks.map(Result::unwrap).sum::<u64>() * 1000 / per_second)
+        let ticks = rest.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
+        ticks.map(Result::unwrap).sum::<u64>() * 1000 / rustix::param::clock_ticks_per_second()
     }
 }
 
@@ -70,8 +69,9 @@ impl Night {
         let strategies = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/strategies/*.py");
         let text = format!(
             "data_dir = \"data\"\n\
-             [strategies]\ninclude = [{strategies:?}]\n\
-             [[gateway]]\nurl = \"http://127.0.0.1:{port}\"\ngrouping = {{ instance = \"night-1\" }}\n"
+             [strategies]\ninclude = [\"{}\"]\n\
+             [[gateway]]\nurl = \"http://127.0.0.1:{port}\"\ngrouping = {{ instance = \"night-1\" }}\n",
+            strategies.display()
         );
         let path = folder.join("agent.toml");
         write(&path, text.as_bytes());
@@ -95,7 +95,7 @@ impl Night {
     pub(crate) fn families(&self) -> Vec<MetricFamily> {
         let gateways = self.config.gateways.iter().map(|gateway| gateway.name().to_owned());
         let series = BatchPlan::series(&self.config);
-        Exposition::new(self.totals.clone()).with_configured(series, gateways).gather()
+        Exposition::new(&self.totals).with_configured(series, gateways).gather()
     }
 
     pub(crate) fn gateway(&self) -> &Gateway {

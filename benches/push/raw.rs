@@ -1,5 +1,6 @@
 //! The limit: a socket, the very bytes of a request, and a look at the answer.
 
+use mutation_agent::gateway::Body;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
@@ -11,11 +12,11 @@ impl Request {
     pub(crate) fn caught(listener: &TcpListener, port: u16) -> Self {
         let (mut stream, _) = listener.accept().unwrap();
         let mut bytes = Vec::new();
-        let mut part = vec![0; 64 << 10];
+        let mut chunk = vec![0; 64 << 10];
         while !is_whole(&bytes) {
-            let read = stream.read(&mut part).unwrap();
+            let read = stream.read(&mut chunk).unwrap();
             assert!(read > 0, "the client closes before its request is whole");
-            bytes.extend_from_slice(&part[..read]);
+            bytes.extend_from_slice(&chunk[..read]);
         }
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
         let head = head(&bytes).unwrap();
@@ -25,25 +26,18 @@ impl Request {
     }
 
     /// The same with another body.
-    pub(crate) fn with(&self, body: &mutation_agent::gateway::Body) -> Self {
-        let head = str::from_utf8(&self.0[..head(&self.0).unwrap()]).unwrap();
-        let mut text = String::new();
-        for line in head.lines().filter(|line| !line.is_empty()) {
-            match line.split_once(": ").map(|(name, _)| name.to_ascii_lowercase()).as_deref() {
-                Some("content-type") => {
-                    text += &format!("content-type: {}\r\n", body.content_type())
-                }
-                Some("content-length") => {
-                    text += &format!("content-length: {}\r\n", body.bytes().len())
-                }
-                _ => text += &format!("{line}\r\n"),
-            }
-        }
-        if let Some(encoding) = body.content_encoding() {
-            text += &format!("content-encoding: {encoding}\r\n");
-        }
-        text += "\r\n";
-        Self([text.as_bytes(), body.bytes()].concat())
+    pub(crate) fn with(&self, body: &Body) -> Self {
+        let text = str::from_utf8(&self.0[..head(&self.0).unwrap()]).unwrap();
+        let is_kept = |line: &&str| {
+            let line = line.to_ascii_lowercase();
+            !line.is_empty() && !line.starts_with("content-")
+        };
+        let mut lines: Vec<String> = text.lines().filter(is_kept).map(str::to_owned).collect();
+        lines.push(format!("content-type: {}", body.content_type()));
+        lines.push(format!("content-length: {}", body.bytes().len()));
+        lines.extend(body.content_encoding().map(|one| format!("content-encoding: {one}")));
+        let head = lines.join("\r\n") + "\r\n\r\n";
+        Self([head.as_bytes(), body.bytes()].concat())
     }
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn check(data: &[u8]) {
             assert!(!reason.to_string().is_empty());
         }
     }
-    let families = Exposition::new(totals(&String::from_utf8_lossy(data))).gather();
+    let totals = totals(&String::from_utf8_lossy(data));
+    let families = Exposition::new(&totals).gather();
     let text = String::from_utf8(encode_text(&families).unwrap()).unwrap();
     holds(&in_group(&text), &samples(&families));
 }

@@ -29,7 +29,7 @@ pub(crate) fn check(data: &[u8]) {
             for (gateway, pushes) in &manifest.pushes {
                 totals.count_pushes(gateway, &pushes.attempts);
             }
-            let _ = encode_text(&Exposition::new(totals).gather());
+            let _ = encode_text(&Exposition::new(&totals).gather());
         }
         Err(ManifestError::Syntax { .. } | ManifestError::Newer { .. }) => {}
         Err(error @ (ManifestError::Missing(_) | ManifestError::Disk(_))) => panic!("{error}"),

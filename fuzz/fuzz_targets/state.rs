@@ -22,7 +22,7 @@ pub(crate) fn check(data: &[u8]) {
         Ok(Some(Ok(mut state))) => {
             store.save(&state).unwrap();
             assert!(store.load().unwrap().unwrap().unwrap() == state, "it changes by being saved");
-            let _ = encode_text(&Exposition::new(state.totals.clone()).gather());
+            let _ = encode_text(&Exposition::new(&state.totals).gather());
             let _ = serde_json::to_string(&Statistics::of(state.totals.tally())).unwrap();
             let gateways: Vec<String> = state.gateways.keys().cloned().collect();
             for gateway in gateways {

@@ -44,7 +44,8 @@ impl House {
             tls: Tls::default(),
         });
         let client = Client::new(gateway.unwrap(), || Timestamp::from_micros(0)).unwrap();
-        let families = Exposition::new(Totals::new(Buckets::default())).gather();
+        let totals = Totals::new(Buckets::default());
+        let families = Exposition::new(&totals).gather();
         let body = client.gateway().body(&families).unwrap();
         Self { runtime, listener, client, body }
     }

@@ -131,7 +131,7 @@ impl OpenBatch<'_> {
         }
         data.state.totals.set_exit_code(exit.code());
         let saved = self.save(data);
-        write_textfile(self.config, &families(self.config, data.state.totals.clone()));
+        write_textfile(self.config, &families(self.config, &data.state.totals));
         saved
     }
 
@@ -162,7 +162,7 @@ fn replace(delivered: &mut [Delivered], again: Vec<Delivered>) {
 }
 
 /// The totals as families, with the configured series that have not happened yet.
-pub(crate) fn families(config: &Config, totals: Totals) -> Vec<MetricFamily> {
+pub(crate) fn families(config: &Config, totals: &Totals) -> Vec<MetricFamily> {
     let gateways = config.gateways.iter().map(|gateway| gateway.name().to_owned());
     Exposition::new(totals).with_configured(BatchPlan::series(config), gateways).gather()
 }
@@ -189,7 +189,7 @@ pub fn deliver_totals(
     schedule: Schedule,
     stop: impl Future,
 ) -> Vec<Delivered> {
-    let families = families(config, data.state.totals.clone());
+    let families = families(config, &data.state.totals);
     write_textfile(config, &families);
     let bodies = publisher::bodies(clients, &families);
     let targets: Vec<(&Client, &Body)> =

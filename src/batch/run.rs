@@ -284,7 +284,7 @@ impl OpenBatch<'_> {
         summary.tally.clone_from(recorder.durable());
         let mut totals = data.state.totals.clone();
         totals.fold(summary);
-        let families = families(self.config, totals);
+        let families = families(self.config, &totals);
         write_textfile(self.config, &families);
         publisher.publish(families);
     }

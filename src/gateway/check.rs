@@ -4,11 +4,10 @@
 //! that is not cumulative is taken by all and gives nonsense; a sample's label that the grouping key has too is
 //! overwritten in silence.
 
-use std::collections::HashSet;
-
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::grouping::{GroupingKey, is_label_name};
+use super::text::is_metric_name;
 
 /// Metrics that must not be pushed. They come from the program, never from a user's data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,14 +76,16 @@ pub(super) fn families(families: &[&MetricFamily]) -> Result<(), ExpositionError
     if families.is_empty() {
         return Err(ExpositionError::Empty);
     }
-    let mut names = HashSet::new();
+    let mut names: Vec<&str> = families.iter().map(|family| family.name()).collect();
+    // Sorted rather than hashed, here and below: they come nearly sorted.
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(ExpositionError::DuplicateFamily { name: twice[0].to_owned() });
+    }
     for family in families {
         let name = family.name();
         if !is_metric_name(name) {
             return Err(ExpositionError::MetricName { name: name.to_owned() });
-        }
-        if !names.insert(name) {
-            return Err(ExpositionError::DuplicateFamily { name: name.to_owned() });
         }
         if family.get_field_type() == MetricType::UNTYPED {
             return Err(ExpositionError::Untyped { name: name.to_owned() });
@@ -111,33 +112,47 @@ pub(super) fn labels_beside(
 
 fn samples(family: &MetricFamily) -> Result<(), ExpositionError> {
     let name = || family.name().to_owned();
-    let mut series = HashSet::new();
+    let mut series = Vec::with_capacity(family.get_metric().len());
     for metric in family.get_metric() {
         if metric.timestamp_ms() != 0 {
             return Err(ExpositionError::Timestamp { name: name() });
         }
-        let mut labels: Vec<(&str, &str)> = Vec::new();
-        for label in metric.get_label() {
-            if !is_label_name(label.name()) || label.name().starts_with("__") {
-                return Err(label_error(family, label, "it is no label name"));
-            }
-            if matches!(label.name(), "job" | "le" | "quantile") {
-                return Err(label_error(family, label, "it belongs to Prometheus"));
-            }
-            if labels.iter().any(|(earlier, _)| *earlier == label.name()) {
-                return Err(label_error(family, label, "it is there already"));
-            }
-            labels.push((label.name(), label.value()));
-        }
-        labels.sort_unstable();
-        if !series.insert(labels) {
-            return Err(ExpositionError::DuplicateSeries { name: name() });
-        }
+        series.push(labels(family, metric)?);
         if family.get_field_type() == MetricType::HISTOGRAM {
             histogram(metric).map_err(|why| ExpositionError::Histogram { name: name(), why })?;
         }
     }
+    series.sort_unstable();
+    if series.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(ExpositionError::DuplicateSeries { name: name() });
+    }
     Ok(())
+}
+
+/// A sample's labels, by name.
+fn labels<'a>(
+    family: &MetricFamily,
+    metric: &'a Metric,
+) -> Result<Vec<(&'a str, &'a str)>, ExpositionError> {
+    for label in metric.get_label() {
+        if !is_label_name(label.name()) || label.name().starts_with("__") {
+            return Err(label_error(family, label, "it is no label name"));
+        }
+        if matches!(label.name(), "job" | "le" | "quantile") {
+            return Err(label_error(family, label, "it belongs to Prometheus"));
+        }
+    }
+    let pairs = metric.get_label().iter().map(|label| (label.name(), label.value()));
+    let mut labels: Vec<_> = pairs.collect();
+    labels.sort_unstable();
+    match labels.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        None => Ok(labels),
+        Some(pair) => Err(ExpositionError::Label {
+            name: family.name().to_owned(),
+            label: pair[0].0.to_owned(),
+            why: "it is there already",
+        }),
+    }
 }
 
 fn histogram(metric: &Metric) -> Result<(), &'static str> {
@@ -157,11 +172,6 @@ fn histogram(metric: &Metric) -> Result<(), &'static str> {
         return Err("a bucket holds more than the count");
     }
     Ok(())
-}
-
-fn is_metric_name(name: &str) -> bool {
-    let plain = name.replace(':', "_");
-    is_label_name(&plain)
 }
 
 fn label_error(family: &MetricFamily, label: &LabelPair, why: &'static str) -> ExpositionError {

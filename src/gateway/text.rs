@@ -76,7 +76,7 @@ fn sample(text: &str) -> Result<Sample<'_>, &'static str> {
 }
 
 /// A label's name with colons.
-fn is_metric_name(name: &str) -> bool {
+pub(super) fn is_metric_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':');
     name.bytes().next().is_some_and(|first| !first.is_ascii_digit()) && name.bytes().all(is_letter)
 }

@@ -57,7 +57,7 @@ impl MetricsCollector {
         let mut totals = Totals::new(tally.duration_histogram().buckets().clone());
         let id = BatchId::next(Timestamp::from_micros(0), 0, None);
         totals.fold(&BatchSummary::new(id, tally));
-        let mut families = Exposition::new(totals).gather();
+        let mut families = Exposition::new(&totals).gather();
         // An embedding program has mutations, and no batches or audit of ours.
         families.retain(|family| family.name().starts_with("exit_mutation"));
         // Gathered families can be encoded, and text is UTF-8.

@@ -5,10 +5,10 @@ use super::{Family, FamilyKind, Histogram, ParameterTally, PushResult, Range, St
 use crate::mutation::Operator;
 use crate::record::Outcome;
 use crate::units::Timestamp;
-use prometheus::core::{Collector, Desc};
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
-use prometheus::{Encoder as _, Registry, TextEncoder};
-use std::collections::{BTreeSet, HashMap};
+use prometheus::{Encoder as _, TextEncoder};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// Version and git revision of the agent.
 #[derive(Clone, Copy, Debug)]
@@ -46,18 +46,16 @@ pub struct OutcomeSeries {
 /// Series that the config makes possible are there with 0 before they happen: `increase()` over a
 /// series that appears with its first event misses that event.
 #[derive(Clone, Debug)]
-pub struct Exposition {
-    totals: Totals,
+pub struct Exposition<'a> {
+    totals: &'a Totals,
     series: BTreeSet<OutcomeSeries>,
     gateways: BTreeSet<String>,
-    descriptions: Vec<Desc>,
 }
 
-impl Exposition {
+impl<'a> Exposition<'a> {
     /// Shows `totals`.
-    pub fn new(totals: Totals) -> Self {
-        let descriptions = f::FAMILIES.iter().filter_map(describe).collect();
-        Self { totals, series: BTreeSet::new(), gateways: BTreeSet::new(), descriptions }
+    pub const fn new(totals: &'a Totals) -> Self {
+        Self { totals, series: BTreeSet::new(), gateways: BTreeSet::new() }
     }
 
     /// Also shows the configured parameters with their operators and variants, and gateways, of which nothing is known yet.
@@ -72,31 +70,33 @@ impl Exposition {
         self
     }
 
-    /// All families, sorted by name, as a registry gathers them.
-    pub fn gather(self) -> Vec<MetricFamily> {
-        let registry = Registry::new();
-        // A fresh registry takes valid, distinct descriptions; a test shows that all come out.
-        let _ = registry.register(Box::new(self));
-        registry.gather()
+    /// All families that have samples, sorted by name and labels: as a registry gathers them, which would first
+    /// check, hash and copy, each time, what a test holds once.
+    pub fn gather(&self) -> Vec<MetricFamily> {
+        let mut families = self.collect();
+        families.retain(|family| !family.get_metric().is_empty());
+        families.sort_by(|one, other| one.name().cmp(other.name()));
+        for family in &mut families {
+            family.mut_metric().sort_by(|one, other| in_order(one.get_label(), other.get_label()));
+        }
+        families
     }
 
     fn outcomes(&self) -> Vec<Metric> {
         let parameters = self.totals.tally().parameters();
-        let mut series = self.series.clone();
-        series.extend(parameters.iter().flat_map(|(name, tally)| {
-            tally.series().map(|(variant, operator, _)| OutcomeSeries {
-                parameter: name.clone(),
-                operator,
-                variant: variant.map(str::to_owned),
-            })
-        }));
-        let rows = series.iter().flat_map(|OutcomeSeries { parameter, operator, variant }| {
-            let variant = variant.as_deref();
+        let configured = self.series.iter();
+        let configured =
+            configured.map(|one| (&*one.parameter, one.operator, one.variant.as_deref()));
+        let counted = parameters.iter().flat_map(|(name, tally)| {
+            tally.series().map(|(variant, operator, _)| (name.as_str(), operator, variant))
+        });
+        let series: BTreeSet<_> = configured.chain(counted).collect();
+        let rows = series.into_iter().flat_map(|(parameter, operator, variant)| {
             let tally = parameters.get(parameter);
             Outcome::ALL.into_iter().filter_map(move |outcome| {
                 let mut labels = vec![parameter, operator.as_str(), outcome.as_str()];
                 labels.extend(variant);
-                let count = tally.map_or(0, |tally| tally.count(variant, *operator, outcome));
+                let count = tally.map_or(0, |tally| tally.count(variant, operator, outcome));
                 // Only an ingested log has it: nobody else is to pay for series of it.
                 let is_told = count > 0 || outcome != Outcome::Failed;
                 is_told.then(|| counter(&f::OUTCOMES, &labels, count))
@@ -194,12 +194,6 @@ impl Exposition {
             ),
         ]
     }
-}
-
-impl Collector for Exposition {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
-    }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let tally = self.totals.tally();
@@ -246,10 +240,10 @@ pub fn encode_text(families: &[MetricFamily]) -> prometheus::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn describe(family: &Family) -> Option<Desc> {
-    let labels = family.labels.iter().map(ToString::to_string).collect();
-    // `None` cannot be: a test counts the descriptions.
-    Desc::new(family.name.to_owned(), family.help.to_owned(), labels, HashMap::new()).ok()
+/// Samples with fewer labels first, then by the labels' values.
+fn in_order(one: &[LabelPair], other: &[LabelPair]) -> Ordering {
+    let values = one.iter().map(LabelPair::value).cmp(other.iter().map(LabelPair::value));
+    one.len().cmp(&other.len()).then(values)
 }
 
 fn family(of: &Family, metrics: Vec<Metric>) -> MetricFamily {
@@ -314,7 +308,9 @@ mod tests {
     use super::*;
     use crate::metrics::{BatchSummary, Buckets, SearchSummary, StrategySearch};
     use crate::metrics::{Tally, tally::tests::record};
-    use std::collections::BTreeMap;
+    use prometheus::Registry;
+    use prometheus::core::{Collector, Desc};
+    use std::collections::{BTreeMap, HashMap};
 
     fn summary(status: Status, ended: i64) -> BatchSummary {
         let mut tally = Tally::new(Buckets::default());
@@ -351,21 +347,53 @@ mod tests {
     }
 
     fn text(totals: &Totals) -> String {
-        String::from_utf8(encode_text(&Exposition::new(totals.clone()).gather()).unwrap()).unwrap()
+        String::from_utf8(encode_text(&Exposition::new(totals).gather()).unwrap()).unwrap()
     }
 
-    #[test]
-    fn every_family_has_a_description_and_is_shown_after_a_batch() {
+    fn some_nights() -> Totals {
         let mut totals = Totals::new(Buckets::default());
         for second in 2..10 {
             totals.fold(&summary(Status::Completed, second * 1_000_000));
         }
         totals.count_pushes("g", &BTreeMap::from([(PushResult::Failed, 2)]));
-        let exposition = Exposition::new(totals);
-        assert_eq!(exposition.descriptions.len(), f::FAMILIES.len());
-        let shown = exposition.gather();
+        totals
+    }
+
+    #[test]
+    fn every_family_is_shown_after_a_batch() {
+        let shown = Exposition::new(&some_nights()).gather();
         let shown: BTreeSet<&str> = shown.iter().map(MetricFamily::name).collect();
         assert_eq!(shown, f::FAMILIES.iter().map(|family| family.name).collect());
+    }
+
+    /// What a registry is given.
+    struct Unsorted(Vec<MetricFamily>, Vec<Desc>);
+
+    impl Collector for Unsorted {
+        fn desc(&self) -> Vec<&Desc> {
+            self.1.iter().collect()
+        }
+
+        fn collect(&self) -> Vec<MetricFamily> {
+            self.0.clone()
+        }
+    }
+
+    #[test]
+    fn a_registry_takes_the_families_and_gathers_them_in_the_same_order() {
+        let totals = some_nights();
+        let more = [series("b", Some("wide")), series("b", None), series("a", Some("wide"))];
+        let shown = Exposition::new(&totals).with_configured(more, ["a".to_owned()]);
+        let describe = |family: &Family| {
+            let labels = family.labels.iter().map(ToString::to_string).collect();
+            Desc::new(family.name.into(), family.help.into(), labels, HashMap::new()).unwrap()
+        };
+        let descriptions = f::FAMILIES.iter().map(describe).collect();
+        let registry = Registry::new();
+        registry.register(Box::new(Unsorted(shown.collect(), descriptions))).unwrap();
+        let gathered = registry.gather();
+        assert_eq!(shown.gather(), gathered);
+        assert_ne!(shown.collect(), gathered, "it had to be sorted");
     }
 
     #[test]
@@ -405,7 +433,7 @@ mod tests {
     #[test]
     fn nothing_has_happened_yet_is_shown_as_zeros_and_nan() {
         let totals = Totals::new(Buckets::default());
-        let shown = Exposition::new(totals)
+        let shown = Exposition::new(&totals)
             .with_configured([series("a", None), series("a", Some("wide"))], ["g".to_owned()]);
         let text = String::from_utf8(encode_text(&shown.gather()).unwrap()).unwrap();
         assert!(text.contains("exit_mutation_success_rate NaN\n"), "{text}");

@@ -74,7 +74,7 @@ pub fn samples(families: &[MetricFamily]) -> Samples {
 
 /// The samples that a fold over records gives.
 pub fn folded_samples(totals: &Totals) -> Samples {
-    let mut families = Exposition::new(totals.clone()).gather();
+    let mut families = Exposition::new(totals).gather();
     families.retain(|family| is_fold(family.name()));
     samples(&families)
 }

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 fn shown(story: &Story) -> String {
     let kept = Store::new(&story.path("mutation-data"));
     let totals = kept.load().unwrap().unwrap().unwrap().totals;
-    let text = encode_text(&Exposition::new(totals).gather()).unwrap();
+    let text = encode_text(&Exposition::new(&totals).gather()).unwrap();
     in_group(&String::from_utf8(text).unwrap(), "instance=\"night-1\",job=\"exit_evolution\"")
 }
 
