@@ -26,7 +26,7 @@ pub(super) fn tidy(config: &Config, data: &mut DataDir, shutdown: &Shutdown) {
         }
     }
     if cleared && let Err(error) = data.note_outline(pack && plain == 0) {
-        tracing::debug!(%error, "the next start lists the audit");
+        tracing::warn!(%error, "the next start has to list the audit");
     }
 }
 
