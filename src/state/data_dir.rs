@@ -167,8 +167,10 @@ impl DataDir {
     /// Removes what was noted, before the folder changes.
     fn forget(&mut self) {
         if std::mem::take(&mut self.noted) {
-            // One that stays is known by its mark to be of another time.
-            let _ = Outline::forget(&self.store);
+            if let Err(error) = Outline::forget(&self.store) {
+                // By its mark it is known to be of another time.
+                tracing::warn!(%error, "a note of how the audit was is left behind");
+            }
         }
     }
 }

@@ -44,8 +44,8 @@ def codes(night, folder, recovers=False):
 
 def code(path, manifests, saves):
     """The table, by what is struck and how far the batch is."""
-    if "agent.prom" in path or "latest" in path:
-        return 0  # The textfile and the links are for others; a warning.
+    if "agent.prom" in path or "latest" in path or "outline" in path:
+        return 0  # The textfile and the links are for others, and a note is but a note; a warning.
     if path.startswith("evolved"):
         return OUTPUT
     if manifests == 0 or (manifests == 1 and not path.endswith(".partial")):
@@ -57,7 +57,7 @@ def code(path, manifests, saves):
 
 def code_in_recovery(path, delivers):
     """The table for `push`: until the recovery is through, there is nothing to deliver."""
-    if "agent.prom" in path or "latest" in path:
+    if "agent.prom" in path or "latest" in path or "outline" in path:
         return 0
     return 74 if delivers else 73
 
