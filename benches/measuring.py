@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,9 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 BINARY = Path(os.environ.get("MUTATION_AGENT", TARGET / "release/mutation-agent")).absolute()
 # Nothing of the caller's environment but where programs and temporary files are.
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+
+# SIGTERM ends us as an exception does: folders are removed.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def temporary_folder():

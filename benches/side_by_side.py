@@ -102,7 +102,7 @@ def main():
         shutil.rmtree(folder)
         print(f"\n## {section.TITLE}\n\n{table}", flush=True)
         if asked.write:
-            PAGE.write_text(put(PAGE.read_text(), name, f"{table}\n\n{where}"))
+            PAGE.write_text(put(PAGE.read_text(), name, f"{table}\n\n`benches/run.sh {name}`: {where}"))
     print(f"\n{len(asked.sections or SECTIONS)} sections, all rivals agree" if asked.brief else "")
 
 

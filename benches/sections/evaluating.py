@@ -139,8 +139,10 @@ def endure(table, brief, folder, evaluator):
     equal("exit code", process.returncode, 0)
     count = evaluations(agent)
     early, late = watched.quarter(0), watched.quarter(3)
-    assert late[0] < 1.1 * early[0] + (1 << 20), f"memory grew from {early[0]} to {late[0]} bytes"
-    assert late[1] < 1.1 * early[1] + 4, f"descriptors grew from {early[1]} to {late[1]}"
+    # In a second of a brief run the hosts still come to know their pages.
+    most = 1.5 if brief else 1.05
+    assert late[0] < most * early[0], f"memory grew from {early[0]} to {late[0]} bytes"
+    assert late[1] < most * early[1], f"descriptors grew from {early[1]} to {late[1]}"
     assert late[2] <= workers, f"{late[2]} zombies"
     table.notes.append(
         f"{count:,} evaluations with {workers} workers took {span(seconds)}, {span(seconds / count)} each on"
