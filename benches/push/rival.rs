@@ -20,7 +20,11 @@ impl Rival {
         let grouping = gateway.grouping();
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec {command} \"$@\""), command])
-            .args([gateway.url().as_str(), grouping.job(), &grouping.labels()[0].1])
+            .args([
+                gateway.url().as_str().trim_end_matches('/'),
+                grouping.job(),
+                &grouping.labels()[0].1,
+            ])
             .arg(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
