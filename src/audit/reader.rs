@@ -127,29 +127,40 @@ fn read_from(
     end
 }
 
-/// Hands every line of the file to `visit` with its number, from 1, and its newline, which only the last may lack.
-/// What is appended meanwhile is left out.
-pub(super) fn read_lines(path: &Path, mut visit: impl FnMut(u64, &[u8])) -> Result<(), ReadError> {
+/// Hands every line of the file to `visit` with its number, from 1, its newline, which only the last may lack, and the record
+/// that it is. What is appended meanwhile is left out.
+pub(super) fn read_lines(
+    path: &Path,
+    mut visit: impl FnMut(u64, &[u8], Line<'_>),
+) -> Result<(), ReadError> {
+    let mut reader = LineReader::default();
     let (mut lines, mut end) = (0, Ok(()));
     one_by_one(&disk::open(path)?, path, |bytes| {
-        for line in split(bytes) {
+        each_line(bytes, &mut reader, |line, read| {
             lines += 1;
-            if is_too_long(line) {
+            if let Err(Fault::TooLong) = read {
                 end = Err(Fault::TooLong.at(path, lines));
                 return ControlFlow::Break(());
             }
-            visit(lines, line);
-        }
-        ControlFlow::Continue(())
+            visit(lines, line, read);
+            ControlFlow::Continue(())
+        });
+        if end.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     end
 }
 
-/// What is wrong with a line.
+/// Why a line is no record.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
+    #[error(transparent)]
     NoRecord(serde_json::Error),
+    #[error("it is longer than {LONGEST_LINE} bytes")]
     TooLong,
 }
+
+/// The record that a line is; `None` where it has no newline.
+pub(super) type Line<'a> = Result<Option<&'a Record<'a>>, Fault>;
 
 impl Fault {
     fn at(self, path: &Path, line: u64) -> ReadError {
@@ -173,26 +184,59 @@ pub(super) fn each_record(
     reader: &mut LineReader,
     mut visit: impl FnMut(&Record<'_>, &[u8]),
 ) -> Result<Tail, Fault> {
-    for line in split(block) {
-        if is_too_long(line) {
-            return Err(Fault::TooLong);
+    let mut end = Ok(Tail::Whole);
+    each_line(block, reader, |line, read| {
+        match read {
+            Ok(Some(record)) => {
+                visit(record, line);
+                return ControlFlow::Continue(());
+            }
+            Ok(None) => end = Ok(Tail::Torn { bytes: line.len() as u64 }),
+            Err(fault) => end = Err(fault),
         }
-        if line.last() != Some(&b'\n') {
-            return Ok(Tail::Torn { bytes: line.len() as u64 });
-        }
-        visit(&reader.read(line).map_err(Fault::NoRecord)?, line);
-    }
-    Ok(Tail::Whole)
+        ControlFlow::Break(())
+    });
+    end
 }
 
-/// The lines with their newlines.
-fn split(mut block: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let end = memchr::memchr(b'\n', block).map_or(block.len(), |at| at + 1);
-        let (line, rest) = block.split_at(end);
-        block = rest;
-        (!line.is_empty()).then_some(line)
-    })
+/// Hands the lines of a block to `visit`, with the records that they are.
+#[inline]
+fn each_line(
+    mut block: &[u8],
+    reader: &mut LineReader,
+    mut visit: impl FnMut(&[u8], Line<'_>) -> ControlFlow<()>,
+) {
+    let mut flow = ControlFlow::Continue(());
+    while flow.is_continue() && !block.is_empty() {
+        let read = reader.read(block, |record, line| {
+            flow = if is_too_long(line) {
+                visit(line, Err(Fault::TooLong))
+            } else {
+                visit(line, Ok(Some(record)))
+            };
+        });
+        let length = read.unwrap_or_else(|| {
+            let line = first_line(block);
+            flow = if is_too_long(line) {
+                visit(line, Err(Fault::TooLong))
+            } else if line.last() != Some(&b'\n') {
+                visit(line, Ok(None))
+            } else {
+                match serde_json::from_slice(line) {
+                    Ok(record) => visit(line, Ok(Some(&record))),
+                    Err(error) => visit(line, Err(Fault::NoRecord(error))),
+                }
+            };
+            line.len()
+        });
+        block = &block[length..];
+    }
+}
+
+/// With its newline, if it has one.
+fn first_line(block: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b'\n', block).map_or(block.len(), |at| at + 1);
+    &block[..end]
 }
 
 fn is_too_long(line: &[u8]) -> bool {

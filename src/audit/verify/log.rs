@@ -2,9 +2,8 @@
 
 use super::Fault;
 use super::sequence::Sequence;
-use crate::audit::canonical::LineReader;
 use crate::audit::ids::{Ids, Order};
-use crate::audit::reader::{ReadError, read_lines};
+use crate::audit::reader::{Line, ReadError, read_lines};
 use crate::disk::DiskError;
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
@@ -92,10 +91,7 @@ pub(super) fn read_log(
         contradicting: None,
         back: None,
     };
-    let mut reader = LineReader::default();
-    let read = read_lines(path, |line, bytes| {
-        reading.take(line, bytes, &mut reader);
-    });
+    let read = read_lines(path, |line, bytes, read| reading.take(line, bytes, read));
     let mut broken = None;
     match read {
         Ok(()) => {}
@@ -119,21 +115,21 @@ fn is_damage(error: &DiskError) -> bool {
 }
 
 impl Reading<'_> {
-    fn take(&mut self, line: u64, bytes: &[u8], reader: &mut LineReader) {
+    fn take(&mut self, line: u64, bytes: &[u8], read: Line<'_>) {
         self.hasher.update(bytes);
         self.bytes += bytes.len() as u64;
-        if bytes.last() != Some(&b'\n') {
-            self.torn = bytes.len() as u64;
-            return;
-        }
-        self.lines += 1;
-        match reader.read(bytes) {
-            Ok(record) => self.take_record(line, &record),
-            Err(error) => {
+        match read {
+            Ok(None) => {
+                self.torn = bytes.len() as u64;
+                return;
+            }
+            Ok(Some(record)) => self.take_record(line, record),
+            Err(fault) => {
                 self.sequence.unreadable();
-                Seen::note(&mut self.unreadable, line, || error.to_string());
+                Seen::note(&mut self.unreadable, line, || fault.to_string());
             }
         }
+        self.lines += 1;
     }
 
     fn take_record(&mut self, line: u64, record: &Record<'_>) {
