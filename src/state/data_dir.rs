@@ -166,11 +166,11 @@ impl DataDir {
 
     /// Removes what was noted, before the folder changes.
     fn forget(&mut self) {
-        if std::mem::take(&mut self.noted) {
-            if let Err(error) = Outline::forget(&self.store) {
-                // By its mark it is known to be of another time.
-                tracing::warn!(%error, "a note of how the audit was is left behind");
-            }
+        if std::mem::take(&mut self.noted)
+            && let Err(error) = Outline::forget(&self.store)
+        {
+            // By its mark it is known to be of another time.
+            tracing::warn!(%error, "a note of how the audit was is left behind");
         }
     }
 }
