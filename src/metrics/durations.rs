@@ -215,6 +215,13 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_duration_there_can_be_is_read_back() {
+        let longest = of(&[u64::MAX]);
+        let text = serde_json::to_string(&longest).unwrap();
+        assert_eq!(serde_json::from_str::<Durations>(&text).unwrap(), longest);
+    }
+
+    #[test]
     fn nothing_observed_has_no_statistics() {
         let none = Durations::default();
         assert_eq!((none.count(), none.extremes(), none.quantile(0.5)), (0, None, None));

@@ -33,7 +33,7 @@ impl Quantiles {
     pub(super) fn count(&mut self, value: u64, times: u64) -> bool {
         match self {
             Self::Dense(table) => table.count(value, times),
-            Self::Sparse(_) if value > GREATEST => false,
+            Self::Sparse(_) if lowest(value) > GREATEST => false,
             Self::Sparse(counts) => {
                 let sum = counts.entry(lowest(value)).or_default();
                 *sum = sum.saturating_add(times);
@@ -106,7 +106,8 @@ pub(super) struct Table {
 
 impl Table {
     fn count(&mut self, value: u64, times: u64) -> bool {
-        if value > GREATEST {
+        // The greatest of those that count as one stands for them in a file.
+        if lowest(value) > GREATEST {
             return false;
         }
         let place = place(value);
