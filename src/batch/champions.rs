@@ -51,9 +51,7 @@ impl Champions {
         batch: &BatchId,
     ) {
         let (Outcome::Success, Some(fitness)) = (attempt.outcome, attempt.fitness) else { return };
-        let best = self.best.get(&attempt.strategy.name).filter(|best| best.len() >= self.keep);
-        let worst = best.and_then(|best| best.last()).map(|worst| worst.individual.fitness);
-        if self.keep == 0 || worst.is_some_and(|worst| self.direction.better(worst, fitness)) {
+        if self.keep == 0 {
             return;
         }
         let draft = &attempt.draft;

@@ -163,7 +163,7 @@ impl<'a> Evolving<'a> {
             if Judge::is_over(self.shutdown, self.deadline) {
                 return Err(self.stopped());
             }
-            while self.judge.is_ahead() {
+            while self.judge.is_busy() {
                 let attempt = self.answered(&mut judged, desk)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
             }

@@ -1,14 +1,13 @@
 //! Candidates handed to the evaluator as files, and its answers.
 
 use super::open_batch::OpenBatch;
-use super::verdict::reads_as;
-use super::{PlannedStrategy, Shutdown, Target};
+use super::{PlannedStrategy, Shutdown};
 use crate::config::Evaluator;
 use crate::disk::{self, DiskError, Mode};
 use crate::evaluator::{Answer, EvaluatorError, Job, Pool, Settings};
 use crate::evolution::Values;
-use crate::strategy::{RewriteError, Site};
-use crate::units::{Decimal, MutationId, Number};
+use crate::strategy::RewriteError;
+use crate::units::{Decimal, MutationId};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,8 +24,8 @@ pub(super) struct Judge {
     folder: PathBuf,
     /// Candidates so far, which name their folders: no leftover of this batch is in the way either.
     asked: u64,
-    /// The files of those that are being judged, by the caller's number.
-    places: HashMap<u64, PathBuf>,
+    /// The folders of those that are being judged, by the caller's number.
+    folders: HashMap<u64, PathBuf>,
 }
 
 /// What is to be judged.
@@ -70,18 +69,12 @@ impl Judge {
             folder: batch.config.base.clone(),
         };
         let pool = Pool::start(settings, batch.id.as_str(), PathBuf::from("/proc/self/exe"))?;
-        Ok(Self { pool, workers, folder, asked: 0, places: HashMap::new() })
+        Ok(Self { pool, workers, folder, asked: 0, folders: HashMap::new() })
     }
 
     /// Whether another candidate would have to wait.
     pub(super) fn is_busy(&self) -> bool {
         self.pool.in_flight() >= self.workers
-    }
-
-    /// Whether one waits already. A worker that becomes free takes it at once, and not when we have written down what came
-    /// of the one before.
-    pub(super) fn is_ahead(&self) -> bool {
-        self.pool.in_flight() > self.workers
     }
 
     /// Whether nothing is being judged.
@@ -98,7 +91,7 @@ impl Judge {
         let name = candidate.strategy.path.file_name().unwrap_or("candidate.py".as_ref());
         let path = folder.join(name);
         disk::write_passing(&path, candidate.text.as_bytes())?;
-        self.places.insert(candidate.number, path.clone());
+        self.folders.insert(candidate.number, folder);
         self.pool.submit(Job {
             number: candidate.number,
             mutation_id: candidate.mutation.to_string(),
@@ -122,7 +115,7 @@ impl Judge {
         match self.pool.next(if is_over { Duration::ZERO } else { PATIENCE }) {
             Some(answer) => {
                 // What cannot be removed now goes with the folder.
-                drop(self.places.remove(&answer.number).map(|path| remove(&path)));
+                drop(self.folders.remove(&answer.number).map(|folder| disk::remove_tree(&folder)));
                 Waited::Answer(answer)
             }
             None if is_over => Waited::Stop,
@@ -138,16 +131,6 @@ impl Judge {
         }
         // Of leftovers of others in it, the start has warned.
         drop(disk::remove_tree(disk::folder_of(&self.folder)));
-    }
-}
-
-/// Removes a candidate, and its folder with whatever the evaluator has put there. Mostly that is nothing, and looking for
-/// it would cost more than all the rest.
-fn remove(candidate: &Path) -> Result<(), DiskError> {
-    let folder = disk::folder_of(candidate);
-    match fs::remove_file(candidate).and_then(|()| fs::remove_dir(folder)) {
-        Ok(()) => Ok(()),
-        Err(_) => disk::remove_tree(folder),
     }
 }
 
@@ -182,36 +165,12 @@ impl PlannedStrategy {
     /// Its text with these values; those that stand in the source already keep their bytes.
     pub fn rendered(&self, values: &Values) -> Result<String, RewriteError> {
         let Some(source) = &self.source else { return Ok(String::new()) };
-        let changed = self.changed(values);
-        let changed: Vec<(&Site, Decimal)> =
-            changed.map(|(target, value)| (&target.site, value)).collect();
-        source.rewrite(&changed)
-    }
-
-    /// The same for an evaluator, which shall not wait for a file to be parsed: 100 µs for 150 lines. The literals are
-    /// read back, as they are where nothing is evaluated; what is written for people is parsed as well.
-    pub(super) fn draft(&self, values: &Values) -> Result<String, RewriteError> {
-        let Some(source) = &self.source else { return Ok(String::new()) };
-        let mut text = String::new();
-        let mut changed = Vec::new();
-        for (target, value) in self.changed(values) {
-            let digits = target.site.render(value, &mut text);
-            let kind = target.mutator.domain().kind();
-            if !reads_as(&text, digits, value, kind) {
-                let (line, expected) = (target.site.line(), Number::of(value, kind));
-                return Err(RewriteError::WrongValue { line, text, expected });
-            }
-            changed.push((&target.site, value));
-        }
-        source.replace(&changed)
-    }
-
-    /// The targets whose values are not those of the source.
-    fn changed(&self, values: &Values) -> impl Iterator<Item = (&Target, Decimal)> {
-        self.targets.iter().filter_map(|target| {
+        let changed = self.targets.iter().filter_map(|target| {
             let value = values.get(&target.parameter)?.to_f64();
             (value.to_bits() != target.value.to_f64().to_bits())
-                .then(|| (target, target.decimal(value)))
-        })
+                .then(|| (&target.site, target.decimal(value)))
+        });
+        let changed: Vec<(&crate::strategy::Site, Decimal)> = changed.collect();
+        source.rewrite(&changed)
     }
 }
