@@ -15,6 +15,7 @@ use mutation_agent::mutation::{BoundRule, Domain, LANES, Mutator, Openings, Oper
 use mutation_agent::record::{Millis, Outcome, Record};
 use mutation_agent::strategy::{PythonVersion, Site, Source};
 use mutation_agent::units::{BatchId, Decimal, Kind, MutationId, Number, Timestamp};
+use rand::Rng as _;
 use std::borrow::Cow;
 use std::hint::black_box;
 use tempfile::TempDir;
@@ -22,8 +23,36 @@ use tempfile::TempDir;
 /// So many records at a time.
 const RECORDS: u32 = 10_000;
 
-criterion_group!(pieces, mutation, records, totals, strategies);
+criterion_group!(pieces, streams, mutation, records, totals, strategies);
 criterion_main!(pieces);
+
+/// Four attempts begin, and draw one number each.
+fn streams(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("streams");
+    let streams = Streams::new(42, 1, "strategy.py");
+    let mut number = 0;
+    let mut next = || {
+        number += 1;
+        number
+    };
+    group.throughput(Throughput::Elements(LANES as u64));
+    group.bench_function("side by side", |bench| {
+        bench.iter(|| {
+            let openings = Openings::of(std::array::from_fn(|_| (&streams, next())));
+            for lane in 0..LANES {
+                black_box(openings.attempt(lane).next_u64());
+            }
+        });
+    });
+    group.bench_function("one after the other", |bench| {
+        bench.iter(|| {
+            for _ in 0..LANES {
+                black_box(streams.attempt(next()).next_u64());
+            }
+        });
+    });
+    group.finish();
+}
 
 fn mutation(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("mutation");

@@ -66,10 +66,19 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# check NAME COMMAND...: runs it, says in one line how it went, and goes on.
+# check NAME COMMAND...: runs it, says in one line how it went, and goes on; so of what ends meanwhile.
 check() {
     begin "$@"
-    finish_one
+    local pid=$!
+    while [[ -n ${running[$pid]:-} ]]; do
+        finish_one
+    done
+}
+
+finish_all() {
+    while ((${#running[@]} > 0)); do
+        finish_one
+    done
 }
 
 # begin NAME COMMAND...: starts it beside those that run; in the background, so that a signal to us is seen at once,
@@ -222,16 +231,16 @@ run_checks() {
         [[ $name != benches ]] || command=(VENV="$work/venv" benches/run.sh --brief)
         begin "$name" "${listening[@]}" TMPDIR="$folder" "${command[@]}"
     done
-    while ((${#running[@]} > 0)); do
-        finish_one
-    done
+    finish_all
 }
 
 check 'programs' install_programs
-check 'python packages' install_python_packages
+# They are needed by the scripts alone, and come while the first builds wait for one another.
+begin 'python packages' install_python_packages
 if (($# > 0)); then
     check 'cargo build' cargo build
     check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
+    finish_all
     run_checks "$@"
 else
     check 'cargo fmt' cargo fmt --check
@@ -248,6 +257,7 @@ else
         echo 'note          -    fuzz: not run, for there is no nightly compiler; cargo test has replayed its corpus'
     fi
     check 'cargo build' cargo build
+    finish_all
     run_checks "${checks[@]}"
 fi
 

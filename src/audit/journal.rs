@@ -159,8 +159,8 @@ impl Journal {
     pub fn cut_back(&mut self) -> Result<(), DiskError> {
         self.buffer.truncate(self.flushed);
         self.buffered = 0;
-        // The sync below is of all, and there was an error already.
-        drop(self.writeback.wait());
+        // The kernel tells an error of it once: the sync below would say that all is well.
+        self.writeback.wait().map_err(DiskError::new(disk::SYNC, &self.path))?;
         let length = self.file.metadata().map_err(DiskError::new("look at", &self.path))?.len();
         if length > self.written {
             self.file.set_len(self.written).map_err(DiskError::new("cut back", &self.path))?;

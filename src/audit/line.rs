@@ -1,7 +1,7 @@
 //! A record as a line of JSON, written by hand: this is most of the work of a mutation.
 //!
-//! It is what serde would write (a test holds it), in a tenth of the time: the date is formatted once a second, what
-//! the lines of one target have in common once a round, and what those of one outcome have in common once.
+//! It is what serde would write (a test holds it), and takes less: the date is formatted once a second, what the lines
+//! of one target have in common once a round, and what those of one outcome have in common once.
 
 use crate::record::{Also, Millis, Outcome, Record};
 use crate::units::{MutationId, Number, Timestamp};

@@ -41,3 +41,45 @@ impl Writeback {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::OwnedFd;
+
+    /// What cannot be synced.
+    fn pipe() -> (io::PipeReader, File) {
+        let (reader, writer) = io::pipe().unwrap();
+        (reader, File::from(OwnedFd::from(writer)))
+    }
+
+    #[test]
+    fn a_sync_begins_after_each_step_and_not_before() {
+        let file = tempfile::tempfile().unwrap();
+        let mut writeback = Writeback::default();
+        writeback.grown(&file, STEP - 1).unwrap();
+        assert!(writeback.running.is_none());
+        writeback.grown(&file, STEP).unwrap();
+        assert!(writeback.running.is_some());
+        writeback.wait().unwrap();
+        writeback.grown(&file, 2 * STEP - 1).unwrap();
+        assert!(writeback.running.is_none());
+        writeback.grown(&file, 2 * STEP).unwrap();
+        assert!(writeback.running.is_some());
+    }
+
+    #[test]
+    fn the_error_of_a_sync_is_given_once_whoever_looks_next() {
+        let (_reader, file) = pipe();
+        let mut writeback = Writeback::default();
+        writeback.grown(&file, STEP).unwrap();
+        assert_eq!(writeback.wait().unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        writeback.wait().unwrap();
+
+        writeback.grown(&file, 2 * STEP).unwrap();
+        while !writeback.running.as_ref().unwrap().is_finished() {
+            thread::yield_now();
+        }
+        writeback.grown(&file, 3 * STEP).unwrap_err();
+    }
+}

@@ -65,7 +65,7 @@ impl<'a> Proposer<'a> {
     }
 
     /// The round's attempts of these numbers, from 0, one upon the other: where one ends the next begins, so that the
-    /// clock, which costs as much as rendering a literal, is read once for each.
+    /// clock is read once for each.
     pub(super) fn attempts(&mut self, numbers: Range<u32>) -> Vec<Attempted> {
         let mut started = Instant::now();
         let mut attempts = Vec::with_capacity(numbers.len());
