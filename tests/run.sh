@@ -20,7 +20,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/mutation-agent-tests.XXXXXX")
 # Ours, so that what a check leaves behind is found and goes with it; a check that plays another user passes through.
 chmod 711 "$work"
 export TMPDIR=$work
-export PYTHONDONTWRITEBYTECODE=1
+export PYTHONPYCACHEPREFIX=$work/bytecode
 # Faults are simulated, so the folders in which they strike may be in memory, where a sync costs nothing.
 memory=$work
 if [[ $(stat -f -c %T /dev/shm 2>/dev/null) == tmpfs ]] && (($(stat -f -c '%a * %S' /dev/shm) > 1 << 30)); then
@@ -178,7 +178,8 @@ PROGRAMS
 
 install_python_packages() {
     python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --disable-pip-version-check \
+    # What is imported is compiled then, and not all that comes along.
+    "$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check \
         --requirement tests/e2e/requirements.txt --requirement benches/requirements.txt
 }
 
