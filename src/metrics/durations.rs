@@ -160,7 +160,8 @@ impl TryFrom<RawDurations> for Durations {
     type Error = String;
 
     fn try_from(raw: RawDurations) -> Result<Self, Self::Error> {
-        let mut durations = Self::default();
+        // What is read is mostly a night of thousands, shown or merged into others.
+        let mut durations = Self::with(Quantiles::sparse());
         if raw.recent_nanoseconds.len() > RECENT {
             return Err(format!("more than {RECENT} recent durations"));
         }
@@ -171,7 +172,7 @@ impl TryFrom<RawDurations> for Durations {
             }
         }
         durations.extremes = raw.min_nanoseconds.zip(raw.max_nanoseconds);
-        if durations.extremes.is_none() != (durations.count() == 0) {
+        if durations.extremes.is_none() != durations.quantiles.is_empty() {
             return Err("durations without extremes, or extremes without durations".to_owned());
         }
         durations.sum = raw.sum_nanoseconds;

@@ -72,6 +72,13 @@ impl Quantiles {
         self.iter().fold(0, |sum, (_, times)| sum.saturating_add(times))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Dense(table) => table.used.is_empty(),
+            Self::Sparse(counts) => counts.is_empty(),
+        }
+    }
+
     /// The number that a share `quantile` (0..=1) of all does not exceed; 0 if there is none.
     pub(super) fn at(&self, quantile: f64) -> u64 {
         #[expect(
