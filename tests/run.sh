@@ -21,9 +21,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/mutation-agent-tests.XXXXXX")
 chmod 711 "$work"
 export TMPDIR=$work
 export PYTHONPYCACHEPREFIX=$work/bytecode
-# Faults are simulated, so the folders in which they strike may be in memory, where a sync costs nothing.
+# Faults are simulated, so the folders in which they strike may be in memory, where a sync costs nothing; so may those of
+# cargo's tests, which start programs there.
 memory=$work
-if [[ $(stat -f -c %T /dev/shm 2>/dev/null) == tmpfs ]] && (($(stat -f -c '%a * %S' /dev/shm) > 1 << 30)); then
+if [[ $(stat -f -c %T /dev/shm 2>/dev/null) == tmpfs && $(findmnt -no OPTIONS /dev/shm) != *noexec* ]] &&
+    (($(stat -f -c '%a * %S' /dev/shm) > 1 << 30)); then
     memory=$(mktemp -d /dev/shm/mutation-agent-tests.XXXXXX)
     chmod 711 "$memory"
 fi
@@ -250,7 +252,8 @@ else
     check 'cargo-deny' install_cargo_tool cargo-deny 0.20.2
     check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
     check 'cargo deny' deny
-    check 'cargo test' "${listening[@]}" cargo test --all-features
+    # More threads than cores: most of the tests wait for programs that they started.
+    check 'cargo test' "${listening[@]}" TMPDIR="$memory" RUST_TEST_THREADS=$((2 * $(nproc))) cargo test --all-features
     if cargo +nightly --version >/dev/null 2>&1; then
         check 'cargo-fuzz' install_cargo_tool cargo-fuzz 0.13.2
         check 'fuzz' fuzz

@@ -196,7 +196,9 @@ fn a_gateway_that_asks_for_a_day_is_left_until_the_next_start() {
 #[test]
 fn a_refused_push_is_sent_once_and_the_reason_is_kept() {
     let gateway = Gateway::scripted(vec![Step::status(400, &[], "pushed metrics are invalid")]);
-    let mut story = Story::new();
+    // Its manifest has the pushes that end before its seal, so it takes longer than the first one.
+    let mut story = Story::long();
+    story.set("batch", "deadline", "\"2s\"");
     story.push_to(&gateway);
     let ended = story.expect(75, &["run"]);
     assert_eq!(gateway.requests().len(), 2, "one at the start, one at the end, no retry");
@@ -206,6 +208,7 @@ fn a_refused_push_is_sent_once_and_the_reason_is_kept() {
     let pushes = &story.manifest(&story.newest())["pushes"]["main"];
     assert_eq!(pushes["attempts"]["refused"], 1);
     assert!(pushes["last_error"].as_str().unwrap().contains(told), "{pushes}");
+    assert_eq!(story.state()["totals"]["pushes"]["main"], json!({"refused": 2}));
     // What was refused stays undelivered: `push` tries it again.
     let ended = story.expect(75, &["push"]);
     assert!(ended.stdout.contains(told), "{}", ended.stdout);
