@@ -9,7 +9,7 @@ from pathlib import Path
 
 import strategies
 from measuring import (
-    BENCHES, ENVIRONMENT, Agent, Table, close, config, digits, equal, median, python, span, starts, times, took,
+    BENCHES, ENVIRONMENT, Agent, Table, close, config, digest, digits, equal, median, python, span, starts, times, took,
 )
 
 TITLE = "Reading back"
@@ -137,7 +137,7 @@ def compare(table, brief, folder):
 
 
 def killed_run(folder, records):
-    """An agent whose batch was killed, with a journal of exactly so many whole lines and half of one."""
+    """An agent whose batch was killed, its journal of exactly so many whole lines and a piece of one, and their bytes."""
     agent = Agent(config(workers=0, more=MORE), folder / "killed")
     strategies.write(agent.folder / "strategies", 153, 4)
     process = subprocess.Popen(
@@ -154,7 +154,7 @@ def killed_run(folder, records):
     equal("the run was killed", process.wait(), -signal.SIGKILL)
     whole = offset_of_line(journal, records)
     os.truncate(journal, whole + 100)
-    return agent, whole
+    return agent, journal, whole
 
 
 def offset_of_line(path, count, enough=False):
@@ -181,7 +181,8 @@ def offset_of_line(path, count, enough=False):
 def recover(table, brief, folder):
     """The start after a kill, as long as the journal is, against a start with nothing to recover."""
     records = 10_000 if brief else 10_000_000
-    agent, size = killed_run(folder, records)
+    agent, journal, size = killed_run(folder, records)
+    hashed = digest(journal)
     start = agent.command("run", "--rounds", 1, "--mutations", 1, "--seed", SEED)
     cost = took(start, cwd="/")
     [crashed] = [one for one in manifests(agent) if one["status"] == "crashed"]
@@ -195,7 +196,8 @@ def recover(table, brief, folder):
     )
     table.notes.append(
         f"Recovery: a run was killed by SIGKILL, its journal cut in the middle of a line ({size / 1e9:.2f} GB); the"
-        f" next start seals it and runs one mutation, which alone takes {span(usual)}."
+        f" next start seals it and runs one mutation, which alone takes {span(usual)}. The manifest needs the SHA-256 of"
+        f" the journal, which alone takes OpenSSL {span(hashed)}."
     )
 
 
