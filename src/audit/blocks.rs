@@ -97,11 +97,11 @@ impl<'a> Source<'a> {
         Ok(Self::Plain { file, length: file.metadata()?.len(), next: 0 })
     }
 
-    /// Whether it is not worth a thread.
-    fn is_short(&self) -> bool {
+    /// Whether no block comes after those that were given out.
+    fn is_over(&self) -> bool {
         match self {
-            Self::Plain { length, .. } => *length <= BLOCK as u64,
-            Self::Packed { .. } => false,
+            Self::Plain { length, next, .. } => next >= length,
+            Self::Packed { is_over, .. } => *is_over,
         }
     }
 
@@ -158,6 +158,12 @@ struct Job<T> {
 }
 
 impl<T> Job<T> {
+    /// With the first block; `None` where there is none.
+    fn first(source: &mut Source<'_>, made: T) -> Option<Self> {
+        let mut block = Block::new();
+        source.next(&mut block).then_some(Self { block, made })
+    }
+
     fn take(
         &mut self,
         take: &mut impl FnMut(&mut T, &[u8]) -> ControlFlow<()>,
@@ -177,8 +183,9 @@ pub(super) fn one_by_one(
     mut read: impl FnMut(&[u8]) -> ControlFlow<()>,
 ) -> Result<(), DiskError> {
     let failed = |source| DiskError::new("read", path)(source);
-    let source = Source::of(file, path).map_err(failed)?;
-    here(source, || (), |(), _| (), |(), bytes| read(bytes)).map_err(failed)
+    let mut source = Source::of(file, path).map_err(failed)?;
+    let Some(first) = Job::first(&mut source, ()) else { return Ok(()) };
+    here(source, first, |(), _| (), |(), bytes| read(bytes)).map_err(failed)
 }
 
 /// Hands each block to `read`, on any core and in any order, and then to `take` with what was made of it: here, and block after
@@ -191,10 +198,15 @@ pub(super) fn in_order<T: Send>(
     take: impl FnMut(&mut T, &[u8]) -> ControlFlow<()>,
 ) -> Result<(), DiskError> {
     let failed = |source| DiskError::new("read", path)(source);
-    let source = Source::of(file, path).map_err(failed)?;
+    let mut source = Source::of(file, path).map_err(failed)?;
+    let Some(first) = Job::first(&mut source, make()) else { return Ok(()) };
+    // One block is not worth a thread: most packed logs are one.
+    if source.is_over() {
+        return here(source, first, read, take).map_err(failed);
+    }
     let workers = thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS));
-    if workers == 1 || source.is_short() {
-        return here(source, make, read, take).map_err(failed);
+    if workers == 1 {
+        return here(source, first, read, take).map_err(failed);
     }
     let (load, read) = (source.loading(), &read);
     let work = |job: &mut Job<T>| {
@@ -203,27 +215,28 @@ pub(super) fn in_order<T: Send>(
     };
     thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| Worker::start(scope, &work)).collect();
-        with_workers(source, &workers, make, take)
+        with_workers(source, first, &workers, make, take)
     })
     .map_err(failed)
 }
 
 fn here<T>(
     mut source: Source<'_>,
-    make: impl Fn() -> T,
+    mut job: Job<T>,
     read: impl Fn(&mut T, &[u8]),
     mut take: impl FnMut(&mut T, &[u8]) -> ControlFlow<()>,
 ) -> io::Result<()> {
     let load = source.loading();
-    let mut job = Job { block: Block::new(), made: make() };
-    while source.next(&mut job.block) {
+    loop {
         load(&mut job.block);
         read(&mut job.made, job.block.bytes());
         if let ControlFlow::Break(end) = job.take(&mut take) {
             return end;
         }
+        if !source.next(&mut job.block) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// A thread that gives back what it is given, in that order.
@@ -258,14 +271,16 @@ impl<T: Send> Worker<T> {
 /// Each worker has one block at hand and one waiting, so memory is bounded.
 fn with_workers<T>(
     mut source: Source<'_>,
+    first: Job<T>,
     workers: &[Worker<T>],
     make: impl Fn() -> T,
     mut take: impl FnMut(&mut T, &[u8]) -> ControlFlow<()>,
 ) -> io::Result<()> {
     let job = |_| Job { block: Block::new(), made: make() };
-    let mut spare: Vec<_> = (0..2 * workers.len()).map(job).collect();
+    let mut spare: Vec<_> = (1..2 * workers.len()).map(job).collect();
     let mut give = workers.iter().cycle();
-    let mut waiting = 0;
+    let mut waiting = 1;
+    let _ = give.next().map(|worker| worker.jobs.send(first));
     for worker in workers.iter().cycle() {
         while let Some(mut job) = spare.pop() {
             if !source.next(&mut job.block) {

@@ -20,7 +20,7 @@ const DIGITS: usize = 18;
 /// Reads lines, and remembers what they have in common.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LineReader {
-    second: Second,
+    second: Option<Second>,
     batch: Option<BatchId>,
     /// In an evaluated log nearly all are new.
     targets: Known<Target, 96>,
@@ -38,7 +38,7 @@ impl LineReader {
     ) -> Option<usize> {
         let mut rest = Rest { text, at: 0 };
         rest.skip(b"{\"timestamp\":\"")?;
-        let timestamp = self.second.read(&mut rest)?;
+        let timestamp = timestamp(&mut self.second, &mut rest)?;
         rest.skip(b"Z\",\"batch_id\":\"")?;
         let batch_id = Cow::Borrowed(batch(&mut self.batch, &mut rest)?);
         rest.skip(b"\",\"mutation_id\":\"exit_mut_")?;
@@ -81,27 +81,31 @@ impl LineReader {
 }
 
 /// The second of the line before.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Second {
     text: [u8; SECOND],
     micros: i64,
 }
 
 impl Second {
-    #[inline]
-    fn read(&mut self, rest: &mut Rest<'_>) -> Option<Timestamp> {
-        let text: &[u8; SECOND] = rest.take()?;
-        if self.text != *text {
-            let whole = format!("{}.000000Z", str::from_utf8(text).ok()?);
-            let time: Timestamp = whole.parse().ok()?;
-            // A leap second, or a time that cannot be kept, is another one when it is written again.
-            (time.to_string() == whole).then_some(())?;
-            *self = Self { text: *text, micros: time.micros() };
-        }
-        rest.skip(b".")?;
-        let (micros, 6) = rest.digits()? else { return None };
-        Some(Timestamp::from_micros(self.micros + i64::try_from(micros).ok()?))
+    fn of(text: &[u8; SECOND]) -> Option<Self> {
+        let whole = format!("{}.000000Z", str::from_utf8(text).ok()?);
+        let time: Timestamp = whole.parse().ok()?;
+        // A leap second, or a time that cannot be kept, is another one when it is written again.
+        (time.to_string() == whole).then(|| Self { text: *text, micros: time.micros() })
     }
+}
+
+#[inline]
+fn timestamp(known: &mut Option<Second>, rest: &mut Rest<'_>) -> Option<Timestamp> {
+    let text: &[u8; SECOND] = rest.take()?;
+    if known.as_ref().is_none_or(|known| known.text != *text) {
+        *known = Some(Second::of(text)?);
+    }
+    let second = known.as_ref()?;
+    rest.skip(b".")?;
+    let (micros, 6) = rest.digits()? else { return None };
+    Some(Timestamp::from_micros(second.micros + i64::try_from(micros).ok()?))
 }
 
 #[inline]
@@ -627,9 +631,13 @@ mod tests {
             ("2026-11-23T02:00:00.1234567Z", false),
             ("2026-11-23T02:00:00Z", false),
             ("2026-11-23T02:00:00.123456+00:00", false),
+            ("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0.000000Z", false),
         ] {
             let changed = format!("{{\"timestamp\":\"{time}{tail}");
-            assert_eq!(hold(&mut reader, changed.as_bytes()), is_read, "{time}");
+            // As the first line of all, and after another one.
+            for reader in [&mut LineReader::default(), &mut reader] {
+                assert_eq!(hold(reader, changed.as_bytes()), is_read, "{time}");
+            }
         }
     }
 
