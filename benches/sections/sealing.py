@@ -40,7 +40,8 @@ def run(brief, folder):
         table.add(f"{count:,}", span(wall), span(busy), span(wall_of_none), times(wall / wall_of_none), span(verify))
     table.notes.append(
         f"Medians of {turns} starts, in turns with a data folder that is empty. The batches are real ones of one"
-        " mutation each; a run seals one more and syncs. `audit verify` reads everything, which is what it is for; it"
+        " mutation each; a run seals one more and syncs. None is pruned: once the retention is reached, each batch lists the"
+        " folder once to find what goes. `audit verify` reads everything, which is what it is for; it"
         " finds all of them sound."
     )
     return table

@@ -124,14 +124,12 @@ def nothing(table, brief, folder):
     agent = Agent(config(workers=0), folder / "nothing")
     strategies.write(agent.folder / "strategies", 153)
     compare(table, "nothing", turns, [
+        ("`run --dry-run` with one strategy", agent.command("run", "--dry-run")),
+        ("`run` of one mutation, sealed and synced", agent.command("run", "--rounds", 1, "--mutations", 1)),
         ("`--version`", [BINARY, "--version"]),
         ("Python, `pass`", [sys.executable, "-c", "pass"]),
         ("Python, `import prometheus_client`", [sys.executable, "-c", "import prometheus_client"]),
         ("Go, a registry and a pusher", [go_client()]),
-    ])
-    compare(table, "one strategy", turns, [
-        ("`run --dry-run`", agent.command("run", "--dry-run")),
-        ("`run` of one mutation, sealed and synced", agent.command("run", "--rounds", 1, "--mutations", 1)),
     ])
     equal("batches of one mutation", len(agent.logs()), turns)
 
