@@ -5,7 +5,7 @@ use crate::disk::{self, DiskError, Mode};
 use crate::units::{BatchId, Digest, Hasher};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Level 3 packs audit lines to a twelfth at some 300 MB/s; higher levels gain little.
 const LEVEL: i32 = 3;
@@ -24,36 +24,59 @@ pub enum CompressError {
     },
 }
 
-/// Replaces `<id>.jsonl` by `<id>.jsonl.zst`.
-pub fn compress(folder: &Folder, manifest: &Manifest) -> Result<(), CompressError> {
-    compress_and(folder, manifest, |_| ())
+/// `<id>.jsonl` on its way to `<id>.jsonl.zst`. The folder is changed as it begins and as it ends; what lies between takes
+/// long, and changes a file alone.
+#[derive(Debug)]
+pub struct Packing {
+    plain: PathBuf,
+    packed: PathBuf,
+    /// Hidden, with no suffix that a reader would take for a log.
+    temporary: PathBuf,
+    target: File,
+    expected: Digest,
 }
 
-/// `between` sees the packed file before it is read again; a test breaks it there.
-fn compress_and(
-    folder: &Folder,
-    manifest: &Manifest,
-    between: impl FnOnce(&Path),
-) -> Result<(), CompressError> {
-    let id: &BatchId = &manifest.summary.batch_id;
-    let (plain, packed) = (folder.sealed(id), folder.compressed(id));
-    // Hidden, with no suffix that a reader would take for a log.
-    let temporary = folder.path().join(format!(".{id}.zst.tmp"));
-    disk::remove_if_there(&temporary)?;
-    let target = disk::create_new(&temporary, Mode::Private)?;
-    let packed_well = pack(&plain, &target, &temporary)
-        .inspect(|()| between(&temporary))
-        .and_then(|()| digest_of(&temporary))
-        .map(|digest| digest == manifest.sha256);
-    if !matches!(packed_well, Ok(true)) {
-        // What is left is harmless and is removed by the next try.
-        let _ = disk::remove_if_there(&temporary);
-        packed_well?;
-        return Err(CompressError::Digest { path: plain.display().to_string() });
+impl Packing {
+    /// Makes the file that the packed log goes into.
+    pub fn begin(folder: &Folder, manifest: &Manifest) -> Result<Self, DiskError> {
+        let id: &BatchId = &manifest.summary.batch_id;
+        let temporary = folder.path().join(format!(".{id}.zst.tmp"));
+        disk::remove_if_there(&temporary)?;
+        Ok(Self {
+            plain: folder.sealed(id),
+            packed: folder.compressed(id),
+            target: disk::create_new(&temporary, Mode::Private)?,
+            temporary,
+            expected: manifest.sha256.clone(),
+        })
     }
-    disk::rename(&temporary, &packed)?;
-    disk::remove_if_there(&plain)?;
-    Ok(disk::sync_folder(folder.path())?)
+
+    /// Packs, reads it again, and holds it to the digest of the manifest.
+    pub fn write(&self) -> Result<(), CompressError> {
+        self.write_and(|_| ())
+    }
+
+    /// `between` sees the packed file before it is read again; a test breaks it there.
+    fn write_and(&self, between: impl FnOnce(&Path)) -> Result<(), CompressError> {
+        pack(&self.plain, &self.target, &self.temporary)?;
+        between(&self.temporary);
+        if digest_of(&self.temporary)? != self.expected {
+            return Err(CompressError::Digest { path: self.plain.display().to_string() });
+        }
+        Ok(())
+    }
+
+    /// Puts the packed log in the place of the plain one, if it was written.
+    pub fn end(self, written: Result<(), CompressError>) -> Result<(), CompressError> {
+        if let Err(error) = written {
+            // What is left is harmless and is removed by the next try.
+            let _ = disk::remove_if_there(&self.temporary);
+            return Err(error);
+        }
+        disk::rename(&self.temporary, &self.packed)?;
+        disk::remove_if_there(&self.plain)?;
+        Ok(disk::sync_folder(disk::folder_of(&self.plain))?)
+    }
 }
 
 fn pack(plain: &Path, target: &File, temporary: &Path) -> Result<(), DiskError> {
@@ -99,6 +122,16 @@ mod tests {
         (root, folder, manifest)
     }
 
+    fn compress_and(
+        folder: &Folder,
+        manifest: &Manifest,
+        between: impl FnOnce(&Path),
+    ) -> Result<(), CompressError> {
+        let packing = Packing::begin(folder, manifest)?;
+        let written = packing.write_and(between);
+        packing.end(written)
+    }
+
     fn files(folder: &Folder) -> Vec<String> {
         let entries = fs::read_dir(folder.path()).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -108,7 +141,7 @@ mod tests {
     fn a_log_is_packed_and_reads_back() {
         let text = "line\n".repeat(1000);
         let (_root, folder, manifest) = sealed(text.as_bytes());
-        compress(&folder, &manifest).unwrap();
+        compress_and(&folder, &manifest, |_| ()).unwrap();
         assert_eq!(files(&folder), ["20261123T020000Z-7f3a9c.jsonl.zst"]);
         let packed = fs::File::open(folder.compressed(&manifest.summary.batch_id)).unwrap();
         assert_eq!(zstd::decode_all(packed).unwrap(), text.as_bytes());
@@ -145,7 +178,7 @@ mod tests {
     fn a_log_that_is_not_what_its_manifest_says_stays_as_it_is() {
         let (_root, folder, mut manifest) = sealed(b"line\n");
         manifest.sha256 = Digest::of(b"other\n");
-        let refused = compress(&folder, &manifest).unwrap_err();
+        let refused = compress_and(&folder, &manifest, |_| ()).unwrap_err();
         assert!(matches!(refused, CompressError::Digest { .. }), "{refused}");
         assert_eq!(files(&folder), ["20261123T020000Z-7f3a9c.jsonl"]);
     }

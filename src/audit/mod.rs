@@ -3,7 +3,7 @@
 //! In reading order: the [`Folder`] knows the names of the files; a [`Journal`] is a batch's file
 //! while it is open, written line by line (`line.rs`) and digested and synced beside that; [`Manifest`] and [`seal`] close it;
 //! [`read_records`] reads any of them back, and [`Logs`] are many of them; [`salvage`] cuts what a killed batch left behind;
-//! [`Retention`] plans what may go, and [`compress`] packs what stays; [`verify()`] reads everything
+//! [`Retention`] plans what may go, and [`Packing`] packs what stays; [`verify()`] reads everything
 //! again and says what is not as it was written.
 
 mod blocks;
@@ -23,7 +23,7 @@ mod seal;
 mod verify;
 mod writeback;
 
-pub use compress::{CompressError, compress};
+pub use compress::{CompressError, Packing};
 pub use folder::{BatchFiles, Folder};
 pub(crate) use ids::Ids;
 pub use ids::Order;

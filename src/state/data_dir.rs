@@ -4,7 +4,7 @@ use super::outline::Outline;
 use super::{
     Lock, LockError, PruneError, PrunePlan, Recovery, RecoveryError, State, Store, recover,
 };
-use crate::audit::{self, CompressError, Folder, Manifest, ManifestError, Retention};
+use crate::audit::{CompressError, Folder, Manifest, ManifestError, Packing, Retention};
 use crate::disk::{self, DiskError, Exposed, Mode};
 use crate::metrics::Buckets;
 use crate::units::{BatchId, Timestamp};
@@ -145,7 +145,11 @@ impl DataDir {
         let (manifest, _) = Manifest::read(&self.folder, id)?;
         let bytes = |folder: &Folder| folder.bytes(id, folder.files(id));
         let before = bytes(&self.folder);
-        self.change(|folder| audit::compress(folder, &manifest))?;
+        let begun = self.change(|folder| Packing::begin(folder, &manifest));
+        let packing = begun.map_err(CompressError::from)?;
+        // That takes seconds, in which somebody else may change the folder.
+        let written = packing.write();
+        self.change(|_| packing.end(written))?;
         let after = bytes(&self.folder);
         if let Some(outline) = &mut self.outline {
             outline.weigh_anew(before, after);
@@ -161,6 +165,7 @@ impl DataDir {
         if packed {
             outline.set_packed();
         }
+        self.noted = true;
         outline.note(&self.store)
     }
 

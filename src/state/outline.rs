@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-/// It has ten short values.
+/// It has nine short values.
 const LONGEST: u64 = 4096;
 
 /// A folder in which every batch is sealed and counted, and has its log.
