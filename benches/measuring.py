@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,9 @@ BINARY = Path(os.environ.get("MUTATION_AGENT", TARGET / "release/mutation-agent"
 # Nothing of the caller's environment but where programs and temporary files are.
 ENVIRONMENT = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
 
-# SIGTERM ends us as an exception does: folders are removed.
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+# They end us as an exception does: what was started is killed, folders are removed.
+for end in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(end, lambda number, _: sys.exit(128 + number))
 
 
 def temporary_folder():
@@ -142,7 +144,7 @@ def config(include="strategies/*.py", workers=1, more=""):
 def limit(source, count, syncs, folder):
     """Seconds to write so many bytes to a new file and sync it so often: what recording is held to.
 
-    A sync comes after the writing. One that begins beside it, as the agent's does, took a fifth less here.
+    The disk is at work beside the writing, by syncs of a thread, as soon as there are 16 MiB for it.
 
     The bytes are the first quarter of a MiB of `source` over and over, which stays in the processor's cache: of 64 KiB,
     256 KiB and 1 MiB the fastest.
@@ -152,11 +154,16 @@ def limit(source, count, syncs, folder):
     path = folder / "limit"
     began = time.perf_counter()
     file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    for at in range(syncs):
-        left = count * (at + 1) // syncs - count * at // syncs
-        while left > 0:
-            left -= os.write(file, block[:left])
-        os.fsync(file)
+    with ThreadPoolExecutor(1) as beside:
+        unsynced, syncing = 0, None
+        for at in range(syncs):
+            left = count * (at + 1) // syncs - count * at // syncs
+            while left > 0:
+                written = os.write(file, block[:left])
+                left, unsynced = left - written, unsynced + written
+                if unsynced >= 16 << 20 and (syncing is None or syncing.done()):
+                    syncing, unsynced = beside.submit(os.fdatasync, file), 0
+            os.fsync(file)
     os.close(file)
     seconds = time.perf_counter() - began
     path.unlink()
@@ -216,6 +223,8 @@ class Table:
 
     def markdown(self):
         """As text."""
+        if not self.rows:
+            return "\n\n".join(self.notes)
         rule = ["---"] + ["---:"] * (len(self.header) - 1)
         lines = [f"| {' | '.join(row)} |" for row in [self.header, rule, *self.rows]]
         return "\n".join(lines) + "".join(f"\n\n{note}" for note in self.notes)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The figures of `stats` over an audit log by a library of Python, each in the way that is its fastest.
+"""The figures of `stats` over an audit log by a library of Python, each in the way that is its fastest in a bounded memory.
 
     readers.py duckdb|polars|pandas LOG
 
@@ -35,7 +35,7 @@ def by_polars(log):
 
 
 def by_pandas(log):
-    """In chunks, since all of it at once takes tens of gigabytes."""
+    """By its own parser and in chunks: all of it at once takes tens of gigabytes, and pyarrow's parser takes no chunks."""
     durations, total, successes = [], 0, 0
     for chunk in pandas.read_json(log, lines=True, chunksize=100_000, convert_dates=False, precise_float=True):
         total += len(chunk)

@@ -13,10 +13,38 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+brief=
+for word in "$@"; do
+    case $word in
+    --brief) brief=yes ;;
+    --write) ;;
+    -h | --help) exec sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
+    *)
+        if [[ ! -e $root/benches/sections/$word.py ]]; then
+            echo "benches/run.sh: no section or option $word; --help says what there is" >&2
+            exit 2
+        fi
+        ;;
+    esac
+done
+target=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")
+export CARGO_TARGET_DIR=$target
+if [[ -n ${MUTATION_AGENT:-} ]]; then
+    MUTATION_AGENT=$(realpath -m "$MUTATION_AGENT")
+    if [[ $("$MUTATION_AGENT" --version) != mutation-agent\ * ]]; then
+        echo "benches/run.sh: MUTATION_AGENT is no mutation-agent: $MUTATION_AGENT" >&2
+        exit 2
+    fi
+fi
 cd "$root"
-target=${CARGO_TARGET_DIR:-$root/target}
 venv=${VENV:-$target/benches/venv}
 export PYTHONDONTWRITEBYTECODE=1
+mkdir -p "$target/benches"
+exec 9>"$target/benches/lock"
+if [[ -z $brief ]] && ! flock -n 9; then
+    echo "benches/run.sh: another one is measuring, and both would be wrong" >&2
+    exit 75
+fi
 
 # Packages of Debian, for the programs that are missing.
 install_programs() {
@@ -50,12 +78,18 @@ PROGRAMS
 
 install_programs
 if [[ -z ${VENV:-} ]]; then
-    [[ -d $venv ]] || python3 -m venv "$venv"
+    [[ -x $venv/bin/pip ]] || python3 -m venv --clear "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement benches/requirements.txt
+fi
+if ! "$venv/bin/python" -c 'import duckdb, libcst, pandas, polars, prometheus_client'; then
+    echo "benches/run.sh: $venv lacks packages of benches/requirements.txt" >&2
+    exit 2
 fi
 if [[ -z ${MUTATION_AGENT:-} ]]; then
     cargo build --release
     export MUTATION_AGENT=$target/release/mutation-agent
+    REVISION=$(git describe --always --dirty 2>/dev/null || echo 'no revision')
+    export REVISION
     # The pieces, unless a section is asked for or it is to be brief.
     if [[ -z $* || $* == --write ]]; then
         find benches -maxdepth 1 -name '*.rs' -printf '%f\n' | sort | while IFS= read -r piece; do

@@ -55,15 +55,13 @@ def machine():
     return [
         f"{processor[1] if processor else platform.machine()}, {len(os.sched_getaffinity(0))} cores",
         f"{memory:.0f} GiB", f"Linux {platform.release()}",
-        f"{said('findmnt', '-n', '-o', 'FSTYPE', '-T', temporary_folder()).strip()}",
+        f"{said('findmnt', '-n', '-o', 'FSTYPE', '-T', temporary_folder()).split()[-1]}",
     ]
 
 
 def circumstances():
     """A paragraph: when, where, what, how."""
-    revision = subprocess.run(
-        ["git", "-C", ROOT, "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+    revision = os.environ.get("REVISION", "a binary that was given")
     agent = first_number(subprocess.run([BINARY, "--version"], capture_output=True, text=True, check=True).stdout)
     listed = ", ".join(f"{name} {version}" for name, version in versions().items())
     return (

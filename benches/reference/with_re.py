@@ -4,9 +4,8 @@
     with_re.py STRATEGY ROUNDS MUTATIONS LOG
 
 What is fair about it: expressions are compiled once and end at their first match; only the text around the number is
-put together anew; `ast.parse`, which is C, reads the whole candidate, as the agent's promise is that a candidate is
-valid as a whole. Its places are found once, though the old module looked for them each time. `bookkeeping.py` says
-what was left out in its favour.
+put together anew; `ast.parse` is C. Its places are found once, though the old module looked for them each time.
+`bookkeeping.py` says what was left out in its favour.
 """
 
 import ast

@@ -81,13 +81,17 @@ def agree(folder):
 def run(brief, folder):
     """The table."""
     samples = agree(folder)
-    table = Table(["to a Pushgateway on loopback", "p50", "p99", "p50 to the socket's", "p99 to the socket's"])
+    table = Table(["to a Pushgateway on loopback", "p50", "p99", "p50 ÷ the socket's", "p99 ÷ the socket's"])
     table.notes.append(
-        f"{samples} samples; whoever pushes them, the gateway shows the same. The socket writes the bytes of our"
-        " request and reads the answer. Everyone in turns of 50 in one run; all but Python keep their connection."
+        f"{samples} samples; whoever pushes them, the gateway shows the same."
     )
     if brief:
+        table.notes.append("Who takes how long is not measured in brief.")
         return table
+    table.notes.append(
+        "The socket writes the bytes of our request and reads the answer. Everyone in turns of 50 in one run; all but"
+        " Python keep their connection."
+    )
     commands = [
         f"--rival={name}={' '.join(shlex.quote(str(word)) for word in command)}"
         for name, command in (rivals() | rust_client()).items()

@@ -20,7 +20,7 @@ def run(brief, folder):
         strategies.write(one.folder / "strategies", 153)
     start = agent.command("run", "--rounds", 1, "--mutations", 1)
     table = Table([
-        "sealed batches", "`run` of one mutation", "user and system", "beside none", "wall to none's", "`audit verify`",
+        "sealed batches", "`run` of one mutation", "user and system", "beside none", "wall ÷ none's", "`audit verify`",
     ])
     there = 0
     for count in counts:
@@ -40,7 +40,7 @@ def run(brief, folder):
         table.add(f"{count:,}", span(wall), span(busy), span(wall_of_none), times(wall / wall_of_none), span(verify))
     table.notes.append(
         f"Medians of {turns} starts, in turns with a data folder that is empty. The batches are real ones of one"
-        " mutation each; a run seals one more and syncs. None is pruned: once the retention is reached, each batch lists the"
+        " mutation each; a run seals one more and syncs. No candidates are kept and none is pruned: once the retention is reached, each batch lists the"
         " folder once to find what goes. `audit verify` reads everything, which is what it is for; it"
         " finds all of them sound."
     )

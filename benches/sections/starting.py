@@ -136,7 +136,7 @@ def nothing(table, brief, folder):
 
 def run(brief, folder):
     """The table."""
-    table = Table(["what", "wall", "user and system", "peak", "wall to the first"])
+    table = Table(["what", "wall", "user and system", "peak", "wall ÷ the first's"])
     for part in (nothing, generated, real):
         part(table, brief, Path(folder))
     table.notes.append(
