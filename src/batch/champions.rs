@@ -51,7 +51,9 @@ impl Champions {
         batch: &BatchId,
     ) {
         let (Outcome::Success, Some(fitness)) = (attempt.outcome, attempt.fitness) else { return };
-        if self.keep == 0 {
+        let best = self.best.get(&attempt.strategy.name).filter(|best| best.len() >= self.keep);
+        let worst = best.and_then(|best| best.last()).map(|worst| worst.individual.fitness);
+        if self.keep == 0 || worst.is_some_and(|worst| self.direction.better(worst, fitness)) {
             return;
         }
         let draft = &attempt.draft;

@@ -53,7 +53,7 @@ impl BatchPlan {
         if let Some(rule) = self.broken_rule(strategy, &draft.values) {
             return (Outcome::ConstraintViolated, Some(broken(rule)), None);
         }
-        match strategy.rendered(&draft.values) {
+        match strategy.draft(&draft.values) {
             Ok(text) => (Outcome::Success, None, Some(text)),
             Err(error) => (Outcome::InvalidSource, Some(error.to_string()), None),
         }

@@ -159,13 +159,13 @@ impl<'a> Evolving<'a> {
         let mut proposer = Generation::new(self.batch, searches, &fits, round);
         let mut judged = HashMap::new();
         for index in 0..self.batch.plan.mutations_per_round {
+            while self.judge.is_ahead() {
+                let attempt = self.answered(&mut judged, desk)?;
+                records.extend(self.record(attempt, round, desk, progress)?);
+            }
             // A round may have nothing to judge, and so nothing to wait for.
             if Judge::is_over(self.shutdown, self.deadline) {
                 return Err(self.stopped());
-            }
-            while self.judge.is_busy() {
-                let attempt = self.answered(&mut judged, desk)?;
-                records.extend(self.record(attempt, round, desk, progress)?);
             }
             let (mut attempt, text) = proposer.attempt(index);
             match text {
@@ -219,7 +219,7 @@ impl<'a> Evolving<'a> {
     }
 
     fn record(
-        &self,
+        &mut self,
         attempt: Option<Attempt<'a, '_>>,
         round: u32,
         desk: &mut Desk<'_, 'a>,
@@ -227,6 +227,7 @@ impl<'a> Evolving<'a> {
     ) -> Result<Option<Record<'a>>, Ended> {
         let Some(attempt) = attempt else { return Ok(None) };
         let record = desk.recorder.evaluated(&attempt).map_err(Ended::Error)?;
+        self.judge.go_on();
         let (attempts, successes) = desk.recorder.counts();
         progress.at(attempts, successes);
         self.batch.tell(round, attempts, successes);

@@ -1,13 +1,14 @@
 //! Candidates handed to the evaluator as files, and its answers.
 
 use super::open_batch::OpenBatch;
-use super::{PlannedStrategy, Shutdown};
+use super::verdict::reads_as;
+use super::{PlannedStrategy, Shutdown, Target};
 use crate::config::Evaluator;
 use crate::disk::{self, DiskError, Mode};
 use crate::evaluator::{Answer, EvaluatorError, Job, Pool, Settings};
 use crate::evolution::Values;
-use crate::strategy::RewriteError;
-use crate::units::{Decimal, MutationId};
+use crate::strategy::{RewriteError, Site};
+use crate::units::{Decimal, MutationId, Number};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,10 @@ pub(super) struct Judge {
     folder: PathBuf,
     /// Candidates so far, which name their folders: no leftover of this batch is in the way either.
     asked: u64,
-    /// The folders of those that are being judged, by the caller's number.
-    folders: HashMap<u64, PathBuf>,
+    /// The files of those that are being judged, by the caller's number.
+    places: HashMap<u64, PathBuf>,
+    /// The file of the last one that was.
+    judged: Option<PathBuf>,
 }
 
 /// What is to be judged.
@@ -69,12 +72,17 @@ impl Judge {
             folder: batch.config.base.clone(),
         };
         let pool = Pool::start(settings, batch.id.as_str(), PathBuf::from("/proc/self/exe"))?;
-        Ok(Self { pool, workers, folder, asked: 0, folders: HashMap::new() })
+        Ok(Self { pool, workers, folder, asked: 0, places: HashMap::new(), judged: None })
     }
 
     /// Whether another candidate would have to wait.
     pub(super) fn is_busy(&self) -> bool {
         self.pool.in_flight() >= self.workers
+    }
+
+    /// Whether one waits already, for a worker that becomes free to begin with at once.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.pool.in_flight() > self.workers
     }
 
     /// Whether nothing is being judged.
@@ -91,7 +99,7 @@ impl Judge {
         let name = candidate.strategy.path.file_name().unwrap_or("candidate.py".as_ref());
         let path = folder.join(name);
         disk::write_passing(&path, candidate.text.as_bytes())?;
-        self.folders.insert(candidate.number, folder);
+        self.places.insert(candidate.number, path.clone());
         self.pool.submit(Job {
             number: candidate.number,
             mutation_id: candidate.mutation.to_string(),
@@ -110,17 +118,21 @@ impl Judge {
 
     /// Waits for an answer for a moment, unless we are asked to stop or `deadline` has come.
     pub(super) fn wait(&mut self, shutdown: &Shutdown, deadline: Option<Instant>) -> Waited {
-        let is_over = Self::is_over(shutdown, deadline);
-        // What has ended is taken even then.
-        match self.pool.next(if is_over { Duration::ZERO } else { PATIENCE }) {
-            Some(answer) => {
-                // What cannot be removed now goes with the folder.
-                drop(self.folders.remove(&answer.number).map(|folder| disk::remove_tree(&folder)));
-                Waited::Answer(answer)
-            }
-            None if is_over => Waited::Stop,
-            None => Waited::Nothing,
+        if Self::is_over(shutdown, deadline) {
+            // What has ended is taken even then, and what has not begun never does.
+            return self.pool.ended().map_or(Waited::Stop, Waited::Answer);
         }
+        self.go_on();
+        let Some(answer) = self.pool.next(PATIENCE) else { return Waited::Nothing };
+        self.judged = self.places.remove(&answer.number);
+        Waited::Answer(answer)
+    }
+
+    /// The last answer is on record: the next candidate's turn has come, and the file of the last one may go.
+    pub(super) fn go_on(&mut self) {
+        self.pool.hand_out();
+        // What cannot be removed now goes with the folder.
+        drop(self.judged.take().map(|path| remove(&path)));
     }
 
     /// Ends whatever is being judged, with all that it started.
@@ -131,6 +143,16 @@ impl Judge {
         }
         // Of leftovers of others in it, the start has warned.
         drop(disk::remove_tree(disk::folder_of(&self.folder)));
+    }
+}
+
+/// Removes a candidate, and its folder with whatever the evaluator has put there. Mostly that is nothing, and looking for
+/// it would cost more than all the rest.
+fn remove(candidate: &Path) -> Result<(), DiskError> {
+    let folder = disk::folder_of(candidate);
+    match fs::remove_file(candidate).and_then(|()| fs::remove_dir(folder)) {
+        Ok(()) => Ok(()),
+        Err(_) => disk::remove_tree(folder),
     }
 }
 
@@ -165,12 +187,36 @@ impl PlannedStrategy {
     /// Its text with these values; those that stand in the source already keep their bytes.
     pub fn rendered(&self, values: &Values) -> Result<String, RewriteError> {
         let Some(source) = &self.source else { return Ok(String::new()) };
-        let changed = self.targets.iter().filter_map(|target| {
+        let changed = self.changed(values);
+        let changed: Vec<(&Site, Decimal)> =
+            changed.map(|(target, value)| (&target.site, value)).collect();
+        source.rewrite(&changed)
+    }
+
+    /// The same for an evaluator, which shall not wait for a file to be parsed: 100 µs for 150 lines. The literals are
+    /// read back, as they are where nothing is evaluated; what is written for people is parsed as well.
+    pub(super) fn draft(&self, values: &Values) -> Result<String, RewriteError> {
+        let Some(source) = &self.source else { return Ok(String::new()) };
+        let mut text = String::new();
+        let mut changed = Vec::new();
+        for (target, value) in self.changed(values) {
+            let digits = target.site.render(value, &mut text);
+            let kind = target.mutator.domain().kind();
+            if !reads_as(&text, digits, value, kind) {
+                let (line, expected) = (target.site.line(), Number::of(value, kind));
+                return Err(RewriteError::WrongValue { line, text, expected });
+            }
+            changed.push((&target.site, value));
+        }
+        source.replace(&changed)
+    }
+
+    /// The targets whose values are not those of the source.
+    fn changed(&self, values: &Values) -> impl Iterator<Item = (&Target, Decimal)> {
+        self.targets.iter().filter_map(|target| {
             let value = values.get(&target.parameter)?.to_f64();
             (value.to_bits() != target.value.to_f64().to_bits())
-                .then(|| (&target.site, target.decimal(value)))
-        });
-        let changed: Vec<(&crate::strategy::Site, Decimal)> = changed.collect();
-        source.rewrite(&changed)
+                .then(|| (target, target.decimal(value)))
+        })
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn judge(
 /// the file changes, so this decides for all of it; what gets written is parsed whole as well.
 ///
 /// The number starts at byte `start`: between it and the sign may stand anything that Python lets.
-fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) -> bool {
+pub(super) fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) -> bool {
     let Some(number) = piece.get(start..) else { return false };
     // Rust would read a second sign, which is none of Python's number.
     if number.starts_with(['-', '+']) {

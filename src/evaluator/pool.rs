@@ -57,29 +57,40 @@ impl Pool {
 
     /// Jobs whose answers have not been handed over.
     pub fn in_flight(&self) -> usize {
-        self.queue.len()
-            + self.answers.len()
-            + self.posts.iter().filter(|post| post.is_busy()).count()
+        self.queue.len() + self.working()
+    }
+
+    fn working(&self) -> usize {
+        self.answers.len() + self.posts.iter().filter(|post| post.is_busy()).count()
     }
 
     /// The next answer, in the order in which evaluations end. Waits for it, `patience` at the most; `None` at once
     /// where nothing is in flight.
     pub fn next(&mut self, patience: Duration) -> Option<Answer> {
         let until = Instant::now().checked_add(patience);
-        loop {
+        // What is answered is to be on record before another job begins.
+        while self.answers.is_empty() {
             self.hand_out();
-            if let Some(answer) = self.answers.pop_front() {
-                return Some(answer);
-            }
             if self.in_flight() == 0 {
                 return None;
             }
-            self.listen(until);
-            self.bury_the_overdue();
-            if self.answers.is_empty() && until.is_some_and(|until| Instant::now() >= until) {
-                return None;
+            if self.answers.is_empty() {
+                self.listen(until);
+                self.bury_the_overdue();
+                if self.answers.is_empty() && until.is_some_and(|until| Instant::now() >= until) {
+                    return None;
+                }
             }
         }
+        self.answers.pop_front()
+    }
+
+    /// The next answer, if there is one already; no other job begins.
+    pub fn ended(&mut self) -> Option<Answer> {
+        if self.answers.is_empty() {
+            self.listen(Some(Instant::now()));
+        }
+        self.answers.pop_front()
     }
 
     /// Ends everything now: asked by SIGTERM, killed after a short grace. Takes some seconds at the most.
@@ -99,9 +110,11 @@ impl Pool {
         }
     }
 
-    /// Gives what is queued to idle workers, new ones where there are too few.
-    fn hand_out(&mut self) {
-        while !self.queue.is_empty() {
+    /// Gives what is queued to idle workers, new ones where there are too few. An answer that nobody has taken yet counts
+    /// as a worker, so that a kill never loses more evaluations than there are workers. To be called when an answer is on
+    /// record: the next job then begins at once.
+    pub fn hand_out(&mut self) {
+        while !self.queue.is_empty() && self.working() < self.settings.workers {
             let idle = match self.posts.iter().position(|post| !post.is_busy()) {
                 Some(idle) => idle,
                 None if self.posts.len() < self.settings.workers => match self.open() {

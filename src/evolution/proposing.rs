@@ -70,6 +70,8 @@ pub struct Proposing<'a> {
     proposed: HashSet<Fingerprint>,
     triangle: Triangle,
     centre: Vec<f64>,
+    /// Where the parent is.
+    origin: Vec<f64>,
     model: Option<Model>,
 }
 
@@ -83,11 +85,9 @@ const STRETCH: f64 = 1.5;
 /// How many proposals a model chooses from.
 const CHOICE: usize = 30;
 
-/// One of several proposals of an attempt.
+/// One of several proposals of an attempt. Few of them are looked at closer, so their values are not here.
 struct Candidate {
     moves: Vec<Move>,
-    values: Values,
-    fits: bool,
     cost: f64,
 }
 
@@ -101,6 +101,7 @@ impl<'a> Proposing<'a> {
             proposed: survivors.map(|one| Fingerprint::of(&one.values)).collect(),
             triangle: search.shape.triangle(),
             centre: search.centre(),
+            origin: search.coordinates(&search.population()[0].values),
             model: model(settings, search),
         }
     }
@@ -121,19 +122,47 @@ impl<'a> Proposing<'a> {
         let mut stretch = 1.0;
         loop {
             let picks = picks(genes, most, rng);
-            let mut candidates = self.candidates(genes, &picks, stretch, rng);
-            candidates.sort_by(|a, b| b.fits.cmp(&a.fits).then(a.cost.total_cmp(&b.cost)));
-            let fresh = candidates.iter().position(|one| !self.tried(&one.values));
-            if fresh.is_some() || redraws == REDRAWS {
-                let chosen = candidates.swap_remove(fresh.unwrap_or(0));
-                if fresh.is_some() {
-                    self.proposed.insert(Fingerprint::of(&chosen.values));
+            let candidates = self.candidates(genes, &picks, stretch, rng);
+            let (chosen, values, fresh) = self.choose(candidates, genes);
+            if fresh || redraws == REDRAWS {
+                if fresh {
+                    self.proposed.insert(Fingerprint::of(&values));
                 }
-                return self.draft(chosen, fresh.is_some());
+                return self.draft(chosen, values, fresh);
             }
             redraws += 1;
             stretch *= STRETCH;
         }
+    }
+
+    /// The one that promises most, those within the constraints first, of those that were not tried before; and
+    /// whether there is one, else the first of all.
+    fn choose(
+        &self,
+        mut candidates: Vec<Candidate>,
+        genes: &[Gene<'_>],
+    ) -> (Candidate, Values, bool) {
+        candidates.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+        let (mut tried, mut unfit) = (None, Vec::new());
+        for one in candidates {
+            let values = self.values(&one.moves, genes);
+            if !(self.fits)(&values) {
+                unfit.push((one, values));
+            } else if !self.tried(&values) {
+                return (one, values, true);
+            } else {
+                tried = tried.or(Some((one, values, false)));
+            }
+        }
+        for (one, values) in unfit {
+            if !self.tried(&values) {
+                return (one, values, true);
+            }
+            tried = tried.or(Some((one, values, false)));
+        }
+        let none =
+            || (Candidate { moves: Vec::new(), cost: 0.0 }, self.parent().values.clone(), false);
+        tried.unwrap_or_else(none)
     }
 
     fn tried(&self, values: &Values) -> bool {
@@ -145,8 +174,8 @@ impl<'a> Proposing<'a> {
         &self.search.population()[0]
     }
 
-    fn draft(&self, chosen: Candidate, fresh: bool) -> Draft<'a> {
-        let Candidate { mut moves, values, .. } = chosen;
+    fn draft(&self, chosen: Candidate, values: Values, fresh: bool) -> Draft<'a> {
+        let mut moves = chosen.moves;
         let changed = moves.iter().any(|one| one.proposal.changed);
         let fate = match (fresh, changed) {
             (true, _) => Fate::New,
@@ -186,19 +215,37 @@ impl<'a> Proposing<'a> {
             (0..self.centre.len()).map(|_| StandardNormal.sample(rng)).collect();
         let way = self.triangle.times(&deviates);
         let parent = self.parent();
-        let (mut moves, mut values) = (Vec::with_capacity(picks.len()), parent.values.clone());
+        let mut moves = Vec::with_capacity(picks.len());
         for gene in picks.iter().copied() {
             let Some(old) = parent.values.get(genes[gene].name).copied() else { continue };
             let proposal = self.value(&genes[gene], (&way, stretch), old.to_f64(), rng);
-            if proposal.changed {
-                let kind = genes[gene].mutator.domain().kind();
-                values.insert(genes[gene].name.to_owned(), Number::of(proposal.value, kind));
-            }
             moves.push(Move { gene, old, proposal });
         }
-        let at = || self.search.coordinates(&values);
-        let cost = self.model.as_ref().map_or(0.0, |model| model.cost(&at()));
-        Candidate { moves, fits: (self.fits)(&values), values, cost }
+        let cost = self.model.as_ref().map_or(0.0, |model| model.cost(&self.place(&moves, genes)));
+        Candidate { moves, cost }
+    }
+
+    /// The parent's values after these moves.
+    fn values(&self, moves: &[Move], genes: &[Gene<'_>]) -> Values {
+        let mut values = self.parent().values.clone();
+        for one in moves.iter().filter(|one| one.proposal.changed) {
+            values.insert(genes[one.gene].name.to_owned(), one.new_value(genes));
+        }
+        values
+    }
+
+    /// Where those are, as [`Search::coordinates`] has it.
+    fn place(&self, moves: &[Move], genes: &[Gene<'_>]) -> Vec<f64> {
+        let mut place = self.origin.clone();
+        for one in moves.iter().filter(|one| one.proposal.changed) {
+            let mut steps = self.search.steps().iter().enumerate();
+            if let Some((at, (_, step))) =
+                steps.find(|(_, (name, _))| *name == genes[one.gene].name)
+            {
+                place[at] = step.coordinate(one.new_value(genes));
+            }
+        }
+        place
     }
 
     fn value(
@@ -219,6 +266,12 @@ impl<'a> Proposing<'a> {
         mutator
             .at(self.centre[index], sigma * way[index], spread, old)
             .unwrap_or_else(|| mutator.propose_with(sigma, old, rng))
+    }
+}
+
+impl Move {
+    fn new_value(&self, genes: &[Gene<'_>]) -> Number {
+        Number::of(self.proposal.value, genes[self.gene].mutator.domain().kind())
     }
 }
 

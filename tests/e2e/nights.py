@@ -28,14 +28,15 @@ STRATEGY = '''"""Two numbers."""
 stop_loss_pct = 0.10  # keep this comment
 take_profit_pct = 0.25
 '''
-# The best are 0.03 and 0.4. MORE is put in after the start was noted; it may end the script.
+# The best are 0.03 and 0.4. A power cut that is played leaves the script running, and may take its candidate: it has not
+# begun then. MORE is put in after the start was noted; it may end the script.
 SH = """
 while read -r name _ value _; do
     case $name in
     stop_loss_pct) stop=$value ;;
     take_profit_pct) take=$value ;;
     esac
-done <"$1"
+done <"$1" || exit
 echo "start $BATCH_ID $MUTATION_ID $STRATEGY $stop $take $SEED" >>calls.log
 MORE
 awk -v a="$stop" -v b="$take" 'BEGIN { printf "%.12f\\n", -log(a / 0.03) ^ 2 - log(b / 0.4) ^ 2 + OFFSET }'

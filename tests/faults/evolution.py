@@ -114,7 +114,7 @@ def killed(house, point):
 
 def code(call):
     """The table, from the first candidate on."""
-    if call.name.startswith("unlink") and "/evaluating" in call.path or call.name == "unlinkat":
+    if call.name in ("unlink", "rmdir") and "/evaluating" in call.path or call.name == "unlinkat":
         return 0  # What stays behind goes with the next night.
     return 0 if "agent.prom" in call.path or "latest" in call.path else 74
 

@@ -39,6 +39,8 @@ pub(super) struct Child {
     pub(super) written: Output,
     /// The end of what it wrote to standard error.
     pub(super) tail: Tail,
+    /// Whether its processor time is limited.
+    timed: bool,
     chunk: Vec<u8>,
 }
 
@@ -47,7 +49,7 @@ pub(super) struct Child {
 pub(super) struct Ended {
     /// `None` where even SIGKILL has not ended it.
     pub(super) status: Option<WaitStatus>,
-    /// The processor time of its first process.
+    /// The processor time of its first process, where that is limited.
     pub(super) cpu: Duration,
     /// What it wrote.
     pub(super) written: Output,
@@ -100,6 +102,7 @@ impl Child {
             errors: child.stderr.take(),
             written,
             tail: Tail::default(),
+            timed: limits.cpu.is_some(),
             chunk: vec![0; 64 * 1024],
         })
     }
@@ -170,7 +173,8 @@ impl Child {
         }
     }
 
-    fn feed(&mut self, request: &mut &[u8]) {
+    /// Writes as much of a request as it takes now.
+    pub(super) fn feed(&mut self, request: &mut &[u8]) {
         let Some(input) = &self.input else { return };
         match rustix::io::write(input, request) {
             Ok(written) => *request = &request[written..],
@@ -250,7 +254,8 @@ impl Child {
             wait(&mut fds, Some(until));
             self.ended = !fds[0].revents().is_empty();
         }
-        let cpu = cpu_time(self.pid.as_raw_nonzero().get()).unwrap_or_default();
+        let cpu = self.timed.then(|| cpu_time(self.pid.as_raw_nonzero().get())).flatten();
+        let cpu = cpu.unwrap_or_default();
         if self.status.is_none()
             && let Ok(Some((_, status))) = waitpid(Some(self.pid), WaitOptions::NOHANG)
         {

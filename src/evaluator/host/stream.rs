@@ -51,14 +51,14 @@ enum Heard {
 }
 
 impl Stream {
-    /// Judges one candidate; also says how long it took.
+    /// Judges one candidate; also says how long it took. The order came in by [`Self::idle`], which has just seen whether
+    /// the worker is there.
     pub(super) fn evaluate(
         &mut self,
         assignment: &Assignment,
         order: &Order,
         agent: &mut Agent,
     ) -> (Verdict, Duration) {
-        self.look(agent);
         if self.worker.is_none() {
             self.pause(agent);
         }
@@ -106,14 +106,6 @@ impl Stream {
         match &mut self.worker {
             Some(worker) => worker.attend(agent, None, None),
             None => agent.attend(None),
-        }
-        self.bury(agent);
-    }
-
-    /// Takes in what the worker has written, without waiting.
-    fn look(&mut self, agent: &mut Agent) {
-        if let Some(worker) = &mut self.worker {
-            worker.attend(agent, Some(Instant::now()), None);
         }
         self.bury(agent);
     }
@@ -167,6 +159,8 @@ fn ask(worker: &mut Child, order: &Order, until: Option<Instant>, agent: &mut Ag
     let mut request = serde_json::to_vec(&request).unwrap_or_default();
     request.push(b'\n');
     let mut unsent = &request[..];
+    // It waits for us, nearly always.
+    worker.feed(&mut unsent);
     loop {
         if worker.has_ended() {
             worker.drain();
