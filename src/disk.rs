@@ -99,8 +99,11 @@ pub fn writable(path: &Path) -> Result<(), DiskError> {
 
 /// Opens a file that must not be there yet, for appending.
 pub fn create_new(path: &Path, mode: Mode) -> Result<File, DiskError> {
-    OpenOptions::new()
-        .append(true)
+    create_as(OpenOptions::new().append(true), path, mode)
+}
+
+fn create_as(options: &mut OpenOptions, path: &Path, mode: Mode) -> Result<File, DiskError> {
+    options
         .create_new(true)
         .mode(mode.bits())
         .custom_flags(flags(OFlags::NOFOLLOW | OFlags::CLOEXEC))
@@ -295,6 +298,11 @@ pub fn write_passing(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     create_new(path, Mode::Private)?.write_all(bytes).map_err(DiskError::new("write", path))
 }
 
+/// Opens such a file for writing anywhere in it; it must not be there yet.
+pub fn create_passing(path: &Path) -> Result<File, DiskError> {
+    create_as(OpenOptions::new().write(true), path, Mode::Private)
+}
+
 /// Some disks say that they have written what they have not.
 fn has_length(file: &File, expected: u64) -> io::Result<()> {
     let length = file.metadata()?.len();
@@ -302,6 +310,12 @@ fn has_length(file: &File, expected: u64) -> io::Result<()> {
         return Ok(());
     }
     Err(io::Error::other(format!("{expected} bytes were written and it has {length}")))
+}
+
+/// Renames what nobody needs after a power cut.
+pub fn rename_passing(from: &Path, to: &Path) -> Result<(), DiskError> {
+    #[expect(clippy::disallowed_methods, reason = "it need not last")]
+    fs::rename(from, to).map_err(DiskError::new("rename", from))
 }
 
 /// Renames within a folder, and syncs the folder.

@@ -1,6 +1,7 @@
 //! Candidates handed to the evaluator as files, and its answers.
 
 use super::open_batch::OpenBatch;
+use super::places::{Place, Places, clear};
 use super::verdict::reads_as;
 use super::{PlannedStrategy, Shutdown, Target};
 use crate::config::Evaluator;
@@ -10,8 +11,7 @@ use crate::evolution::Values;
 use crate::strategy::{RewriteError, Site};
 use crate::units::{Decimal, MutationId, Number};
 use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a wait for an answer may keep us from seeing that we were asked to stop.
@@ -21,14 +21,11 @@ const PATIENCE: Duration = Duration::from_millis(50);
 pub(super) struct Judge {
     pool: Pool,
     workers: usize,
-    /// `evaluating/<batch id>`: another batch's leftovers, which may be there for good, are not in the way.
-    folder: PathBuf,
-    /// Candidates so far, which name their folders: no leftover of this batch is in the way either.
-    asked: u64,
-    /// The files of those that are being judged, by the caller's number.
-    places: HashMap<u64, PathBuf>,
-    /// The file of the last one that was.
-    judged: Option<PathBuf>,
+    places: Places,
+    /// Where those are that are being judged, by the caller's number.
+    judging: HashMap<u64, Place>,
+    /// Where the last one was.
+    judged: Option<Place>,
 }
 
 /// What is to be judged.
@@ -72,7 +69,8 @@ impl Judge {
             folder: batch.config.base.clone(),
         };
         let pool = Pool::start(settings, batch.id.as_str(), PathBuf::from("/proc/self/exe"))?;
-        Ok(Self { pool, workers, folder, asked: 0, places: HashMap::new(), judged: None })
+        let places = Places::below(folder);
+        Ok(Self { pool, workers, places, judging: HashMap::new(), judged: None })
     }
 
     /// Whether another candidate would have to wait.
@@ -92,14 +90,10 @@ impl Judge {
 
     /// Writes the candidate's file, under the strategy's own name, and asks.
     pub(super) fn ask(&mut self, candidate: &Candidate<'_>) -> Result<(), DiskError> {
-        let folder = self.folder.join(self.asked.to_string());
-        self.asked += 1;
-        // As passing as what it holds.
-        fs::create_dir(&folder).map_err(DiskError::new("create the folder", &folder))?;
         let name = candidate.strategy.path.file_name().unwrap_or("candidate.py".as_ref());
-        let path = folder.join(name);
-        disk::write_passing(&path, candidate.text.as_bytes())?;
-        self.places.insert(candidate.number, path.clone());
+        let place = self.places.put(name, candidate.text)?;
+        let path = place.path.clone();
+        self.judging.insert(candidate.number, place);
         self.pool.submit(Job {
             number: candidate.number,
             mutation_id: candidate.mutation.to_string(),
@@ -124,35 +118,24 @@ impl Judge {
         }
         self.go_on();
         let Some(answer) = self.pool.next(PATIENCE) else { return Waited::Nothing };
-        self.judged = self.places.remove(&answer.number);
+        self.judged = self.judging.remove(&answer.number);
         Waited::Answer(answer)
     }
 
-    /// The last answer is on record: the next candidate's turn has come, and the file of the last one may go.
+    /// The last answer is on record: the next candidate's turn has come, and the last one's file may go.
     pub(super) fn go_on(&mut self) {
         self.pool.hand_out();
-        // What cannot be removed now goes with the folder.
-        drop(self.judged.take().map(|path| remove(&path)));
+        if let Some(place) = self.judged.take() {
+            self.places.free(place);
+        }
     }
 
     /// Ends whatever is being judged, with all that it started.
     pub(super) fn stop(self) {
         self.pool.stop();
-        if let Err(error) = disk::remove_tree(&self.folder) {
+        if let Err(error) = self.places.remove() {
             tracing::warn!(%error, "what was judged is left behind");
         }
-        // Of leftovers of others in it, the start has warned.
-        drop(disk::remove_tree(disk::folder_of(&self.folder)));
-    }
-}
-
-/// Removes a candidate, and its folder with whatever the evaluator has put there. Mostly that is nothing, and looking for
-/// it would cost more than all the rest.
-fn remove(candidate: &Path) -> Result<(), DiskError> {
-    let folder = disk::folder_of(candidate);
-    match fs::remove_file(candidate).and_then(|()| fs::remove_dir(folder)) {
-        Ok(()) => Ok(()),
-        Err(_) => disk::remove_tree(folder),
     }
 }
 
@@ -171,16 +154,6 @@ pub(super) enum JudgeError {
     Disk(#[from] DiskError),
     #[error(transparent)]
     Evaluator(#[from] EvaluatorError),
-}
-
-/// Removes what earlier batches left, each as far as it can be; never through a link. A night does not fail for
-/// what another's evaluator left.
-fn clear(all: &Path) {
-    let Err(error) = disk::remove_tree(all) else { return };
-    let entries = fs::read_dir(all).into_iter().flatten().flatten();
-    // One that stays must not keep the others.
-    entries.for_each(|entry| drop(disk::remove_tree(&entry.path())));
-    tracing::warn!(%error, "what an earlier batch judged is left behind; remove it by hand");
 }
 
 impl PlannedStrategy {

@@ -25,6 +25,7 @@ mod ingestion;
 mod judge;
 mod open_batch;
 mod output;
+mod places;
 mod plan;
 mod planned;
 mod progress;
