@@ -84,43 +84,53 @@ def compare(table, brief, folder, evaluator):
     )
 
 
+def below(pid):
+    """The processes that it has started and not yet waited for."""
+    found = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    except OSError:
+        pass  # It has just ended.
+    return found
+
+
 class Watched:
     """What a batch and its hosts hold, seen from outside as it goes."""
 
     def __init__(self):
         self.samples = []
 
-    def look(self, process):
-        """Takes a sample of the process and of all that descend from it."""
-        family, zombies, hosts = [process], 0, 0
-        for pid in family:
-            try:
-                for task in Path(f"/proc/{pid}/task").iterdir():
-                    family += [int(child) for child in (task / "children").read_text().split()]
-            except OSError:
-                continue
-        resident = descriptors = 0
-        for pid in family:
-            try:
-                status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-                held = len(os.listdir(f"/proc/{pid}/fd"))
-            except (OSError, ValueError):
-                continue
-            if status["State"].startswith("Z"):
-                zombies += 1
-            elif status["Name"] != "evaluator":
-                hosts += 1
-                resident += int(status.get("VmRSS", "0 kB").split()[0]) * 1024
-                descriptors += held
-        self.samples.append((hosts, resident, descriptors, zombies))
+    def look(self, agent):
+        """Takes a sample: the agent's and all hosts' memory and descriptors, and how many have ended without being waited for."""
+        hosts = below(agent)
+        try:
+            sample = [*self.held([agent]), *self.held(hosts)]
+            ended = [pid for pid in [*hosts, *(pid for host in hosts for pid in below(host))] if self.state(pid) == "Z"]
+        except OSError:
+            return
+        self.samples.append((len(hosts), *sample, len(ended)))
 
-    def quarter(self, which):
-        """The medians of the first (0) to the last (3) quarter of the samples in which all hosts were there."""
+    @staticmethod
+    def state(pid):
+        """A letter."""
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return ""
+
+    @staticmethod
+    def held(pids):
+        """Resident bytes and descriptors."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+        return pages * os.sysconf("SC_PAGE_SIZE"), sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+
+    def part(self, first, last):
+        """The medians of this part of the samples in which all hosts were there."""
         all_there = max(hosts for hosts, *_ in self.samples)
         samples = [sample[1:] for sample in self.samples if sample[0] == all_there]
-        size = max(1, len(samples) // 4)
-        part = samples[which * size:(which + 1) * size] or samples[-1:]
-        return [median([sample[at] for sample in part]) for at in range(3)]
+        samples = samples[int(first * len(samples)):int(last * len(samples))] or samples[-1:]
+        return [median(column) for column in zip(*samples)]
 
 
 def endure(table, brief, folder, evaluator):
@@ -138,17 +148,19 @@ def endure(table, brief, folder, evaluator):
     seconds = time.perf_counter() - began
     equal("exit code", process.returncode, 0)
     count = evaluations(agent)
-    early, late = watched.quarter(0), watched.quarter(3)
-    # In a second of a brief run the hosts still come to know their pages.
+    # At first the hosts come to know their pages; in a brief run that takes all of it.
+    early, late = watched.part(0.1, 0.25), watched.part(0.75, 1)
     most = 1.5 if brief else 1.05
-    assert late[0] < most * early[0], f"memory grew from {early[0]} to {late[0]} bytes"
-    assert late[1] < most * early[1], f"descriptors grew from {early[1]} to {late[1]}"
-    assert late[2] <= workers, f"{late[2]} zombies"
+    held = ("memory of the agent", "descriptors of the agent", "memory of its hosts", "descriptors of its hosts")
+    for what, before, after in zip(held, early, late):
+        assert after < most * before, f"{what}: {before:.0f} grew to {after:.0f}"
+    assert late[4] <= workers, f"{late[4]} processes have ended and were not waited for"
     table.notes.append(
         f"{count:,} evaluations with {workers} workers took {span(seconds)}, {span(seconds / count)} each on"
-        f" {len(os.sched_getaffinity(0))} cores. Of the agent and its hosts together, in the first and in the last"
-        f" quarter: {early[0] / 2**20:.0f} and {late[0] / 2**20:.0f} MiB resident, {early[1]:.0f} and {late[1]:.0f}"
-        f" descriptors, {early[2]:.0f} and {late[2]:.0f} processes that had ended and were not yet waited for."
+        f" {len(os.sched_getaffinity(0))} cores. After a tenth of them, and in the last quarter, the agent had"
+        f" {early[0] / 2**20:.1f} and {late[0] / 2**20:.1f} MiB resident and {early[1]:.0f} and {late[1]:.0f} descriptors,"
+        f" its hosts together {early[2] / 2**20:.0f} and {late[2] / 2**20:.0f} MiB and {early[3]:.0f} and {late[3]:.0f};"
+        f" {early[4]:.0f} and {late[4]:.0f} processes had ended and were not yet waited for."
     )
 
 
