@@ -1,10 +1,13 @@
 //! Where candidates stand while they are judged: each in a folder of its own, at a path that none had before.
 
 use crate::disk::{self, DiskError};
+use rustix::fs::{Mode, OFlags, RawDir, fstat};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirEntryExt as _, FileExt as _, MetadataExt as _};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// A candidate's file, which is alone in its folder.
@@ -72,18 +75,24 @@ impl Places {
 impl Place {
     /// Whether the file is still there, alone, under no other name, and ours to write; what it holds is no matter.
     fn is_as_made(&self) -> io::Result<bool> {
-        let (file, folder) = (self.file.metadata()?, disk::folder_of(&self.path));
-        let around = folder.symlink_metadata()?;
-        let usable =
-            file.nlink() == 1 && file.mode() & 0o600 == 0o600 && around.mode() & 0o700 == 0o700;
-        if !usable || !around.is_dir() {
-            return Ok(false);
+        let file = fstat(&self.file)?;
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(disk::folder_of(&self.path), flags, Mode::empty())?;
+        let usable = file.st_mode & 0o600 == 0o600 && fstat(&folder)?.st_mode & 0o700 == 0o700;
+        let name = self.path.file_name().map(OsStr::as_bytes);
+        // `fs::read_dir` takes 32 KiB, which costs more than what it reads.
+        let mut room = [MaybeUninit::uninit(); 512];
+        let mut entries = RawDir::new(&folder, &mut room);
+        let mut is_there = false;
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                found if Some(found) == name && entry.ino() == file.st_ino => is_there = true,
+                _ => return Ok(false),
+            }
         }
-        let mut entries = fs::read_dir(folder)?;
-        let is_it = |entry: fs::DirEntry| {
-            entry.ino() == file.ino() && Some(&*entry.file_name()) == self.path.file_name()
-        };
-        Ok(entries.next().transpose()?.is_some_and(is_it) && entries.next().is_none())
+        Ok(usable && is_there && file.st_nlink == 1)
     }
 }
 
@@ -107,7 +116,7 @@ pub(super) fn clear(all: &Path) {
 mod tests {
     use super::*;
     use std::io::Write as _;
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     /// Judged once by an evaluator that does this with it; whether its place is used again.
     fn is_used_again(what: impl FnOnce(&Path)) -> bool {

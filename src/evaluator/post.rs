@@ -135,7 +135,7 @@ impl Post {
 
     /// Takes in what it said; false when it has ended. Called where there is something to read.
     pub(super) fn read(&mut self) -> bool {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = [0; 4 * 1024];
         match self.reports.read(&mut chunk) {
             Ok(0) => return false,
             Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),

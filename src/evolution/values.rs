@@ -22,10 +22,14 @@ impl Fingerprint {
             digest.update((name.len() as u64).to_le_bytes());
             digest.update(name.as_bytes());
             match value {
-                Number::Int(value) => digest.update([&b"i"[..], &value.to_le_bytes()].concat()),
+                Number::Int(value) => {
+                    digest.update(b"i");
+                    digest.update(value.to_le_bytes());
+                }
                 // Zero has two signs and one meaning.
                 Number::Float(value) => {
-                    digest.update([&b"f"[..], &(value + 0.0).to_le_bytes()].concat());
+                    digest.update(b"f");
+                    digest.update((value + 0.0).to_le_bytes());
                 }
             }
         }

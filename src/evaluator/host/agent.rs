@@ -39,7 +39,7 @@ impl Agent {
 
     /// Reads once, where there is something to read.
     pub(super) fn take_in(&mut self) {
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = [0; 4 * 1024];
         match rustix::io::read(self.input.as_fd(), &mut chunk) {
             Ok(0) => self.gone = true,
             Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),
