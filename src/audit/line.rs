@@ -194,27 +194,29 @@ fn write_also(also: &[Also<'_>], line: &mut Vec<u8>) {
 
 /// The last six digits, with leading zeros.
 fn six_digits(number: u64) -> [u8; 6] {
-    // Not one after the other, each from what the one before left.
-    let pairs = [number / 10_000 % 100, number / 100 % 100, number % 100];
-    let mut digits = [b'0'; 6];
-    for (two, pair) in digits.chunks_exact_mut(2).zip(pairs) {
-        let pair = u8::try_from(pair).unwrap_or(0);
-        two[0] += pair / 10;
-        two[1] += pair % 10;
-    }
+    let [_, _, digits @ ..] = (eight_digits(number % 1_000_000) | ZEROS).to_le_bytes();
     digits
 }
 
-fn write_optional_millis(duration: Option<Millis>, line: &mut Vec<u8>) {
-    match duration {
-        Some(duration) => write_millis(duration, line),
-        None => line.extend_from_slice(b"null"),
-    }
+const ZEROS: u64 = u64::from_le_bytes(*b"00000000");
+
+/// The digits of a number below 10^8, a byte for each, the first one lowest. They are parted in halves, all at once: a
+/// quarter of the instructions of one after the other, and there are three such numbers in a line.
+const fn eight_digits(number: u64) -> u64 {
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
+    // Division by 100 and by 10, exact for four digits and for two.
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
+    tens | ((twos - tens * 10) << 8)
 }
 
 /// Milliseconds with up to six decimals: the very digits of the nanoseconds.
-fn write_millis(duration: Millis, line: &mut Vec<u8>) {
-    write_millionths(duration.nanos(), line);
+fn write_optional_millis(duration: Option<Millis>, line: &mut Vec<u8>) {
+    match duration {
+        Some(duration) => write_millionths(duration.nanos(), line),
+        None => line.extend_from_slice(b"null"),
+    }
 }
 
 /// As serde writes it.
@@ -256,10 +258,12 @@ fn write_millionths(count: u64, line: &mut Vec<u8>) {
         0 => line.push(b'0'),
         whole => write_int(whole, line),
     }
-    let [a, b, c, d, e, f] = six_digits(count);
-    line.extend_from_slice(&[b'.', a, b, c, d, e, f]);
-    let zeros = [f, e, d, c, b].into_iter().take_while(|digit| *digit == b'0').count();
-    line.truncate(line.len() - zeros);
+    let digits = eight_digits(count % 1_000_000);
+    let mut text = (digits | ZEROS).to_le_bytes();
+    text[1] = b'.';
+    line.extend_from_slice(&text[1..]);
+    let zeros = digits.leading_zeros() / 8;
+    line.truncate(line.len() - zeros.min(5) as usize);
 }
 
 fn write_int(number: u64, line: &mut Vec<u8>) {
@@ -350,6 +354,14 @@ pub(super) mod tests {
                 duration: nanos.map(Millis::from_nanos), evaluation: evaluation.map(Millis::from_nanos), also,
             }
         }
+    }
+
+    #[test]
+    fn all_numbers_of_six_digits_are_written() {
+        for number in 0..1_000_000 {
+            assert_eq!(six_digits(number), format!("{number:06}").as_bytes());
+        }
+        assert_eq!(eight_digits(98_765_432).to_le_bytes(), [9, 8, 7, 6, 5, 4, 3, 2]);
     }
 
     proptest! {
