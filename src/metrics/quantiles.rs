@@ -113,11 +113,15 @@ pub(super) struct Table {
 
 impl Table {
     fn count(&mut self, value: u64, times: u64) -> bool {
+        let place = place(value);
+        if self.used.contains(&place) {
+            self.counts[place] = self.counts[place].saturating_add(times);
+            return true;
+        }
         // The greatest of those that count as one stands for them in a file.
         if lowest(value) > GREATEST {
             return false;
         }
-        let place = place(value);
         if place >= self.counts.len() {
             self.counts.resize((place + 1).next_multiple_of(1 << (DIGITS - 1)), 0);
         }
