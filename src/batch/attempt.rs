@@ -75,46 +75,37 @@ impl<'a> Proposer<'a> {
                 array::from_fn(|lane| self.turns.of(first.saturating_add(index_of(lane))));
             let openings = Openings::of(turns.map(|(slot, number)| (&streams[slot], number)));
             for (lane, ((slot, _), _)) in turns.into_iter().zip(&mut numbers).enumerate() {
-                let attempted = self.attempt(slot, &mut openings.attempt(lane), started);
-                started = attempted.ended;
-                attempts.push(attempted);
+                let random = &mut openings.attempt(lane);
+                // Two calls of `push`: the one would copy what both ways have written, and wait for that to be read.
+                if self.slots.is_empty() {
+                    attempts.push(self.one(slot, random, &mut started));
+                } else {
+                    attempts.push(self.several(slot, random, &mut started));
+                }
             }
         }
         attempts
     }
 
-    fn attempt(&mut self, slot: usize, random: &mut impl Rng, started: Instant) -> Attempted {
-        let usable = self.plan.usable();
-        let strategy = &self.plan.strategies[usable[slot]];
-        let Draft { variant, first, also, verdict } = match self.slots.get(slot) {
-            None => self.one(strategy, random),
-            Some(_) => self.several(strategy, slot, random),
-        };
-        let ended = Instant::now();
-        Attempted {
-            strategy: index_of(usable[slot]),
-            variant,
-            first,
-            also,
-            verdict,
-            ended,
-            duration: Millis::from(ended.duration_since(started)),
-        }
-    }
-
     /// One parameter, by its own rules.
-    fn one(&mut self, strategy: &PlannedStrategy, random: &mut impl Rng) -> Draft {
+    fn one(&mut self, slot: usize, random: &mut impl Rng, started: &mut Instant) -> Attempted {
+        let index = self.plan.usable()[slot];
+        let strategy = &self.plan.strategies[index];
         let target = strategy.weights().map_or(0, |weights| weights.pick(random));
         let chosen = &strategy.targets[target];
         let proposal = chosen.mutator.propose(chosen.value.to_f64(), random);
         let (value, clamped) = (proposal.value, proposal.clamped);
         let first = Change { target: index_of(target), value, clamped };
         let verdict = self.verdict(strategy, proposal.changed, &[first]);
-        Draft { variant: None, first, also: Box::default(), verdict }
+        let (ended, duration) = lap(started);
+        let (strategy, also) = (index_of(index), Box::default());
+        Attempted { strategy, variant: None, first, also, verdict, ended, duration }
     }
 
     /// By the rules of a variant, or more than one parameter.
-    fn several(&mut self, strategy: &PlannedStrategy, slot: usize, random: &mut impl Rng) -> Draft {
+    fn several(&mut self, slot: usize, random: &mut impl Rng, started: &mut Instant) -> Attempted {
+        let index = self.plan.usable()[slot];
+        let strategy = &self.plan.strategies[index];
         let variant = self.plan.variant(random);
         let Slot { source, genes } = &self.slots[slot];
         let genes = &genes[variant.unwrap_or(0)];
@@ -124,7 +115,8 @@ impl<'a> Proposer<'a> {
         let verdict = self.verdict(strategy, any, &changes);
         // A usable strategy has a target, and its source a value for it.
         let (first, also) = (changes[0], changes[1..].into());
-        Draft { variant, first, also, verdict }
+        let (ended, duration) = lap(started);
+        Attempted { strategy: index_of(index), variant, first, also, verdict, ended, duration }
     }
 
     /// Whether any of the changes is one decides what they are worth.
@@ -137,12 +129,12 @@ impl<'a> Proposer<'a> {
     }
 }
 
-/// An attempt before its time was taken.
-struct Draft {
-    variant: Option<usize>,
-    first: Change,
-    also: Box<[Change]>,
-    verdict: Verdict,
+/// Ends an attempt: when that is, and the time since `started`, where the next one starts.
+fn lap(started: &mut Instant) -> (Instant, Millis) {
+    let ended = Instant::now();
+    let duration = Millis::from(ended.duration_since(*started));
+    *started = ended;
+    (ended, duration)
 }
 
 impl<'a> Slot<'a> {

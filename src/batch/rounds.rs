@@ -2,11 +2,13 @@
 
 use super::BatchPlan;
 use super::attempt::{Attempted, Proposer, streams};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::mpsc;
 
-/// Attempts handed over at once: enough to hide a thread's wake-up, few enough to stay in cache.
+/// Attempts handed over at once: enough to hide a thread's wake-up, few enough to stay in the second cache.
 const CHUNK: u32 = 2048;
+/// Attempts made at once where nobody wakes up for them: few enough for the first cache.
+const CHUNK_ALONE: u32 = 256;
 /// Chunks that a worker may be ahead.
 const AHEAD: usize = 2;
 
@@ -20,26 +22,27 @@ pub(super) fn run_round<B>(
     mut take: impl FnMut(&Attempted) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let streams = streams(plan, round);
-    let chunks: Vec<Range<u32>> = (0..plan.mutations_per_round)
-        .step_by(CHUNK as usize)
-        .map(|from| from..from.saturating_add(CHUNK).min(plan.mutations_per_round))
-        .collect();
-    if workers <= 1 || chunks.len() <= 1 {
+    let all = plan.mutations_per_round;
+    let chunks = |size: u32| {
+        let chunk = move |from: u32| from..from.saturating_add(size).min(all);
+        (0..all).step_by(size as usize).map(chunk)
+    };
+    if workers <= 1 || all <= CHUNK {
         let mut proposer = Proposer::new(plan, &streams, round);
-        return chunks
-            .into_iter()
+        return chunks(CHUNK_ALONE)
             .try_for_each(|chunk| proposer.attempts(chunk).iter().try_for_each(&mut take));
     }
+    let chunks = chunks(CHUNK);
     std::thread::scope(|scope| {
         let receivers: Vec<_> = (0..workers.min(chunks.len()))
             .map(|worker| {
                 let (sender, receiver) = mpsc::sync_channel(AHEAD);
-                let (streams, chunks) = (&streams, &chunks);
+                let (streams, chunks) = (&streams, chunks.clone());
                 scope.spawn(move || {
                     let mut proposer = Proposer::new(plan, streams, round);
-                    for chunk in chunks.iter().skip(worker).step_by(workers) {
+                    for chunk in chunks.skip(worker).step_by(workers) {
                         // Nobody listens any more: the batch was ended.
-                        if sender.send(proposer.attempts(chunk.clone())).is_err() {
+                        if sender.send(proposer.attempts(chunk)).is_err() {
                             return;
                         }
                     }
