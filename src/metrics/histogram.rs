@@ -173,7 +173,7 @@ impl Histogram {
     /// Counts one duration, in the first bucket whose bound is not below it.
     pub fn observe(&mut self, duration: Millis) {
         let nanos = duration.nanos();
-        // One after the other: nearly all mutations are in the first, and the last takes as long as halving would.
+        // One after the other: nearly all mutations are in the first.
         let bucket = self.buckets.nanos.iter().position(|bound| nanos <= *bound);
         let bucket = bucket.unwrap_or(self.buckets.nanos.len());
         raise(&mut self.counts[bucket], 1);
