@@ -5,7 +5,7 @@ use rand::{Rng, RngExt as _};
 /// Shares of a whole, by which an index is drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
-    /// Running sums. All are compared: to stop at the right one is a branch that is mispredicted most times.
+    /// Running sums. They are scanned in line, which for a handful of parameters beats all else.
     sums: Vec<f64>,
     total: f64,
     /// The last index with a weight above 0.
@@ -55,7 +55,7 @@ impl Weights {
     pub fn pick(&self, rng: &mut impl Rng) -> usize {
         let at = rng.random::<f64>() * self.total;
         // The product can round up to the total itself.
-        self.sums.iter().filter(|sum| **sum <= at).count().min(self.last)
+        self.sums.iter().position(|sum| at < *sum).unwrap_or(self.last)
     }
 }
 
