@@ -35,6 +35,8 @@ struct Common {
     round: u32,
     id_digits: usize,
     old_value: Number,
+    /// 0 and -0 are equal, and another text.
+    is_negative: bool,
 }
 
 impl LineWriter {
@@ -88,7 +90,9 @@ impl LineWriter {
         if record.mutation_id.0 >= 1_000_000 {
             id = room.format(record.mutation_id.0).as_bytes();
         }
-        let common = Common { second: self.second, round, id_digits: id.len(), old_value };
+        let is_negative = old_value.to_f64().is_sign_negative();
+        let common =
+            Common { second: self.second, round, id_digits: id.len(), old_value, is_negative };
         if template.made_for != Some(common) {
             template.make(&self.date, id, record);
             template.made_for = record.parent.is_none().then_some(common);
@@ -353,6 +357,20 @@ pub(super) mod tests {
                 error: error.map(Cow::Owned), fitness,
                 duration: nanos.map(Millis::from_nanos), evaluation: evaluation.map(Millis::from_nanos), also,
             }
+        }
+    }
+
+    #[test]
+    fn a_zero_keeps_its_sign() {
+        let id = "20261123T020000Z-7f3a9c".parse().unwrap();
+        let mut writer = LineWriter::new();
+        for value in [0.0, -0.0, 0.0].map(Number::Float) {
+            let mut line = Vec::new();
+            let sample = crate::record::tests::sample(Cow::Borrowed(&id));
+            let record = Record { old_value: value, new_value: value, ..sample };
+            writer.write(&record, 0, &mut line);
+            let serdes = serde_json::to_string(&record).unwrap() + "\n";
+            assert_eq!(String::from_utf8(line).unwrap(), serdes);
         }
     }
 

@@ -7,8 +7,6 @@ use std::sync::mpsc;
 
 /// Attempts handed over at once: enough to hide a thread's wake-up, few enough to stay in the second cache.
 const CHUNK: u32 = 2048;
-/// Attempts made at once where nobody wakes up for them: few enough for the first cache.
-const CHUNK_ALONE: u32 = 256;
 /// Chunks that a worker may be ahead.
 const AHEAD: usize = 2;
 
@@ -23,16 +21,14 @@ pub(super) fn run_round<B>(
 ) -> ControlFlow<B> {
     let streams = streams(plan, round);
     let all = plan.mutations_per_round;
-    let chunks = |size: u32| {
-        let chunk = move |from: u32| from..from.saturating_add(size).min(all);
-        (0..all).step_by(size as usize).map(chunk)
-    };
+    let chunk = |from: u32| from..from.saturating_add(CHUNK).min(all);
+    let chunks = (0..all).step_by(CHUNK as usize).map(chunk);
     if workers <= 1 || all <= CHUNK {
         let mut proposer = Proposer::new(plan, &streams, round);
-        return chunks(CHUNK_ALONE)
+        return chunks
+            .into_iter()
             .try_for_each(|chunk| proposer.attempts(chunk).iter().try_for_each(&mut take));
     }
-    let chunks = chunks(CHUNK);
     std::thread::scope(|scope| {
         let receivers: Vec<_> = (0..workers.min(chunks.len()))
             .map(|worker| {

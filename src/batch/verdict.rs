@@ -88,6 +88,7 @@ pub(super) fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) ->
     let negative = piece.starts_with('-');
     // Nearly always they are the decimal's own digits, and it is the double that these read as; in half the time.
     if value.mantissa() != 0
+        && (kind == Kind::Float || value.scale() == 0)
         && digits_of(number) == Some((value.mantissa().unsigned_abs(), value.scale()))
     {
         return negative == (value.mantissa() < 0);
@@ -181,6 +182,9 @@ mod tests {
     fn a_piece_with_another_sign_or_start_is_not_read() {
         let value = Decimal::new(12, 2).unwrap();
         assert!(reads_as("+ 0.12", 2, value, Kind::Float));
+        // An int with a point is none of Python's.
+        let fifty = Decimal::new(50, 1).unwrap();
+        assert!(reads_as("5.0", 0, fifty, Kind::Float) && !reads_as("5.0", 0, fifty, Kind::Int));
         for (piece, start) in [("-0.12", 1), ("+0.12", 0), ("0.12", 2), ("0.12", 4), ("0.12", 9)] {
             assert!(!reads_as(piece, start, value, Kind::Float), "{piece} {start}");
         }
