@@ -2,19 +2,25 @@
 //!
 //! A note and no record: where it is lost, the folder is listed. It counts as long as the folder is as it was left. That
 //! nothing was made, renamed or removed in a folder is told by its change time, which nobody can set. Some file systems
-//! count that time in steps of milliseconds; so the note is removed before we change the folder ourselves.
+//! count that time in steps of milliseconds; so the note is removed before we change the folder ourselves, and counts only
+//! if it was written in a later step than our last change: whatever is changed after it has a later time than that.
 
 use super::Store;
 use crate::audit::{Folder, Retention, SealedBatch};
 use crate::disk::{self, DiskError};
 use crate::units::{BatchId, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// It has nine short values.
 const LONGEST: u64 = 4096;
+/// How many milliseconds a step of time is waited for; it is mostly four. After a longer one the note does not count.
+const LONGEST_STEP: usize = 20;
 
 /// A folder in which every batch is sealed and counted, and has its log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,14 +47,29 @@ pub(super) struct Mark {
 
 impl Mark {
     /// As it is now; `None` where it cannot be looked at.
-    pub(super) fn of(folder: &Folder) -> Option<Self> {
-        let found = fs::metadata(folder.path()).ok()?;
+    pub(super) fn of(path: &Path) -> Option<Self> {
+        let found = fs::metadata(path).ok()?;
         Some(Self {
             device: found.dev(),
             inode: found.ino(),
             changed_seconds: found.ctime(),
             changed_nanoseconds: found.ctime_nsec(),
         })
+    }
+
+    const fn changed(&self) -> (i64, i64) {
+        (self.changed_seconds, self.changed_nanoseconds)
+    }
+
+    /// Waits until what is changed has a later time, by the clock that the kernel gives files their times from.
+    fn let_time_go_on(&self) {
+        for _ in 0..LONGEST_STEP {
+            let now = clock_gettime(ClockId::RealtimeCoarse);
+            if (now.tv_sec, now.tv_nsec) > self.changed() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
@@ -107,12 +128,12 @@ impl Outline {
 
     /// Whether the folder is as it was left.
     pub(super) fn holds(&self, folder: &Folder) -> bool {
-        Mark::of(folder) == Some(self.folder)
+        Mark::of(folder.path()) == Some(self.folder)
     }
 
     /// Takes the folder as it is now for as it was left.
     pub(super) fn renew(&mut self, folder: &Folder) {
-        self.folder = Mark::of(folder).unwrap_or(self.folder);
+        self.folder = Mark::of(folder.path()).unwrap_or(self.folder);
     }
 
     /// What was noted, where it still holds.
@@ -120,7 +141,12 @@ impl Outline {
         // What is not ours or not whole is as good as nothing.
         let bytes = disk::read_own(&path(store), LONGEST).ok()??;
         let noted: Self = serde_json::from_slice(&bytes).ok()?;
-        noted.holds(folder).then_some(noted)
+        (noted.holds(folder) && noted.is_older_than(&path(store))).then_some(noted)
+    }
+
+    /// Whether the folder was last changed in an earlier step of time than its note.
+    fn is_older_than(&self, note: &Path) -> bool {
+        Mark::of(note).is_some_and(|note| note.changed() > self.folder.changed())
     }
 
     /// Notes it for the next start. It is not worth a sync.
@@ -129,6 +155,7 @@ impl Outline {
         let path = path(store);
         let bytes = serde_json::to_vec(self)
             .map_err(|error| DiskError::new("write", &path)(error.into()))?;
+        self.folder.let_time_go_on();
         disk::write_passing(&path, &bytes)
     }
 

@@ -74,7 +74,7 @@ impl PrunePlan {
         retention: &Retention,
         now: Timestamp,
     ) -> Result<Self, DiskError> {
-        let mut plan = Self { folder: Mark::of(folder), ..Self::default() };
+        let mut plan = Self { folder: Mark::of(folder.path()), ..Self::default() };
         let last = state.and_then(|state| state.last_batch.as_ref());
         let batches = folder.batches()?;
         let mut sealed = Vec::new();
