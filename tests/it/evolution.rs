@@ -230,9 +230,8 @@ fn a_batch_that_has_nothing_left_to_evaluate_still_hears_a_signal_and_its_deadli
     assert_eq!(ended.code, 143, "{}", ended.stderr);
     assert_eq!(story.manifest(&story.newest())["ended_by"], "signal");
     story.set("batch", "deadline", "\"300ms\"");
-    // The first of these may still find something.
-    story.run(&["run"]);
-    story.expect(1, &["run"]);
+    // The first of these may still find something, one each on a busy machine.
+    assert!((0..4).any(|_| story.run(&["run"]).code == 1));
     let manifest = story.manifest(&story.newest());
     assert_eq!(manifest["ended_by"], "deadline");
     assert!(manifest["error"].as_str().unwrap().contains("all within reach"), "{manifest}");
