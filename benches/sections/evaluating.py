@@ -167,7 +167,7 @@ def endure(table, brief, folder, evaluator):
 def run(brief, folder):
     """The table."""
     evaluator = built("evaluator")
-    table = Table(["one evaluation", "takes", "the least there is", "ours above it"])
+    table = Table(["one evaluation", "takes", "the least there is", "above it"])
     compare(table, brief, folder, evaluator)
     endure(table, brief, folder, evaluator)
     return table

@@ -123,7 +123,7 @@ def nothing(table, brief, folder):
     turns = 1 if brief else 31
     agent = Agent(config(workers=0), folder / "nothing")
     strategies.write(agent.folder / "strategies", 153)
-    compare(table, "nothing", turns, [
+    compare(table, "a start", turns, [
         ("`run --dry-run` with one strategy", agent.command("run", "--dry-run")),
         ("`run` of one mutation, sealed and synced", agent.command("run", "--rounds", 1, "--mutations", 1)),
         ("`--version`", [BINARY, "--version"]),
