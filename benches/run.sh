@@ -2,7 +2,7 @@
 # Everything that docs/PERFORMANCE.md says, measured anew: builds, runs the pieces (criterion) and the whole program
 # beside others at the same work, and prints a Markdown table for each section.
 #
-#     benches/run.sh                     all of it: about a quarter of an hour, 9 GB of disk below target/
+#     benches/run.sh                     all of it: some twenty minutes, 9 GB of disk below target/
 #     benches/run.sh writing reading     these sections of side_by_side.py
 #     benches/run.sh --write             and the tables go into docs/PERFORMANCE.md
 #     benches/run.sh --brief             small sizes, everything once: sees that all rivals agree, judges no time
