@@ -166,7 +166,7 @@ impl PlannedStrategy {
         source.rewrite(&changed)
     }
 
-    /// The same for an evaluator, which shall not wait for a file to be parsed: 100 µs for 150 lines. The literals are
+    /// The same for an evaluator, which shall not wait for a file to be parsed. The literals are
     /// read back, as they are where nothing is evaluated; what is written for people is parsed as well.
     pub(super) fn draft(&self, values: &Values) -> Result<String, RewriteError> {
         let Some(source) = &self.source else { return Ok(String::new()) };

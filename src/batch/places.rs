@@ -18,7 +18,8 @@ pub(super) struct Place {
 }
 
 /// Makes places below a folder. What an evaluator has left as it found it is used again under another name, since making
-/// and removing a folder and a file costs 130 µs, and this 20 (ext4).
+/// and removing a folder and a file for each was more than half of what a quick evaluation cost us
+/// (`benches/run.sh evaluating`).
 #[derive(Debug)]
 pub(super) struct Places {
     /// `evaluating/<batch id>`: another batch's leftovers, which may be there for good, are not in the way.

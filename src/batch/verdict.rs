@@ -86,7 +86,7 @@ pub(super) fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) ->
         return false;
     }
     let negative = piece.starts_with('-');
-    // Nearly always they are the decimal's own digits, and it is the double that these read as; in half the time.
+    // Nearly always they are the decimal's own digits, and it is the double that these read as.
     if value.mantissa() != 0
         && (kind == Kind::Float || value.scale() == 0)
         && digits_of(number) == Some((value.mantissa().unsigned_abs(), value.scale()))
