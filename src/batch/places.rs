@@ -17,9 +17,8 @@ pub(super) struct Place {
     file: File,
 }
 
-/// Makes places below a folder. What an evaluator has left as it found it is used again under another name, since making
-/// and removing a folder and a file for each was more than half of what a quick evaluation cost us
-/// (`benches/run.sh evaluating`).
+/// Makes places below a folder. What an evaluator has left as it found it is used again under another name: a rename and
+/// a write in the place of four calls that make and remove, of which each changes the disk.
 #[derive(Debug)]
 pub(super) struct Places {
     /// `evaluating/<batch id>`: another batch's leftovers, which may be there for good, are not in the way.

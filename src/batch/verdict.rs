@@ -86,13 +86,6 @@ pub(super) fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) ->
         return false;
     }
     let negative = piece.starts_with('-');
-    // Nearly always they are the decimal's own digits, and it is the double that these read as.
-    if value.mantissa() != 0
-        && (kind == Kind::Float || value.scale() == 0)
-        && digits_of(number) == Some((value.mantissa().unsigned_abs(), value.scale()))
-    {
-        return negative == (value.mantissa() < 0);
-    }
     let mut digits = [0_u8; 80];
     let Some(text) = without_underscores(number, &mut digits) else { return false };
     match kind {
@@ -105,24 +98,6 @@ pub(super) fn reads_as(piece: &str, start: usize, value: Decimal, kind: Kind) ->
             read.is_ok_and(|read| read.to_bits() == value.to_f64().to_bits())
         }
     }
-}
-
-/// A plain number without its point, and how many of its digits are decimals; `None` for any other.
-fn digits_of(number: &str) -> Option<(u64, u8)> {
-    let (mut digits, mut point) = (0_u64, None);
-    for (at, byte) in number.bytes().enumerate() {
-        match byte {
-            b'0'..=b'9' => digits = digits.checked_mul(10)?.checked_add((byte - b'0').into())?,
-            b'.' if point.is_none() => point = Some(at),
-            _ => return None,
-        }
-    }
-    let decimals = point.map_or(0, |at| number.len() - at - 1);
-    // `5.` is no int.
-    if point.is_some() && decimals == 0 {
-        return None;
-    }
-    Some((digits, u8::try_from(decimals).ok()?))
 }
 
 /// Rust reads no underscores. Almost no literal has them.

@@ -1,7 +1,7 @@
 //! The first numbers of several attempts, made at once.
 //!
 //! An attempt draws a few numbers from a stream of its own. The crate makes four blocks of it at once, of which nearly all is thrown
-//! away, and each step waits for the one before. The first blocks of four streams side by side are a third of the work:
+//! away, and each step waits for the one before. The first blocks of four streams side by side take less than a third:
 //! `cargo bench --bench pieces -- streams`.
 
 use super::Streams;
