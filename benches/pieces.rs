@@ -164,7 +164,7 @@ fn id() -> BatchId {
 /// An empty journal in a folder of its own.
 fn journal(id: &BatchId) -> (TempDir, Journal) {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::create(&Folder::new(folder.path().to_owned()), id, 1000).unwrap();
+    let journal = Journal::create(&Folder::new(folder.path().to_owned()), id, 1000, None).unwrap();
     (folder, journal)
 }
 

@@ -39,7 +39,7 @@ target=${CARGO_TARGET_DIR:-$root/target}
 export MUTATION_AGENT=$target/debug/mutation-agent
 # Scripts in tests/, and benches/run.sh; the longest come first, so that the others go on beside them.
 checks=(
-    faults/crash faults/errors faults/ingest
+    faults/crash faults/errors faults/ingest faults/midstates
     e2e/readme e2e/nightly_job e2e/scraped e2e/rules e2e/alerts e2e/dashboard e2e/interop
     e2e/gateway_away e2e/gateway_stories e2e/groups e2e/verify e2e/access e2e/terminal
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron

@@ -46,7 +46,7 @@ pub(crate) fn check(data: &[u8]) {
 /// Each of them twice: as the first of its target and round, and as the next one.
 fn write_and_read(home: &Path, lines: &[Vec<u8>]) {
     let (folder, id) = (Folder::new(home.to_owned()), "20261123T020000Z-7f3a9c".parse().unwrap());
-    let mut journal = Journal::create(&folder, &id, 1).unwrap();
+    let mut journal = Journal::create(&folder, &id, 1, None).unwrap();
     for (target, line) in lines.iter().enumerate() {
         journal.append(&record(line), target).unwrap();
         journal.append(&record(line), target).unwrap();

@@ -1,6 +1,7 @@
 //! The digest of a journal while it grows. It takes as long as all the rest of recording a mutation, and so is made on
 //! a core of its own where there is one.
 
+use super::midstates::Midstates;
 use crate::units::{Digest, Hasher};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -12,9 +13,26 @@ const WAITING: usize = 4;
 #[derive(Debug)]
 pub(super) enum Digester {
     /// By whoever writes: nothing yet that were worth a thread, or no core for it.
-    Here(Hasher),
+    Here(Digesting),
     /// By a thread beside.
     Beside(Beside),
+}
+
+/// The digest, and where its midstates are noted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Digesting {
+    hasher: Hasher,
+    midstates: Option<Midstates>,
+}
+
+impl Digesting {
+    fn take(&mut self, block: &mut Vec<u8>) {
+        self.hasher.update(block);
+        if let Some(midstates) = &mut self.midstates {
+            midstates.note(&self.hasher);
+        }
+        block.clear();
+    }
 }
 
 /// The thread, and the blocks on their way to it and back.
@@ -22,41 +40,49 @@ pub(super) enum Digester {
 pub(super) struct Beside {
     blocks: SyncSender<Vec<u8>>,
     empty: Receiver<Vec<u8>>,
-    thread: JoinHandle<Hasher>,
+    thread: JoinHandle<Digesting>,
 }
 
 impl Default for Digester {
     fn default() -> Self {
-        Self::Here(Hasher::default())
+        Self::Here(Digesting::default())
     }
 }
 
 impl Digester {
+    /// Of nothing yet; with a place for its midstates, if it has one.
+    pub(super) fn new(midstates: Option<Midstates>) -> Self {
+        Self::Here(Digesting { hasher: Hasher::default(), midstates })
+    }
+
     /// Takes a block in, and gives an empty one back.
     pub(super) fn take(&mut self, mut block: Vec<u8>) -> Vec<u8> {
-        if let Self::Here(hasher) = self
+        if let Self::Here(digesting) = self
             && thread::available_parallelism().is_ok_and(|cores| cores.get() > 1)
-            && let Some(beside) = Beside::start(hasher.clone())
+            && let Some(beside) = Beside::start(digesting.clone())
         {
             *self = Self::Beside(beside);
         }
         match self {
-            Self::Here(hasher) => {
-                hasher.update(&block);
-                block.clear();
+            Self::Here(digesting) => {
+                digesting.take(&mut block);
                 block
             }
             Self::Beside(beside) => beside.take(block),
         }
     }
 
-    /// The digest of all blocks, and of `rest` after them.
+    /// The digest of all blocks, and of `rest` after them. Midstates are needed no longer.
     pub(super) fn finish(&mut self, rest: &[u8]) -> Digest {
-        let mut hasher = match std::mem::take(self) {
-            Self::Here(hasher) => hasher,
+        let mut digesting = match std::mem::take(self) {
+            Self::Here(digesting) => digesting,
             Self::Beside(beside) => beside.finish(),
         };
-        *self = Self::Here(hasher.clone());
+        if let Some(mut midstates) = digesting.midstates.take() {
+            midstates.forget();
+        }
+        let mut hasher = digesting.hasher.clone();
+        *self = Self::Here(digesting);
         hasher.update(rest);
         hasher.finish()
     }
@@ -64,17 +90,16 @@ impl Digester {
 
 impl Beside {
     /// `None` where no thread is to be had.
-    fn start(mut hasher: Hasher) -> Option<Self> {
+    fn start(mut digesting: Digesting) -> Option<Self> {
         let (blocks, to_hash) = sync_channel::<Vec<u8>>(WAITING);
         let (emptied, empty) = sync_channel(WAITING + 1);
         let work = move || {
             for mut block in to_hash {
-                hasher.update(&block);
-                block.clear();
+                digesting.take(&mut block);
                 // There may be enough of them, and nobody who takes it.
                 let _ = emptied.try_send(block);
             }
-            hasher
+            digesting
         };
         let thread = thread::Builder::new().name("digest".to_owned()).spawn(work).ok()?;
         Some(Self { blocks, empty, thread })
@@ -87,10 +112,10 @@ impl Beside {
         self.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(capacity))
     }
 
-    fn finish(self) -> Hasher {
+    fn finish(self) -> Digesting {
         drop(self.blocks);
         match self.thread.join() {
-            Ok(hasher) => hasher,
+            Ok(digesting) => digesting,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }

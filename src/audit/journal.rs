@@ -3,6 +3,7 @@
 use super::Folder;
 use super::digester::Digester;
 use super::line::LineWriter;
+use super::midstates::Midstates;
 use super::writeback::Writeback;
 use crate::disk::{self, DiskError, Mode};
 use crate::record::Record;
@@ -46,8 +47,13 @@ pub struct JournalEnd {
 
 impl Journal {
     /// Creates the batch's journal, which must not be there; `limit` (at least 1) records are
-    /// kept in memory before they are written together.
-    pub fn create(folder: &Folder, id: &BatchId, limit: usize) -> Result<Self, DiskError> {
+    /// kept in memory before they are written together. At `midstates`, if anywhere, it notes how far it is hashed.
+    pub fn create(
+        folder: &Folder,
+        id: &BatchId,
+        limit: usize,
+        midstates: Option<PathBuf>,
+    ) -> Result<Self, DiskError> {
         let path = folder.open_journal(id);
         let file = disk::create_new(&path, Mode::Private)?;
         // Beside the lock of the folder, whose file somebody could remove. Without locks (an odd
@@ -67,7 +73,7 @@ impl Journal {
             buffered: 0,
             limit: limit.max(1),
             written: 0,
-            digester: Digester::default(),
+            digester: Digester::new(midstates.map(|path| Midstates::new(path, id.clone()))),
             writeback: Writeback::default(),
             unsynced: false,
         })

@@ -16,6 +16,7 @@ mod journal;
 mod line;
 mod logs;
 mod manifest;
+mod midstates;
 mod reader;
 mod retention;
 mod salvage;

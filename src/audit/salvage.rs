@@ -5,7 +5,7 @@ use super::canonical::LineReader;
 use super::ids::Ids;
 use super::journal::JournalEnd;
 use super::reader::each_record;
-use super::{Folder, Manifest, Order, Tail};
+use super::{Folder, Manifest, Order, Tail, midstates};
 use crate::disk::{self, DiskError, Mode};
 use crate::metrics::{Buckets, Tally};
 use crate::record::Record;
@@ -28,24 +28,39 @@ pub struct LogFold {
 impl LogFold {
     /// Of no lines yet.
     pub fn new(buckets: Buckets) -> Self {
-        Self { tally: Tally::new(buckets), hasher: Hasher::default(), bytes: 0, round: 0 }
+        Self::resume(buckets, Hasher::default())
+    }
+
+    /// Of no lines yet, of which the digest has taken in the first ones.
+    fn resume(buckets: Buckets, hasher: Hasher) -> Self {
+        Self { tally: Tally::new(buckets), hasher, bytes: 0, round: 0 }
     }
 
     /// Takes in the next line.
     pub fn take(&mut self, record: &Record<'_>, line: &[u8]) {
         self.tally.add(record);
-        self.hasher.update(line);
-        self.bytes += line.len() as u64;
+        self.digest(line);
         self.round = record.round;
     }
 
     fn take_part(&mut self, part: &Part, bytes: &[u8]) {
         self.tally.merge(&part.tally);
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
+        self.digest(bytes);
         if !bytes.is_empty() {
             self.round = part.round;
         }
+    }
+
+    fn digest(&mut self, bytes: &[u8]) {
+        let known = self.hasher.length() - self.bytes;
+        let known = usize::try_from(known).map_or(bytes.len(), |known| known.min(bytes.len()));
+        self.hasher.update(&bytes[known..]);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// Whether it ends before what the digest has taken in.
+    const fn is_overtaken(&self) -> bool {
+        self.bytes < self.hasher.length()
     }
 
     /// Of a block in which something is wrong: the lines before that.
@@ -120,7 +135,7 @@ pub fn look_at_open(
     order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
     let path = folder.open_journal(id);
-    fold(&disk::open(&path)?, &path, id, buckets, order)
+    fold(&disk::open(&path)?, &path, id, LogFold::new(buckets.clone()), order)
 }
 
 /// Folds the log of batch `id`, under whichever name, as [`read_open`] does.
@@ -130,7 +145,7 @@ pub fn fold_log(
     buckets: &Buckets,
     order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
-    fold(&disk::open_own(path)?, path, id, buckets, order)
+    fold(&disk::open_own(path)?, path, id, LogFold::new(buckets.clone()), order)
 }
 
 /// The records are read on every core, beside the digest, which takes one.
@@ -138,16 +153,17 @@ fn fold(
     file: &File,
     path: &Path,
     id: &BatchId,
-    buckets: &Buckets,
+    mut log: LogFold,
     order: Order,
 ) -> Result<(LogFold, bool), DiskError> {
-    let (mut log, mut ids) = (LogFold::new(buckets.clone()), Ids::new(order));
+    let buckets = log.tally.duration_histogram().buckets().clone();
+    let mut ids = Ids::new(order);
     let mut is_whole = true;
     let read = |part: &mut Part, bytes: &[u8]| part.read(bytes, id);
     in_order(
         file,
         path,
-        || Part::new(buckets),
+        || Part::new(&buckets),
         read,
         |part, bytes| {
             let before = ids.clone();
@@ -198,15 +214,27 @@ impl Part {
 /// Cuts the open journal of `id` after its last whole record and folds what stands in it.
 ///
 /// What follows the last newline, or the first line that is no record of this batch (a power cut can
-/// leave zeros), is kept in `<id>.jsonl.broken`.
+/// leave zeros), is kept in `<id>.jsonl.broken`. The digest is that of what was written, as far as the batch noted it
+/// at `noted`, and of what stands there from then on.
 pub fn salvage(
     folder: &Folder,
     id: &BatchId,
     buckets: &Buckets,
     order: Order,
+    noted: &Path,
 ) -> Result<Salvaged, DiskError> {
-    let (log, whole) = read_open(folder, id, buckets, order)?;
+    let path = folder.open_journal(id);
+    let file = disk::open_own(&path)?;
+    let length = file.metadata().map_err(DiskError::new("look at", &path))?.len();
+    let hasher = midstates::last_within(length, id, noted).unwrap_or_default();
+    let log = LogFold::resume(buckets.clone(), hasher);
+    let (mut log, mut whole) = fold(&file, &path, id, log, order)?;
+    if log.is_overtaken() {
+        (log, whole) = fold(&file, &path, id, LogFold::new(buckets.clone()), order)?;
+    }
     let cut = if whole { 0 } else { cut_off(folder, id, log.bytes)? };
+    // Not after the seal: a kill between the two would leave it for good.
+    disk::remove_if_there(noted)?;
     Ok(Salvaged { log, cut })
 }
 

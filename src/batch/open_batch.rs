@@ -32,8 +32,9 @@ impl OpenBatch<'_> {
     /// Puts the batch on disk, with nothing in it. An error means that there is none.
     pub(super) fn begin(&self, data: &mut DataDir) -> Result<(Journal, Manifest), DiskError> {
         let manifest = self.first_manifest(data);
+        let (buffer, midstates) = (self.config.audit.buffer, Some(data.store.midstates()));
         let journal = data.change(|folder| {
-            let journal = Journal::create(folder, &self.id, self.config.audit.buffer)?;
+            let journal = Journal::create(folder, &self.id, buffer, midstates)?;
             if let Err(error) = manifest.write(folder) {
                 // An empty journal would be counted as a batch that crashed, and a manifest without a
                 // log would look like a log that somebody took away.

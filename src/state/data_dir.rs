@@ -200,7 +200,7 @@ mod tests {
 
     /// A batch that is left open with one record, as a killed one is.
     fn leave_open(folder: &Folder, id: &BatchId) {
-        let mut journal = Journal::create(folder, id, 1).unwrap();
+        let mut journal = Journal::create(folder, id, 1, None).unwrap();
         journal.append(&Record { ..sample(Cow::Borrowed(id)) }, 0).unwrap();
     }
 

@@ -49,7 +49,9 @@ pub fn recover(
             && start.as_ref().is_none_or(|first| id >= first)
     };
     for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
-        if let Some((manifest, digest)) = settle(folder, id, *files, buckets, &state, &mut done)? {
+        if let Some((manifest, digest)) =
+            settle(store, folder, id, *files, buckets, &state, &mut done)?
+        {
             if fold(&mut state, &manifest, digest) {
                 done.push(Recovery::NewBuckets { id: id.clone() });
             }
@@ -241,7 +243,7 @@ mod tests {
 
     impl House {
         fn leave_open(&self, id: &BatchId, records: u64, tail: &[u8]) {
-            let mut journal = Journal::create(&self.folder, id, 1).unwrap();
+            let mut journal = Journal::create(&self.folder, id, 1, None).unwrap();
             (1..=records).for_each(|number| journal.append(&record(id, number), 0).unwrap());
             let path = self.folder.open_journal(id);
             fs::OpenOptions::new().append(true).open(path).unwrap().write_all(tail).unwrap();
@@ -265,6 +267,72 @@ mod tests {
         let again = house.recover();
         assert_eq!((again.done.len(), again.state), (0, first.state));
         assert_eq!(again.newest, Some(id(1)));
+    }
+
+    /// What a batch of 80 long records leaves that is killed: its journal, and the one midstate that was noted.
+    fn long_journal() -> (Vec<u8>, Vec<u8>) {
+        let house = house();
+        let (id, path) = (id(1), house.store.midstates());
+        let mut journal = Journal::create(&house.folder, &id, 1, Some(path.clone())).unwrap();
+        for number in 1..=80 {
+            let error = Some(Cow::Owned("x".repeat(900_000)));
+            journal.append(&Record { error, ..record(&id, number) }, 0).unwrap();
+        }
+        let notes = || fs::read(&path).unwrap_or_default();
+        // They are digested beside it.
+        while !notes().ends_with(b"\n") {
+            std::thread::yield_now();
+        }
+        (fs::read(journal.path()).unwrap(), notes())
+    }
+
+    #[test]
+    fn of_a_long_journal_the_end_is_hashed_and_the_beginning_has_the_digest_of_what_was_written() {
+        let (written, notes) = long_journal();
+        let line = written.len() / 80;
+        let with = |at: usize, byte: u8| [&written[..at], &[byte], &written[at + 1..]].concat();
+        let whole = Digest::of(&written);
+        for (what, journal, notes, records, sha256) in [
+            ("as it was written", written.clone(), &*notes, 80, whole.clone()),
+            ("without notes", written.clone(), b"", 80, whole.clone()),
+            ("a letter changed", with(line / 2, b'y'), &notes, 80, whole),
+            (
+                "the last letters changed",
+                with(written.len() - line / 2, b'y'),
+                &notes,
+                80,
+                Digest::of(&with(written.len() - line / 2, b'y')),
+            ),
+            (
+                "a line broken",
+                with(9 * line + 3, b'\n'),
+                &notes,
+                9,
+                Digest::of(&written[..9 * line]),
+            ),
+            (
+                "cut before the note",
+                written[..20 * line + 7].to_vec(),
+                &notes,
+                20,
+                Digest::of(&written[..20 * line]),
+            ),
+            (
+                "cut after it",
+                written[..79 * line + 7].to_vec(),
+                &notes,
+                79,
+                Digest::of(&written[..79 * line]),
+            ),
+        ] {
+            let house = house();
+            disk::write_passing(&house.folder.open_journal(&id(1)), &journal).unwrap();
+            disk::write_passing(&house.store.midstates(), notes).unwrap();
+            house.recover();
+            let (manifest, _) = Manifest::read(&house.folder, &id(1)).unwrap();
+            assert_eq!((manifest.records, manifest.sha256), (records, sha256), "{what}");
+            assert!(!house.store.midstates().exists(), "{what}");
+        }
     }
 
     #[test]

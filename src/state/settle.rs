@@ -1,6 +1,6 @@
 //! One batch of the audit made ready for the fold: sealed, with a manifest that says what its log says.
 
-use super::{Recovery, RecoveryError, State};
+use super::{Recovery, RecoveryError, State, Store};
 use crate::audit::{self, BatchFiles, Folder, Ids, LogFold, Manifest, Order, ReadError, Tail};
 use crate::disk;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 /// Makes sure that a batch is sealed and has a manifest; gives both as the fold needs them.
 pub(super) fn settle(
+    store: &Store,
     folder: &Folder,
     id: &BatchId,
     files: BatchFiles,
@@ -20,7 +21,7 @@ pub(super) fn settle(
 ) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
     let known = Manifest::read_usable(folder, id)?;
     if files.open {
-        return seal_killed(folder, id, known, buckets, state, done).map(Some);
+        return seal_killed(store, folder, id, known, buckets, state, done).map(Some);
     }
     if !files.is_sealed() {
         done.extend(known.map(|_| Recovery::LogGone { id: id.clone() }));
@@ -117,6 +118,7 @@ fn leave_if_at_work(path: PathBuf) -> Result<(), RecoveryError> {
 
 /// Seals the journal of a batch that was killed.
 fn seal_killed(
+    store: &Store,
     folder: &Folder,
     id: &BatchId,
     known: Option<(Manifest, Digest)>,
@@ -126,7 +128,7 @@ fn seal_killed(
 ) -> Result<(Manifest, Digest), RecoveryError> {
     leave_if_at_work(folder.open_journal(id))?;
     let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
-    let found = audit::salvage(folder, id, buckets, order)?;
+    let found = audit::salvage(folder, id, buckets, order, &store.midstates())?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
         Some((manifest, digest))

@@ -206,6 +206,11 @@ impl Store {
         Ok(names)
     }
 
+    /// Where a batch notes how far its journal is hashed.
+    pub fn midstates(&self) -> PathBuf {
+        self.path.with_file_name("midstates.jsonl")
+    }
+
     /// Removes what a write left that was killed; whatever else is in its place would be found only at
     /// the end of the batch.
     pub fn clear(&self) -> Result<(), DiskError> {

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""A journal so long that its digest is noted on the way: SIGKILL, a power cut, an error at every call on the notes.
+
+Whatever happens, the next start seals what stands there, with its digest. Where that is no longer what was written, the
+sealed log does not fit its digest, and `audit verify` says so.
+"""
+
+import hashlib
+import shutil
+import subprocess
+from itertools import count
+
+from faults import Pushgateway, calls, equal, temporary_folder, under
+from lib import ROOT, Agent, config
+
+# Of a strategy so deep in folders that its records are long: one note, after 64 MiB, and a tail of some megabytes.
+DEEP = "/".join(["examples/strategies", *("x" * 240 for _ in range(10))])
+ROUNDS, MUTATIONS = 8, 3500
+FAULTS = ("kill", "after", "tear", "data", "names", "28", "5")
+
+MORE = """
+    [output]
+    keep = 0
+    [audit]
+    buffer = 1000
+    compress = false
+"""
+
+gateway = Pushgateway()
+agent = Agent(config(gateway.url, ROUNDS, MUTATIONS, MORE).replace("examples/strategies", DEEP), None)
+(agent.folder / DEEP).mkdir(parents=True)
+shutil.copy(ROOT / "examples/strategies/momentum.py", agent.folder / DEEP)
+data, notes = agent.folder / "mutation-data", agent.folder / "mutation-data/midstates.jsonl"
+log = agent.folder / "calls.log"
+
+
+def reset(left=None):
+    """No data folder, or that of another time."""
+    shutil.rmtree(data, ignore_errors=True)
+    log.unlink(missing_ok=True)
+    if left:
+        shutil.copytree(left, data, symlinks=True)
+
+
+def run(*command, fault, path, call=None, at=1):
+    """Runs a command that meets a fault at a call on such a path; whether it did, and how it ended."""
+    only = [f"FAULT_PATH={path}"] + ([f"FAULT_CALL={call}"] if call else [])
+    done = agent(*command, exits=None, before=[*under(log, fault, at=at), *only])
+    return any(call.struck for call in calls(log)), done.returncode
+
+
+def judge(status, records=None):
+    """There is one batch, whose manifest says what its log is; a second start changes nothing."""
+    [batch] = agent.batches()
+    manifest, text = agent.manifest(batch), batch.read_bytes()
+    equal("status", manifest["status"], status)
+    if records is not None:
+        equal("records", manifest["records"], records)
+    equal("lines", text.count(b"\n"), manifest["records"])
+    equal("bytes", len(text), manifest["bytes"])
+    equal("digest", hashlib.sha256(text).hexdigest(), manifest["sha256"])
+    equal("attempts of the state", manifest["tally"]["attempts"], manifest["records"])
+    # Of a batch that ended, an error may have left them; they are known to be of another one.
+    assert status == "completed" or not notes.exists(), "notes are left"
+
+
+def killed(at):
+    """A data folder whose batch was killed at this sync of its journal, and how many lines it has."""
+    reset()
+    struck, code = run("run", fault="kill", path=".partial", call="fdatasync", at=at)
+    equal("the batch was killed", (struck, code), (True, -9))
+    left = temporary_folder() / "left"
+    shutil.copytree(data, left, symlinks=True)
+    [journal] = left.glob("audit/*.partial")
+    return left, journal.read_bytes().count(b"\n")
+
+
+reset()
+agent("run")
+judge("completed", ROUNDS * MUTATIONS)
+assert not notes.exists(), "notes are left"
+agent("audit", "verify")
+
+points = 0
+for fault in FAULTS:
+    for at in count(1):
+        reset()
+        struck, code = run("run", fault=fault, path="midstates", at=at)
+        if not struck:
+            break
+        equal(f"{fault} at {at}: exit code", code, 0 if fault.isdigit() else -9)
+        agent("push")
+        judge("completed" if fault.isdigit() else "crashed")
+        points += 1
+    # They are made, written to and removed; only one of that can be done by halves.
+    assert at > (1 if fault == "tear" else 3), f"`{fault}`: {at - 1} calls on the notes"
+print(f"{points} faults at calls on the notes: what is sealed has its digest")
+
+syncs = sum(call.name == "fdatasync" and ".partial" in call.path for call in calls(log))
+left, lines = killed(syncs)
+assert (left / notes.name).stat().st_size > 0, "nothing was noted"
+for at in count(1):
+    reset(left)
+    struck, code = run("push", fault="kill", path="/mutation-data/", at=at)
+    if not struck:
+        break
+    equal(f"kill at {at} of the recovery: exit code", code, -9)
+    agent("push")
+    judge("crashed", lines)
+print(f"{at - 1} crashes in the recovery: the same")
+
+# The digest that was noted is what counts: a beginning that was changed since is found, and a broken one is cut off.
+reset(left)
+[journal] = agent.audit.glob("*.partial")
+written = hashlib.sha256(journal.read_bytes()).hexdigest()
+with journal.open("r+b") as file:
+    line = file.readline()
+    file.seek(line.index(b'"duration_ms":') + len('"duration_ms":'))
+    equal("a digit", file.read(1), b"0")
+    file.seek(-1, 1)
+    file.write(b"7")
+agent("push")
+[batch] = agent.batches()
+manifest = agent.manifest(batch)
+equal("records", manifest["records"], lines)
+equal("the digest is that of what was written", manifest["sha256"], written)
+found = agent("audit", "verify", exits=None)
+assert found.returncode and batch.name in found.stdout + found.stderr, found.stdout
+reset(left)
+[journal] = agent.audit.glob("*.partial")
+with journal.open("r+b") as file:
+    file.seek(sum(len(file.readline()) for _ in range(1000)))
+    file.write(b"\0")
+agent("push")
+judge("crashed", 1000)
+
+# As a restored backup may have it: notes of more than is there, of another batch, and no text.
+for what in ("of more", "of another", "no text"):
+    reset(left)
+    [journal] = agent.audit.glob("*.partial")
+    text = notes.read_text()
+    if what == "of more":
+        subprocess.run(["truncate", "-s", "60M", journal], check=True)
+    notes.write_text({"of more": text, "of another": text.replace("Z-", "Z-0")[:-1], "no text": "\0" * 300}[what])
+    agent("push")
+    judge("crashed", None if what == "of more" else lines)
+agent("audit", "verify")
+print("a beginning that was changed does not fit its digest, and a broken one is cut off")
