@@ -36,6 +36,9 @@ impl Selection {
         for copy in logs.copies() {
             tracing::warn!(log = copy.name(), "is of a batch that is read already, left out");
         }
+        if logs.is_empty() && !self.files.is_empty() {
+            tracing::warn!(named = ?self.files, "there is no audit log");
+        }
         Ok(logs)
     }
 

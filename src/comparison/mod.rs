@@ -31,7 +31,7 @@ pub use ranks::{Method, Ranks};
 pub use rate::{Interval, Rate};
 pub use sample::{Ordered, Sample};
 pub use selector::{Selector, SelectorError};
-pub use sentences::{p_value, sentences};
+pub use sentences::{p_value, points, sentences};
 pub use set::Set;
 pub use vocabulary::Vocabulary;
 

@@ -138,6 +138,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-fn points(difference: f64) -> String {
-    format!("{:+.1}", difference * 100.0 + 0.0)
+/// A difference of shares, in points. One that rounds to nothing has no direction: it is `+0.0`.
+pub fn points(difference: f64) -> String {
+    format!("{:+.1}", (difference * 1e3).round() / 10.0 + 0.0)
 }

@@ -260,3 +260,11 @@ fn no_p_value_is_said_to_be_zero() {
         ["p < 0.001", "p < 0.001", "p = 0.001", "p = 0.042", "p = 1.000"]
     );
 }
+
+#[test]
+fn a_difference_that_rounds_to_nothing_has_no_direction() {
+    assert_eq!(
+        [-0.0, -4e-4, 4e-4, -6e-4, 0.0416, -1.0].map(points),
+        ["+0.0", "+0.0", "+0.0", "-0.1", "+4.2", "-100.0"]
+    );
+}

@@ -255,6 +255,12 @@ fn a_folder_is_all_that_is_in_it_whosever_configuration() {
         assert_eq!(total(&story, &[folder, "--config", "none.toml"]), 120, "{folder}");
     }
     story.expect(74, &["stats", "none.jsonl"]);
+    let nothing = story.expect(0, &["stats", "evolved"]);
+    assert!(
+        nothing.stderr.contains("there is no audit log named=[\"evolved\"]"),
+        "{}",
+        nothing.stderr
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! A comparison for people: the sentences first, then the figures.
 
 use crate::commands::Failure;
-use crate::comparison::{Comparison, Interval, Method, RankFigures, SetFigures, Spread, p_value};
+use crate::comparison::{
+    Comparison, Interval, Method, RankFigures, SetFigures, Spread, p_value, points,
+};
 use crate::units::{plain, seconds};
 use std::io::Write;
 
@@ -151,8 +153,4 @@ fn row(
     let line = format!("  {name:<22}{a:>14}{b:>14}{difference:>14}{interval}");
     writeln!(out, "{}", line.trim_end())?;
     Ok(())
-}
-
-fn points(difference: f64) -> String {
-    format!("{:+.1}", difference * 100.0 + 0.0)
 }
