@@ -72,15 +72,12 @@ impl Digester {
         }
     }
 
-    /// The digest of all blocks, and of `rest` after them. Midstates are needed no longer.
+    /// The digest of all blocks, and of `rest` after them.
     pub(super) fn finish(&mut self, rest: &[u8]) -> Digest {
-        let mut digesting = match std::mem::take(self) {
+        let digesting = match std::mem::take(self) {
             Self::Here(digesting) => digesting,
             Self::Beside(beside) => beside.finish(),
         };
-        if let Some(mut midstates) = digesting.midstates.take() {
-            midstates.forget();
-        }
         let mut hasher = digesting.hasher.clone();
         *self = Self::Here(digesting);
         hasher.update(rest);

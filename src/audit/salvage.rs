@@ -226,15 +226,15 @@ pub fn salvage(
     let path = folder.open_journal(id);
     let file = disk::open_own(&path)?;
     let length = file.metadata().map_err(DiskError::new("look at", &path))?.len();
-    let hasher = midstates::last_within(length, id, noted).unwrap_or_default();
-    let log = LogFold::resume(buckets.clone(), hasher);
-    let (mut log, mut whole) = fold(&file, &path, id, log, order)?;
+    let fold_of = |length| {
+        let hasher = midstates::last_within(length, id, noted).unwrap_or_default();
+        fold(&file, &path, id, LogFold::resume(buckets.clone(), hasher), order)
+    };
+    let (mut log, mut whole) = fold_of(length)?;
     if log.is_overtaken() {
-        (log, whole) = fold(&file, &path, id, LogFold::new(buckets.clone()), order)?;
+        (log, whole) = fold_of(log.bytes)?;
     }
     let cut = if whole { 0 } else { cut_off(folder, id, log.bytes)? };
-    // Not after the seal: a kill between the two would leave it for good.
-    disk::remove_if_there(noted)?;
     Ok(Salvaged { log, cut })
 }
 

@@ -208,7 +208,7 @@ impl Store {
 
     /// Where a batch notes how far its journal is hashed.
     pub fn midstates(&self) -> PathBuf {
-        self.path.with_file_name("midstates.jsonl")
+        self.path.with_file_name("midstates.txt")
     }
 
     /// Removes what a write left that was killed; whatever else is in its place would be found only at
