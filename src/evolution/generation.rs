@@ -2,6 +2,7 @@
 
 use super::search::limit;
 use super::{Fingerprint, Individual, Origin, Search, Settings, Step, Trial, Values};
+use crate::units::MutationId;
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
 
@@ -13,28 +14,37 @@ impl Search {
         let Some(round) = trials.first().map(|trial| trial.round) else { return };
         let best = self.population.first().map(|one| one.fitness);
         let centre = self.centre();
-        let mut offspring = Vec::new();
+        let (mut offspring, mut parents) = (Vec::new(), BTreeMap::new());
         let mut successes = BTreeMap::<String, (u32, u32)>::new();
         for trial in trials.into_iter().filter(Trial::was_evaluated) {
-            let Some((values, parent)) = self.child(&trial) else { continue };
+            let Some((values, place)) = self.child(&trial) else { continue };
             let Some(fitness) = trial.fitness else {
                 self.failures.insert(Fingerprint::of(&values), limit(settings));
                 continue;
             };
             self.memory.insert(Fingerprint::of(&values), limit(settings));
             self.learn_of(&values, fitness);
-            let parent = &self.population[parent];
+            let parent = &self.population[place];
             // An equal fitness, as on a plateau, does not say that the step was too long.
             let order = settings.direction.order(fitness, parent.fitness);
             for change in trial.changes.iter().filter(|_| order.is_ne()) {
-                let counts = successes.entry(change.parameter.clone()).or_default();
-                *counts = (counts.0 + u32::from(order.is_lt()), counts.1 + 1);
+                let won = u32::from(order.is_lt());
+                match successes.get_mut(&change.parameter) {
+                    Some(counts) => *counts = (counts.0 + won, counts.1 + 1),
+                    None => drop(successes.insert(change.parameter.clone(), (won, 1))),
+                }
             }
-            let lineage = self.lineage(parent, trial, fitness);
-            offspring.push(Individual { values, fitness, lineage });
+            parents.insert(trial.mutation, place);
+            offspring.push(Individual {
+                values,
+                fitness,
+                lineage: vec![self.step(trial, fitness)],
+            });
         }
+        let lineages: Vec<_> = self.population.iter().map(|one| one.lineage.clone()).collect();
         self.population.append(&mut offspring);
         self.select(settings);
+        self.trace_back(&parents, &lineages);
         self.learn_directions(round, &centre);
         for (name, (successes, attempts)) in successes {
             if let Some(step) = self.steps.get_mut(&name) {
@@ -59,16 +69,26 @@ impl Search {
         Some((values, parent))
     }
 
-    fn lineage(&self, parent: &Individual, trial: Trial, fitness: f64) -> Vec<Step> {
-        let mut lineage = parent.lineage.clone();
-        lineage.push(Step {
+    fn step(&self, trial: Trial, fitness: f64) -> Step {
+        Step {
             born: Origin { batch: self.batch.clone(), mutation: trial.mutation },
             round: trial.round,
             seed: self.seed,
             changes: trial.changes,
             fitness,
-        });
-        lineage
+        }
+    }
+
+    /// Puts the way to its parent before the last step of each that was born in this round and survived. Of all that
+    /// were born it would be most of the fold.
+    fn trace_back(&mut self, parents: &BTreeMap<MutationId, usize>, lineages: &[Vec<Step>]) {
+        let batch = self.batch.clone();
+        for one in &mut self.population {
+            let born = one.born().filter(|born| born.batch == batch);
+            if let Some(parent) = born.and_then(|born| parents.get(&born.mutation)) {
+                one.lineage.splice(0..0, lineages[*parent].iter().cloned());
+            }
+        }
     }
 
     /// The survivors' weighted mean, by parameter that has a step size, on its scale.

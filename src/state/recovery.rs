@@ -2,7 +2,7 @@
 
 use super::belonging::{Belonging, belonging};
 use super::outline::Outline;
-use super::settle::settle;
+use super::settle::{Settled, settle};
 use super::store::{CORRUPT, FOREIGN};
 use super::{FoldedBatch, Recovery, RecoveryError, State, Store};
 use crate::audit::{self, BatchFiles, Folder, Manifest, ManifestError, Pruned, ReadError};
@@ -49,14 +49,14 @@ pub fn recover(
             && start.as_ref().is_none_or(|first| id >= first)
     };
     for (id, files) in batches.iter().filter(|(id, _)| is_new(id)) {
-        if let Some((manifest, digest)) =
-            settle(store, folder, id, *files, buckets, &state, &mut done)?
-        {
-            if fold(&mut state, &manifest, digest) {
+        if let Some(settled) = settle(store, folder, id, *files, buckets, &state, &mut done)? {
+            let Settled { manifest, manifest_sha256, searches } = settled;
+            if fold(&mut state, &manifest, manifest_sha256) {
                 done.push(Recovery::NewBuckets { id: id.clone() });
             }
             done.push(Recovery::Folded { id: id.clone() });
-            match searches_after(folder, &manifest) {
+            let read = || searches_after(folder, &manifest);
+            match searches.map_or_else(read, |found| Ok(Some(found))) {
                 Ok(searches) => state.searches = searches.unwrap_or(state.searches),
                 Err(error) => {
                     done.push(Recovery::SearchLost { id: id.clone(), why: error.to_string() });

@@ -3,13 +3,28 @@
 use super::{Recovery, RecoveryError, State, Store};
 use crate::audit::{self, BatchFiles, Folder, Ids, LogFold, Manifest, Order, ReadError, Tail};
 use crate::disk;
+use crate::evolution::Searches;
 use crate::metrics::{BatchSummary, Buckets, Status, Tally};
 use crate::record::Record;
 use crate::units::{BatchId, Digest};
 use std::fs::TryLockError;
 use std::path::PathBuf;
 
-/// Makes sure that a batch is sealed and has a manifest; gives both as the fold needs them.
+/// A batch as the fold needs it.
+pub(super) struct Settled {
+    pub(super) manifest: Manifest,
+    pub(super) manifest_sha256: Digest,
+    /// The searches after it, where its records had to be read for them.
+    pub(super) searches: Option<Searches>,
+}
+
+impl Settled {
+    fn new((manifest, manifest_sha256): (Manifest, Digest)) -> Self {
+        Self { manifest, manifest_sha256, searches: None }
+    }
+}
+
+/// Makes sure that a batch is sealed and has a manifest; `None` where it has no log.
 pub(super) fn settle(
     store: &Store,
     folder: &Folder,
@@ -18,7 +33,7 @@ pub(super) fn settle(
     buckets: &Buckets,
     state: &State,
     done: &mut Vec<Recovery>,
-) -> Result<Option<(Manifest, Digest)>, RecoveryError> {
+) -> Result<Option<Settled>, RecoveryError> {
     let known = Manifest::read_usable(folder, id)?;
     if files.open {
         return seal_killed(store, folder, id, known, buckets, state, done).map(Some);
@@ -30,7 +45,8 @@ pub(super) fn settle(
     let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
     let draft = match known {
         Some((manifest, digest)) if manifest.summary.status != Status::Running => {
-            return hold_to_log(folder, files, manifest, digest, done).map(Some);
+            let held = hold_to_log(folder, files, manifest, digest, done)?;
+            return Ok(Some(Settled::new(held)));
         }
         Some((first, _)) => first,
         None => nameless(id),
@@ -38,11 +54,11 @@ pub(super) fn settle(
     let log = read_sealed(folder, id, files, buckets, order)?;
     let mut manifest = crashed(draft, log, state);
     let sealed = folder.sealed_or_compressed(id);
-    show_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
+    let searches = show_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
     manifest.note_ingested(|visit| audit::read_own_records(&sealed, visit))?;
-    let digest = manifest.write(folder)?;
+    let manifest_sha256 = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
-    Ok(Some((manifest, digest)))
+    Ok(Some(Settled { manifest, manifest_sha256, searches }))
 }
 
 /// The log is the truth: a manifest that says other figures of it does not win over it.
@@ -125,7 +141,7 @@ fn seal_killed(
     buckets: &Buckets,
     state: &State,
     done: &mut Vec<Recovery>,
-) -> Result<(Manifest, Digest), RecoveryError> {
+) -> Result<Settled, RecoveryError> {
     leave_if_at_work(folder.open_journal(id))?;
     let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
     let found = audit::salvage(folder, id, buckets, order, &store.midstates())?;
@@ -137,19 +153,19 @@ fn seal_killed(
         {
             audit::finish_seal(folder, &manifest)?;
             done.push(Recovery::Finished { id: id.clone() });
-            return Ok((manifest, digest));
+            return Ok(Settled::new((manifest, digest)));
         }
         Some((manifest, _)) => manifest,
         None => nameless(id),
     };
     let mut manifest = crashed(draft, found.log, state);
     let journal = folder.open_journal(id);
-    show_search(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
+    let searches = show_search(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
     manifest.note_ingested(|visit| audit::read_own_records(&journal, visit))?;
     let records = manifest.records;
-    let digest = audit::seal(folder, &manifest)?;
+    let manifest_sha256 = audit::seal(folder, &manifest)?;
     done.push(Recovery::Crashed { id: id.clone(), records, cut: found.cut });
-    Ok((manifest, digest))
+    Ok(Settled { manifest, manifest_sha256, searches })
 }
 
 /// Of a batch of which only the id is known.
@@ -173,14 +189,14 @@ fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
     draft
 }
 
-/// What metrics show of the search, as the records of a killed batch left it.
+/// The searches as the records of a killed batch left them, of which metrics show some; `None` where nothing was evaluated.
 fn show_search(
     manifest: &mut Manifest,
     read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
-) -> Result<(), RecoveryError> {
-    let Some(evolution) = &manifest.evolution else { return Ok(()) };
-    let shown = evolution.after(read)?;
+) -> Result<Option<Searches>, RecoveryError> {
+    let Some(evolution) = &manifest.evolution else { return Ok(None) };
+    let searches = evolution.after(read)?;
     let id = &manifest.summary.batch_id;
-    manifest.summary.search = Some(shown.summary(&evolution.settings, id));
-    Ok(())
+    manifest.summary.search = Some(searches.summary(&evolution.settings, id));
+    Ok(Some(searches))
 }
