@@ -10,8 +10,10 @@ from pathlib import Path
 
 import strategies
 from measuring import (
-    BENCHES, ENVIRONMENT, Agent, Table, close, config, digest, digits, equal, median, python, span, starts, times, took,
+    BENCHES, ENVIRONMENT, Agent, Table, built, close, config, digest, digits, equal, median, python, span, starts, times,
+    took,
 )
+from sections.evaluating import agent_with
 
 TITLE = "Reading back"
 # Some attempts come to nothing, so that there is something to tell apart.
@@ -137,10 +139,8 @@ def compare(table, brief, folder):
     )
 
 
-def killed_run(folder, records):
-    """An agent whose batch was killed, its journal of exactly so many whole lines and a piece of one, and their bytes."""
-    agent = Agent(config(workers=0, more=MORE), folder / "killed")
-    strategies.write(agent.folder / "strategies", 153, 4)
+def kill_a_run(agent, records):
+    """Leaves a journal of exactly so many whole lines and a piece of one; gives it, and the bytes of these lines."""
     process = subprocess.Popen(
         agent.command("run", "--rounds", 1000, "--mutations", max(1000, records // 100)),
         env=ENVIRONMENT, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -156,7 +156,7 @@ def killed_run(folder, records):
     equal("the run was killed", process.wait(), -signal.SIGKILL)
     whole = offset_of_line(journal, records)
     os.truncate(journal, whole + 100)
-    return agent, journal, whole
+    return journal, whole
 
 
 def offset_of_line(path, count, enough=False):
@@ -180,10 +180,9 @@ def offset_of_line(path, count, enough=False):
     return None
 
 
-def recover(table, brief, folder):
-    """The start after a kill, as long as the journal is, against a start with nothing to recover."""
-    records = 10_000 if brief else 10_000_000
-    agent, journal, size = killed_run(folder, records)
+def recover(table, what, agent, records):
+    """The start after a kill, as long as the journal is, against a start with nothing to recover; what OpenSSL takes."""
+    journal, size = kill_a_run(agent, records)
     hashed = digest(journal)
     start = agent.command("run", "--rounds", 1, "--mutations", 1, "--seed", SEED)
     cost = took(start, cwd="/")
@@ -193,13 +192,24 @@ def recover(table, brief, folder):
     equal("bytes cut off", broken.stat().st_size, 100)
     usual = median([one.wall for one in starts(5, start, cwd="/")])
     table.add(
-        f"recovery of {records:,} records, torn", span(cost.wall), f"{size / cost.wall / 1e9:.2f} GB/s",
+        f"recovery of {records:,} {what}, torn", span(cost.wall), f"{size / cost.wall / 1e9:.2f} GB/s",
         f"{cost.peak / 2**20:,.0f} MiB", "",
     )
+    return size, usual, hashed
+
+
+def recoveries(table, brief, folder):
+    """Of a night that only mutates, and of one in which the search has to be followed as well."""
+    agent = Agent(config(workers=0, more=MORE), folder / "killed")
+    strategies.write(agent.folder / "strategies", 153, 4)
+    size, usual, hashed = recover(table, "mutations", agent, 10_000 if brief else 10_000_000)
+    evaluated = agent_with(built("evaluator"), folder / "evaluated", "stream", 2)
+    recover(table, "evaluations", evaluated, 1_000 if brief else 200_000)
     table.notes.append(
-        f"Recovery: a run was killed by SIGKILL, its journal cut in the middle of a line ({size / 1e9:.2f} GB); the"
-        f" next start seals it and runs one mutation, which alone takes {span(usual)}. The SHA-256 of the journal, which"
-        f" the manifest needs, takes OpenSSL {span(hashed)}: the batch has noted how far it came with it, every 64 MiB."
+        f"Recovery: a run was killed by SIGKILL, its journal cut in the middle of a line ({size / 1e9:.2f} GB of"
+        f" mutations); the next start seals it and runs one mutation, which alone takes {span(usual)}. The SHA-256 of the"
+        f" journal, which the manifest needs, takes OpenSSL {span(hashed)}: the batch has noted how far it came with it,"
+        " every 64 MiB."
     )
 
 
@@ -212,5 +222,5 @@ def run(brief, folder):
     """The table."""
     table = Table(["what", "time", "of plain bytes", "peak", "time ÷ ours"])
     compare(table, brief, folder)
-    recover(table, brief, Path(folder))
+    recoveries(table, brief, Path(folder))
     return table
