@@ -13,7 +13,6 @@ use crate::mutation::{Streams, Weights};
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
 use rand::Rng;
-use std::collections::BTreeMap;
 
 /// A batch that cannot be drawn again.
 #[derive(Debug, thiserror::Error)]
@@ -59,9 +58,11 @@ pub struct Replay {
     /// Draws a variant; `None` where there are none.
     variants: Option<Weights>,
     evolution: Option<(Settings, Searches)>,
-    /// The round that is read, and what is drawn in it, by the mutation's number.
+    /// The round that is read, and its random numbers, by strategy.
     round: u32,
-    drawn: BTreeMap<u64, Expected>,
+    streams: Vec<Streams>,
+    /// What is drawn in it, by its place: where there is a search, one after the other, each depends on those before it.
+    drawn: Vec<Expected>,
 }
 
 /// A strategy as the manifest lists it.
@@ -125,14 +126,16 @@ impl Replay {
             evolution: evolution.map(|one| (one.settings, one.searches.clone())),
             config,
             round: 0,
-            drawn: BTreeMap::new(),
+            streams: Vec::new(),
+            drawn: Vec::new(),
         })
     }
 
     /// Compares the next record, and says where it is not what is drawn.
     pub fn take(&mut self, record: &Record<'_>) -> Result<(), Difference> {
         let mutation = record.mutation_id;
-        let round = mutation.0.saturating_sub(1) / u64::from(self.per_round) + 1;
+        let before = mutation.0.saturating_sub(1);
+        let round = before / u64::from(self.per_round) + 1;
         let differs = |field, found: String, expected: String| {
             Err(Difference { mutation, field, found, expected })
         };
@@ -145,23 +148,36 @@ impl Replay {
         if let Some((settings, searches)) = &mut self.evolution {
             searches.take(settings, record);
         }
-        match self.drawn.get(&mutation.0) {
+        let place = u32::try_from(before % u64::from(self.per_round)).unwrap_or_default();
+        let drawn;
+        let expected = if mutation.0 == 0 || self.strategies.is_empty() {
+            None
+        } else if self.evolution.is_some() {
+            self.drawn.get(place as usize)
+        } else {
+            drawn = self.draw(place, None);
+            Some(&drawn)
+        };
+        match expected {
             Some(expected) => expected.compare(record),
             None => differs("mutation_id", mutation.to_string(), "no such mutation".to_owned()),
         }
     }
 
-    /// Draws a round. It goes on from what the records of the rounds before it say.
+    /// Goes on from what the records of the rounds before this one say.
     fn begin_round(&mut self, round: u32) {
+        self.round = round;
+        let names = self.strategies.iter().map(|strategy| &*strategy.name);
+        self.streams = names.map(|name| Streams::new(self.seed, round, name)).collect();
         if let Some((settings, searches)) = &mut self.evolution {
             searches.end_round(settings);
         }
-        self.round = round;
-        self.drawn.clear();
-        if self.strategies.is_empty() {
-            return;
-        }
-        let turns = Turns::new(self.strategies.len(), round, self.per_round);
+        self.drawn = self.draw_with_search();
+    }
+
+    /// The whole round; nothing where there is no search.
+    fn draw_with_search(&self) -> Vec<Expected> {
+        let Some((settings, searches)) = &self.evolution else { return Vec::new() };
         let rules = &self.config.constraints;
         let fits: Vec<_> = self
             .strategies
@@ -173,31 +189,21 @@ impl Replay {
             .iter()
             .zip(&fits)
             .map(|(strategy, fits)| {
-                let (settings, searches) = self.evolution.as_ref()?;
                 let search = searches.get(&self.id, &strategy.name)?;
                 Some(Proposing::new(settings, search).within(fits))
             })
             .collect();
-        let streams: Vec<Streams> =
-            self.strategies.iter().map(|one| Streams::new(self.seed, round, &one.name)).collect();
-        let first = u64::from(round - 1) * u64::from(self.per_round) + 1;
-        let mut drawn = BTreeMap::new();
-        for index in 0..self.per_round {
-            let (slot, number) = turns.of(index);
-            let mut rng = streams[slot].attempt(number);
-            let strategy = &self.strategies[slot];
-            let expected = self.draw(strategy, proposing[slot].as_mut(), &mut rng);
-            drawn.insert(first + u64::from(index), expected);
-        }
-        self.drawn = drawn;
+        let places = if proposing.is_empty() { 0 } else { self.per_round };
+        (0..places).map(|place| self.draw(place, Some(&mut proposing))).collect()
     }
 
-    fn draw(
-        &self,
-        strategy: &Strategy,
-        proposing: Option<&mut Proposing<'_>>,
-        rng: &mut impl Rng,
-    ) -> Expected {
+    /// What the attempt at this place of the round should be; of at least one strategy.
+    fn draw(&self, place: u32, proposing: Option<&mut [Option<Proposing<'_>>]>) -> Expected {
+        let turns = Turns::new(self.strategies.len(), self.round, self.per_round);
+        let (slot, number) = turns.of(place);
+        let strategy = &self.strategies[slot];
+        let rng = &mut self.streams[slot].attempt(number);
+        let proposing = proposing.and_then(|all| all[slot].as_mut());
         let variant = self.variants.as_ref().map(|weights| weights.pick(rng));
         let of_variant = variant.map(|index| &self.config.variants[index]);
         let most = of_variant.and_then(|one| one.parameters_per_mutation);
