@@ -181,7 +181,7 @@ def offset_of_line(path, count, enough=False):
 
 
 def recover(table, what, agent, records):
-    """The start after a kill, as long as the journal is, against a start with nothing to recover; what OpenSSL takes."""
+    """The start after a kill, a row; the bytes of its journal, what OpenSSL takes to hash them, and the start's command."""
     journal, size = kill_a_run(agent, records)
     hashed = digest(journal)
     start = agent.command("run", "--rounds", 1, "--mutations", 1, "--seed", SEED)
@@ -190,19 +190,19 @@ def recover(table, what, agent, records):
     equal("recovered records", crashed["records"], records)
     [broken] = (agent.data / "audit").glob("*.broken")
     equal("bytes cut off", broken.stat().st_size, 100)
-    usual = median([one.wall for one in starts(5, start, cwd="/")])
     table.add(
         f"recovery of {records:,} {what}, torn", span(cost.wall), f"{size / cost.wall / 1e9:.2f} GB/s",
         f"{cost.peak / 2**20:,.0f} MiB", "",
     )
-    return size, usual, hashed
+    return size, hashed, start
 
 
 def recoveries(table, brief, folder):
     """Of a night that only mutates, and of one in which the search has to be followed as well."""
     agent = Agent(config(workers=0, more=MORE), folder / "killed")
     strategies.write(agent.folder / "strategies", 153, 4)
-    size, usual, hashed = recover(table, "mutations", agent, 10_000 if brief else 10_000_000)
+    size, hashed, start = recover(table, "mutations", agent, 10_000 if brief else 10_000_000)
+    usual = median([one.wall for one in starts(5, start, cwd="/")])
     evaluated = agent_with(built("evaluator"), folder / "evaluated", "stream", 2)
     recover(table, "evaluations", evaluated, 1_000 if brief else 200_000)
     table.notes.append(

@@ -148,6 +148,7 @@ impl Replay {
         if let Some((settings, searches)) = &mut self.evolution {
             searches.take(settings, record);
         }
+        // Less than that is no more than a u32 holds.
         let place = u32::try_from(before % u64::from(self.per_round)).unwrap_or_default();
         let drawn;
         let expected = if mutation.0 == 0 || self.strategies.is_empty() {

@@ -2,7 +2,6 @@
 
 use super::search::limit;
 use super::{Fingerprint, Individual, Origin, Search, Settings, Step, Trial, Values};
-use crate::units::MutationId;
 use std::collections::{BTreeMap, HashSet};
 use std::mem;
 
@@ -14,7 +13,7 @@ impl Search {
         let Some(round) = trials.first().map(|trial| trial.round) else { return };
         let best = self.population.first().map(|one| one.fitness);
         let centre = self.centre();
-        let (mut offspring, mut parents) = (Vec::new(), BTreeMap::new());
+        let mut offspring = Vec::new();
         let mut successes = BTreeMap::<String, (u32, u32)>::new();
         for trial in trials.into_iter().filter(Trial::was_evaluated) {
             let Some((values, place)) = self.child(&trial) else { continue };
@@ -29,22 +28,16 @@ impl Search {
             let order = settings.direction.order(fitness, parent.fitness);
             for change in trial.changes.iter().filter(|_| order.is_ne()) {
                 let won = u32::from(order.is_lt());
-                match successes.get_mut(&change.parameter) {
-                    Some(counts) => *counts = (counts.0 + won, counts.1 + 1),
-                    None => drop(successes.insert(change.parameter.clone(), (won, 1))),
+                if let Some(counts) = successes.get_mut(&change.parameter) {
+                    *counts = (counts.0 + won, counts.1 + 1);
+                } else {
+                    successes.insert(change.parameter.clone(), (won, 1));
                 }
             }
-            parents.insert(trial.mutation, place);
-            offspring.push(Individual {
-                values,
-                fitness,
-                lineage: vec![self.step(trial, fitness)],
-            });
+            let lineage = vec![self.step(trial, fitness)];
+            offspring.push((Individual { values, fitness, lineage }, place));
         }
-        let lineages: Vec<_> = self.population.iter().map(|one| one.lineage.clone()).collect();
-        self.population.append(&mut offspring);
-        self.select(settings);
-        self.trace_back(&parents, &lineages);
+        self.select_with(offspring, settings);
         self.learn_directions(round, &centre);
         for (name, (successes, attempts)) in successes {
             if let Some(step) = self.steps.get_mut(&name) {
@@ -79,16 +72,22 @@ impl Search {
         }
     }
 
-    /// Puts the way to its parent before the last step of each that was born in this round and survived. Of all that
+    /// Selects among the survivors and those who were born. Only who is kept is given the way to its parent: of all that
     /// were born it would be most of the fold.
-    fn trace_back(&mut self, parents: &BTreeMap<MutationId, usize>, lineages: &[Vec<Step>]) {
-        let batch = self.batch.clone();
-        for one in &mut self.population {
-            let born = one.born().filter(|born| born.batch == batch);
-            if let Some(parent) = born.and_then(|born| parents.get(&born.mutation)) {
-                one.lineage.splice(0..0, lineages[*parent].iter().cloned());
-            }
-        }
+    fn select_with(&mut self, offspring: Vec<(Individual, usize)>, settings: &Settings) {
+        let lineages: Vec<_> = self.population.iter().map(|one| one.lineage.clone()).collect();
+        let survivors = self.population.drain(..).map(|one| (one, None));
+        let born = offspring.into_iter().map(|(one, parent)| (one, Some(parent)));
+        let mut all = survivors.chain(born).collect();
+        keep_best(&mut all, settings, |(one, _)| one);
+        self.population = all
+            .into_iter()
+            .map(|(mut one, parent)| {
+                let way = parent.map_or(&[][..], |parent| &lineages[parent]);
+                one.lineage.splice(0..0, way.iter().cloned());
+                one
+            })
+            .collect();
     }
 
     /// The survivors' weighted mean, by parameter that has a step size, on its scale.
@@ -139,11 +138,15 @@ impl Search {
 
     /// Keeps the best μ of different values, the best first; of equals the older one.
     pub(super) fn select(&mut self, settings: &Settings) {
-        self.population.sort_by(|a, b| a.order(b, settings.direction));
-        let mut seen = HashSet::new();
-        self.population.retain(|one| seen.insert(Fingerprint::of(&one.values)));
-        self.population.truncate(settings.survivors.max(1) as usize);
+        keep_best(&mut self.population, settings, |one| one);
     }
+}
+
+fn keep_best<T>(all: &mut Vec<T>, settings: &Settings, of: impl Fn(&T) -> &Individual) {
+    all.sort_by(|a, b| of(a).order(of(b), settings.direction));
+    let mut seen = HashSet::new();
+    all.retain(|one| seen.insert(Fingerprint::of(&of(one).values)));
+    all.truncate(settings.survivors.max(1) as usize);
 }
 
 /// Logarithmic weights of ranks, the best one's first; together 1.

@@ -55,8 +55,11 @@ pub fn recover(
                 done.push(Recovery::NewBuckets { id: id.clone() });
             }
             done.push(Recovery::Folded { id: id.clone() });
-            let read = || searches_after(folder, &manifest);
-            match searches.map_or_else(read, |found| Ok(Some(found))) {
+            let searches = match searches {
+                Some(followed) => Ok(Some(followed)),
+                None => searches_after(folder, &manifest),
+            };
+            match searches {
                 Ok(searches) => state.searches = searches.unwrap_or(state.searches),
                 Err(error) => {
                     done.push(Recovery::SearchLost { id: id.clone(), why: error.to_string() });

@@ -18,12 +18,6 @@ pub(super) struct Settled {
     pub(super) searches: Option<Searches>,
 }
 
-impl Settled {
-    fn new((manifest, manifest_sha256): (Manifest, Digest)) -> Self {
-        Self { manifest, manifest_sha256, searches: None }
-    }
-}
-
 /// Makes sure that a batch is sealed and has a manifest; `None` where it has no log.
 pub(super) fn settle(
     store: &Store,
@@ -45,8 +39,8 @@ pub(super) fn settle(
     let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
     let draft = match known {
         Some((manifest, digest)) if manifest.summary.status != Status::Running => {
-            let held = hold_to_log(folder, files, manifest, digest, done)?;
-            return Ok(Some(Settled::new(held)));
+            let (manifest, manifest_sha256) = hold_to_log(folder, files, manifest, digest, done)?;
+            return Ok(Some(Settled { manifest, manifest_sha256, searches: None }));
         }
         Some((first, _)) => first,
         None => nameless(id),
@@ -54,7 +48,7 @@ pub(super) fn settle(
     let log = read_sealed(folder, id, files, buckets, order)?;
     let mut manifest = crashed(draft, log, state);
     let sealed = folder.sealed_or_compressed(id);
-    let searches = show_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
+    let searches = follow_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
     manifest.note_ingested(|visit| audit::read_own_records(&sealed, visit))?;
     let manifest_sha256 = manifest.write(folder)?;
     done.push(Recovery::Remade { id: id.clone() });
@@ -153,14 +147,14 @@ fn seal_killed(
         {
             audit::finish_seal(folder, &manifest)?;
             done.push(Recovery::Finished { id: id.clone() });
-            return Ok(Settled::new((manifest, digest)));
+            return Ok(Settled { manifest, manifest_sha256: digest, searches: None });
         }
         Some((manifest, _)) => manifest,
         None => nameless(id),
     };
     let mut manifest = crashed(draft, found.log, state);
     let journal = folder.open_journal(id);
-    let searches = show_search(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
+    let searches = follow_search(&mut manifest, |visit| audit::read_own_records(&journal, visit))?;
     manifest.note_ingested(|visit| audit::read_own_records(&journal, visit))?;
     let records = manifest.records;
     let manifest_sha256 = audit::seal(folder, &manifest)?;
@@ -190,7 +184,7 @@ fn crashed(mut draft: Manifest, log: LogFold, state: &State) -> Manifest {
 }
 
 /// The searches as the records of a killed batch left them, of which metrics show some; `None` where nothing was evaluated.
-fn show_search(
+fn follow_search(
     manifest: &mut Manifest,
     read: impl FnOnce(&mut dyn FnMut(&Record<'_>, &[u8])) -> Result<Tail, ReadError>,
 ) -> Result<Option<Searches>, RecoveryError> {

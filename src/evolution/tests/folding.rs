@@ -84,6 +84,44 @@ fn a_record_of_an_unknown_parent_changes_nothing() {
     assert_eq!(folded([trial(2, Some(1), "a", 0.2, 9.0)], &settings(4)), expected);
 }
 
+/// How long the way to each survivor is.
+fn ways(search: &Search) -> Vec<usize> {
+    search.population().iter().map(|one| one.lineage.len()).collect()
+}
+
+#[test]
+fn whoever_survives_has_the_way_of_the_parent_it_was_born_of_and_one_step_more() {
+    let settings = settings(3);
+    let mut search = folded([trial(1, None, "a", 0.2, 2.0)], &settings);
+    // The parent goes in the same round.
+    let second = [
+        trial(2, Some(1), "b", 0.3, 5.0),
+        trial(3, None, "b", 0.4, 4.0),
+        trial(4, Some(1), "b", 0.6, 3.0),
+    ];
+    search = folded_into(search, second.map(|one| Trial { round: 2, ..one }), &settings);
+    assert_eq!((fitnesses(&search), ways(&search)), (vec![5.0, 4.0, 3.0], vec![2, 1, 2]));
+    let born = search.population()[0].lineage.iter().map(|step| step.born.mutation.0);
+    assert_eq!(born.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn a_log_in_which_ids_come_again_lets_no_way_grow_by_more_than_a_step_a_round() {
+    let settings = settings(4);
+    let mut search = folded([trial(5, None, "a", 0.1, 2.0)], &settings);
+    for round in 2..20 {
+        let again = trial(5, Some(5), "a", 0.1 + f64::from(round) / 100.0, 2.0 + f64::from(round));
+        let other = trial(5, None, "b", 0.2 + f64::from(round) / 100.0, 2.0 + f64::from(round));
+        let trials = [again, other].map(|one| Trial { round, ..one });
+        search = folded_into(search, trials, &settings);
+        assert!(
+            ways(&search).iter().all(|way| *way <= round as usize),
+            "{round}: {:?}",
+            ways(&search)
+        );
+    }
+}
+
 #[test]
 fn one_success_in_five_leaves_the_step_as_it_is() {
     let attempts = |better: u64| {
