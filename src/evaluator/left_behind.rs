@@ -36,19 +36,35 @@ mod tests {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::{Child, Command};
 
-    fn sleeping(mark: &str) -> Child {
-        Command::new("sleep").arg("1000").env(MARK, mark).spawn().unwrap()
+    /// A process that bears a mark; it is gone with the test, however that ends.
+    struct Sleeping(Child);
+
+    impl Sleeping {
+        fn start(mark: &str) -> Self {
+            let child = Command::new("sleep").arg("1000").env(MARK, mark).spawn().unwrap();
+            let until = Instant::now() + PATIENCE;
+            // The kernel lets go of who starts it a moment before its environment can be read.
+            while marked(&format!("{MARK}={mark}")).is_empty() && Instant::now() < until {
+                wait(&mut [], Some(Instant::now() + LOOK));
+            }
+            Self(child)
+        }
+    }
+
+    impl Drop for Sleeping {
+        fn drop(&mut self) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
     }
 
     #[test]
     fn what_a_batch_left_running_is_ended_and_what_another_one_runs_is_not() {
-        let mut left = sleeping("20261123T020000Z-7f3a9c.41");
-        let mut other = sleeping("20261123T020000Z-7f3a9d.41");
+        let mut left = Sleeping::start("20261123T020000Z-7f3a9c.41");
+        let mut other = Sleeping::start("20261123T020000Z-7f3a9d.41");
         assert_eq!(end_left_behind("20261123T020000Z-7f3a9c"), 1);
-        assert_eq!(left.wait().unwrap().signal(), Some(9));
-        assert_eq!(other.try_wait().unwrap(), None);
-        other.kill().unwrap();
-        other.wait().unwrap();
+        assert_eq!(left.0.wait().unwrap().signal(), Some(9));
+        assert_eq!(other.0.try_wait().unwrap(), None);
         assert_eq!(end_left_behind("20261123T020000Z-7f3a9c"), 0);
     }
 }
