@@ -4,7 +4,7 @@ use super::{Folder, Manifest};
 use crate::disk::{self, DiskError, Mode};
 use crate::units::{BatchId, Digest, Hasher};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Level 3 packs audit lines to a twelfth at some 300 MB/s; higher levels gain little.
@@ -22,6 +22,9 @@ pub enum CompressError {
         /// Which file.
         path: String,
     },
+    /// It takes long, and can be done another night.
+    #[error("asked to stop; it is packed another time")]
+    Stopped,
 }
 
 /// `<id>.jsonl` on its way to `<id>.jsonl.zst`. The folder is changed as it begins and as it ends; what lies between takes
@@ -51,16 +54,20 @@ impl Packing {
         })
     }
 
-    /// Packs, reads it again, and holds it to the digest of the manifest.
-    pub fn write(&self) -> Result<(), CompressError> {
-        self.write_and(|_| ())
+    /// Packs, reads it again, and holds it to the digest of the manifest, unless `stop` says not to go on.
+    pub fn write(&self, stop: &dyn Fn() -> bool) -> Result<(), CompressError> {
+        self.write_and(|_| (), stop)
     }
 
     /// `between` sees the packed file before it is read again; a test breaks it there.
-    fn write_and(&self, between: impl FnOnce(&Path)) -> Result<(), CompressError> {
-        pack(&self.plain, &self.target, &self.temporary)?;
+    fn write_and(
+        &self,
+        between: impl FnOnce(&Path),
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), CompressError> {
+        pack(&self.plain, &self.target, &self.temporary, stop)?;
         between(&self.temporary);
-        if digest_of(&self.temporary)? != self.expected {
+        if digest_of(&self.temporary, stop)? != self.expected {
             return Err(CompressError::Digest { path: self.plain.display().to_string() });
         }
         Ok(())
@@ -79,29 +86,57 @@ impl Packing {
     }
 }
 
-fn pack(plain: &Path, target: &File, temporary: &Path) -> Result<(), DiskError> {
-    let mut source = disk::open(plain)?;
-    let written = zstd::stream::Encoder::new(target, LEVEL).and_then(|mut encoder| {
+fn pack(
+    plain: &Path,
+    target: &File,
+    temporary: &Path,
+    stop: &dyn Fn() -> bool,
+) -> Result<(), CompressError> {
+    let source = disk::open(plain)?;
+    let pack = || {
+        let mut encoder = zstd::stream::Encoder::new(target, LEVEL)?;
         encoder.include_checksum(true)?;
-        io::copy(&mut source, &mut encoder)?;
-        encoder.finish()
-    });
-    written.and_then(File::sync_all).map_err(DiskError::new("write", temporary))
+        let is_whole = each_chunk(source, stop, |chunk| encoder.write_all(chunk))?;
+        encoder.finish()?.sync_all()?;
+        Ok(is_whole)
+    };
+    unless_stopped(pack().map_err(DiskError::new("write", temporary))?)
 }
 
-fn digest_of(packed: &Path) -> Result<Digest, DiskError> {
+fn digest_of(packed: &Path, stop: &dyn Fn() -> bool) -> Result<Digest, CompressError> {
     let file = disk::open(packed)?;
-    let read = || -> io::Result<Digest> {
-        let mut decoder = zstd::stream::Decoder::new(file)?;
-        let (mut hasher, mut chunk) = (Hasher::default(), vec![0; 128 * 1024]);
-        loop {
-            match decoder.read(&mut chunk)? {
-                0 => return Ok(hasher.finish()),
-                length => hasher.update(&chunk[..length]),
-            }
-        }
+    let mut hasher = Hasher::default();
+    let read = || {
+        let decoder = zstd::stream::Decoder::new(file)?;
+        each_chunk(decoder, stop, |chunk| {
+            hasher.update(chunk);
+            Ok(())
+        })
     };
-    read().map_err(DiskError::new("read", packed))
+    unless_stopped(read().map_err(DiskError::new("read", packed))?)?;
+    Ok(hasher.finish())
+}
+
+/// Hands over all that there is to read; false where it was stopped before.
+fn each_chunk(
+    mut source: impl Read,
+    stop: &dyn Fn() -> bool,
+    mut take: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<bool> {
+    let mut chunk = vec![0; 128 * 1024];
+    while !stop() {
+        match source.read(&mut chunk) {
+            Ok(0) => return Ok(true),
+            Ok(length) => take(&chunk[..length])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+const fn unless_stopped(is_whole: bool) -> Result<(), CompressError> {
+    if is_whole { Ok(()) } else { Err(CompressError::Stopped) }
 }
 
 #[cfg(test)]
@@ -128,13 +163,29 @@ mod tests {
         between: impl FnOnce(&Path),
     ) -> Result<(), CompressError> {
         let packing = Packing::begin(folder, manifest)?;
-        let written = packing.write_and(between);
+        let written = packing.write_and(between, &|| false);
         packing.end(written)
     }
 
     fn files(folder: &Folder) -> Vec<String> {
         let entries = fs::read_dir(folder.path()).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn who_is_asked_to_stop_packs_no_further_and_leaves_the_log_as_it_was() {
+        let text = "line\n".repeat(100_000);
+        let (_root, folder, manifest) = sealed(text.as_bytes());
+        // As it is packed, and as it is read again: each is four chunks, and an end.
+        for after in [0, 1, 4, 5, 6, 9] {
+            let asked = std::cell::Cell::new(0);
+            let stop = || asked.replace(asked.get() + 1) == after;
+            let packing = Packing::begin(&folder, &manifest).unwrap();
+            let written = packing.write(&stop);
+            assert!(matches!(written, Err(CompressError::Stopped)), "{after}: {written:?}");
+            packing.end(written).unwrap_err();
+            assert_eq!(files(&folder), ["20261123T020000Z-7f3a9c.jsonl"], "{after}");
+        }
     }
 
     #[test]

@@ -105,11 +105,11 @@ impl Watcher {
         let signal = self.next().await;
         self.asked.store(signal.exit().code(), Ordering::SeqCst);
         self.waker.send_replace(Some(signal));
-        say(move || tracing::warn!(?signal, "asked to stop: sealing what is on record"));
+        say(move || tracing::warn!(?signal, "asked to stop: coming to an end"));
         let log: fn() = if tokio::time::timeout(timeout, self.next()).await.is_ok() {
-            || tracing::warn!("second signal: leaving at once; the next start recovers")
+            || tracing::warn!("second signal: leaving at once; the next start does the rest")
         } else {
-            || tracing::error!("shutdown_timeout is over: leaving; the next start recovers")
+            || tracing::error!("shutdown_timeout is over: leaving; the next start does the rest")
         };
         say(log);
         leave(signal).await;

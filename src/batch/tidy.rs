@@ -1,8 +1,9 @@
 //! After the batch: the oldest logs go, and old ones are packed.
 
 use super::{Shutdown, output};
+use crate::audit::CompressError;
 use crate::config::Config;
-use crate::state::{DataDir, PrunePlan};
+use crate::state::{DataDir, PackError, PrunePlan};
 use crate::units::BatchId;
 
 /// Prunes and packs old batches, as far as it comes before we are asked to stop. Nothing here can undo
@@ -17,11 +18,13 @@ pub(super) fn tidy(config: &Config, data: &mut DataDir, shutdown: &Shutdown) {
     let Some(older) = known.or_else(|| prune(config, data)) else { return };
     let mut plain = older.len();
     for id in older.iter().filter(|_| pack) {
-        if shutdown.asked().is_some() {
-            return;
-        }
-        match data.pack(id) {
+        tracing::info!(batch = %id, "packing");
+        match data.pack(id, &|| shutdown.asked().is_some()) {
             Ok(()) => plain -= 1,
+            Err(PackError::Compress(CompressError::Stopped)) => {
+                tracing::info!(batch = %id, "asked to stop: it is packed another time");
+                return;
+            }
             Err(error) => tracing::warn!(batch = %id, %error, "not compressed"),
         }
     }

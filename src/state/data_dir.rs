@@ -140,15 +140,15 @@ impl DataDir {
         Ok(())
     }
 
-    /// Packs an older log.
-    pub fn pack(&mut self, id: &BatchId) -> Result<(), PackError> {
+    /// Packs an older log, unless `stop` says not to go on.
+    pub fn pack(&mut self, id: &BatchId, stop: &dyn Fn() -> bool) -> Result<(), PackError> {
         let (manifest, _) = Manifest::read(&self.folder, id)?;
         let bytes = |folder: &Folder| folder.bytes(id, folder.files(id));
         let before = bytes(&self.folder);
         let begun = self.change(|folder| Packing::begin(folder, &manifest));
         let packing = begun.map_err(CompressError::from)?;
         // That takes seconds, in which somebody else may change the folder.
-        let written = packing.write();
+        let written = packing.write(stop);
         self.change(|_| packing.end(written))?;
         let after = bytes(&self.folder);
         if let Some(outline) = &mut self.outline {
@@ -211,7 +211,7 @@ mod tests {
         let plan = PrunePlan::make(Some(&data.state), &data.folder, &retention, now).unwrap();
         data.prune(&plan).unwrap();
         for one in plan.kept.iter().rev().skip(1).filter(|one| one.plain) {
-            data.pack(&one.id).unwrap();
+            data.pack(&one.id, &|| false).unwrap();
         }
         data.note_outline(true).unwrap();
     }
