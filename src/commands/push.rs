@@ -26,16 +26,17 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let config = Config::load(path, &Environment::read(), Secrets::Needed)?;
-    if config.gateways.is_empty() {
-        writeln!(out, "no [[gateway]] in {}: nothing to deliver to", path.display())?;
-        return Ok(Exit::Done);
-    }
     let clients = clients(&config.gateways)?;
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to deliver", config.data_dir.display())?;
         return Ok(Exit::Done);
     }
+    // Also where there is nobody to be told: a batch that was killed is sealed by this.
     let mut data = batch::open(&config)?;
+    if clients.is_empty() {
+        writeln!(out, "no [[gateway]] in {}: nothing to deliver to", path.display())?;
+        return Ok(Exit::Done);
+    }
     if data.state.last_batch.is_none() {
         writeln!(out, "no batch has run in {} yet: nothing to deliver", config.data_dir.display())?;
         return Ok(Exit::Done);

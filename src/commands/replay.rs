@@ -55,6 +55,9 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         };
         wanted.push(found.ok_or_else(none)?.clone());
     }
+    if sealed.is_empty() && !args.json {
+        writeln!(out, "no batch is sealed in {}", folder.path().display())?;
+    }
     let mut exit = Exit::Done;
     for id in if args.batches.is_empty() { sealed } else { wanted } {
         let row = replay(&folder, id)?;

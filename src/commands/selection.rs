@@ -37,7 +37,11 @@ impl Selection {
             tracing::warn!(log = copy.name(), "is of a batch that is read already, left out");
         }
         if logs.is_empty() && !self.files.is_empty() {
-            tracing::warn!(named = ?self.files, "there is no audit log");
+            let of = &self.files;
+            tracing::warn!(
+                ?of,
+                "no audit log is there; one of another name than its own has to be named itself"
+            );
         }
         Ok(logs)
     }

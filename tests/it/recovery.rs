@@ -26,6 +26,17 @@ fn whole_lines(story: &Story, id: &BatchId) -> Vec<u8> {
 }
 
 #[test]
+fn a_push_with_no_gateway_to_push_to_seals_a_killed_batch() {
+    let story = Story::new();
+    let killed = kill_a_long_batch(&story);
+    let lines = whole_lines(&story, &killed);
+    let ended = story.expect(0, &["push"]);
+    assert!(ended.stdout.contains("nothing to deliver to"), "{}", ended.stdout);
+    assert!(fs::read(story.audit().sealed(&killed)).unwrap() == lines, "all whole lines are kept");
+    assert_eq!(story.manifest(&killed)["status"], "crashed");
+}
+
+#[test]
 fn a_killed_batch_is_counted_once_with_all_its_whole_lines() {
     let gateway = Gateway::accepting();
     let mut story = Story::new();
