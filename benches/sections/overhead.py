@@ -35,7 +35,7 @@ def run(brief, folder):
         table.add(f"{lines:,}, ours", *(span(median(column)) for column in zip(*turns)))
         for name, python in rivals.items():
             made, kept = python["duration"], python["bookkeeping"]
-            table.add(f"{lines:,}, Python ({name}), of {python['records']:,}", span(made["p50"]), span(made["p999"]),
+            table.add(f"{lines:,}, Python ({name}), of {python['records']:,} mutations", span(made["p50"]), span(made["p999"]),
                       f"{span(kept['mean'])} (p50 {span(kept['p50'])}, p99.9 {span(kept['p999'])})",
                       span(python["seconds"] / python["records"]))
     table.notes.append(

@@ -83,7 +83,7 @@ def run(brief, folder):
     samples = agree(folder)
     table = Table(["to a Pushgateway on loopback", "p50", "p99", "p50 ÷ the socket's", "p99 ÷ the socket's"])
     table.notes.append(
-        f"{samples} samples; whoever pushes them, the gateway shows the same."
+        f"{samples} series; whoever pushes them, the gateway shows the same."
     )
     if brief:
         table.notes.append("Who takes how long is not measured in brief.")
