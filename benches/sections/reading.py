@@ -149,12 +149,16 @@ def kill_a_run(agent, records):
         env=ENVIRONMENT, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     atexit.register(process.kill)
-    journal = None
-    while process.poll() is None:
-        [journal] = list((agent.data / "audit").glob("*.partial")) or [None]
-        if journal and offset_of_line(journal, records, enough=True):
-            break
-        time.sleep(0.02)
+    lines = 0
+    while process.poll() is None and not (found := list((agent.data / "audit").glob("*.partial"))):
+        time.sleep(0.01)
+    [journal] = found
+    with journal.open("rb", buffering=0) as file:
+        while process.poll() is None and lines <= records:
+            block = file.read(1 << 20)
+            lines += block.count(b"\n")
+            if not block:
+                time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     equal("the run was killed", process.wait(), -signal.SIGKILL)
     whole = offset_of_line(journal, records)
@@ -162,25 +166,17 @@ def kill_a_run(agent, records):
     return journal, whole
 
 
-def offset_of_line(path, count, enough=False):
-    """Where so many lines end; None if there are fewer. `enough`: whether there are surely more, by their size."""
-    if enough:
-        with path.open("rb") as file:
-            first = file.readline()
-        return bool(first) and path.stat().st_size > (count + 10) * (len(first) + 120)
-    offset = left = 0
+def offset_of_line(path, count):
+    """Where so many lines end; there are more."""
+    offset, left = 0, count
     with path.open("rb") as file:
-        left = count
-        while block := file.read(1 << 20):
-            lines = block.count(b"\n")
-            if lines >= left:
-                at = -1
-                for _ in range(left):
-                    at = block.index(b"\n", at + 1)
-                return offset + at + 1
+        while (lines := (block := file.read(1 << 20)).count(b"\n")) < left:
             left -= lines
             offset += len(block)
-    return None
+    at = -1
+    for _ in range(left):
+        at = block.index(b"\n", at + 1)
+    return offset + at + 1
 
 
 def recover(table, what, agent, records):
