@@ -127,7 +127,7 @@ fn searches(config: &Config) -> Result<Searches, Failure> {
             );
             Ok(Searches::default())
         }
-        Err(error) => Err(Failure::new(Exit::Io, &error)),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::ingest::{LogError, Refusal};
-use crate::state::{LockError, OpenError, RecoveryError};
+use crate::state::{LockError, OpenError, RecoveryError, StateError};
 use std::fmt;
 use std::io;
 
@@ -61,6 +61,20 @@ impl From<io::Error> for Failure {
         let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
         Self { exit: Exit::Io, message: format!("cannot write the output: {error}"), broken_pipe }
     }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Disk(error) => unread(&error),
+            StateError::Newer { .. } => Self::new(Exit::Config, &error),
+        }
+    }
+}
+
+/// What is there and cannot be read.
+pub(super) fn unread(error: &DiskError) -> Failure {
+    Failure::new(if error.is_permission() { Exit::Permission } else { Exit::Io }, error)
 }
 
 impl From<ConfigError> for Failure {

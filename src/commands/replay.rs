@@ -1,6 +1,7 @@
 //! `replay`: batches drawn again from their manifests, and held to their records.
 
 use super::Failure;
+use super::failure::unread;
 use crate::audit::{Folder, Manifest, read_records};
 use crate::batch::{Difference, Replay, ReplayError};
 use crate::config::{Config, Environment, Secrets};
@@ -37,7 +38,7 @@ struct Row {
 pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
     let folder = Folder::new(config.audit.dir);
-    let sealed = folder.batches().map_err(|error| Failure::new(Exit::Io, &error))?;
+    let sealed = folder.batches().map_err(|error| unread(&error))?;
     let sealed: Vec<BatchId> =
         sealed.into_iter().filter(|(_, files)| files.is_sealed()).map(|(id, _)| id).collect();
     let mut wanted = Vec::new();

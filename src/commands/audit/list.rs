@@ -1,8 +1,9 @@
 //! `audit list`: a row per batch, oldest first.
 
-use super::look::{batches, bytes, load, state_of, unreadable};
+use super::look::{batches, bytes, load, state_of};
 use crate::audit::{BatchFiles, Folder, Manifest, Order, look_at_open};
 use crate::commands::Failure;
+use crate::commands::failure::unread;
 use crate::config::Secrets;
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Tally};
@@ -46,7 +47,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let config = load(path, Secrets::Unneeded)?;
     let state = state_of(&config)?;
     let folder = Folder::new(config.audit.dir);
-    let all = folder.batches().map_err(|error| unreadable(&error))?;
+    let all = folder.batches().map_err(|error| unread(&error))?;
     let mut sums = Sums::default();
     if !args.json && !all.is_empty() {
         writeln!(out, "{}", heading())?;

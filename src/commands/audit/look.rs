@@ -2,16 +2,14 @@
 
 use crate::commands::Failure;
 use crate::config::{Config, Environment, Secrets};
-use crate::disk::DiskError;
-use crate::exit::Exit;
-use crate::state::{State, StateError, Store};
+use crate::state::{State, Store};
 use bytesize::ByteSize;
 use std::path::Path;
 
 /// The state, if there is one that can be read.
 pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
     let store = Store::new(&config.data_dir);
-    match store.look().map_err(unreadable_state)? {
+    match store.look()? {
         Some(Ok(state)) => Ok(Some(state)),
         Some(Err(error)) => {
             let path = store.path().display();
@@ -24,17 +22,6 @@ pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
 
 pub(super) fn load(path: &Path, secrets: Secrets) -> Result<Config, Failure> {
     Ok(Config::load(path, &Environment::read(), secrets)?)
-}
-
-pub(super) fn unreadable_state(error: StateError) -> Failure {
-    match error {
-        StateError::Disk(error) => unreadable(&error),
-        StateError::Newer { .. } => Failure::new(Exit::Config, &error),
-    }
-}
-
-pub(super) fn unreadable(error: &DiskError) -> Failure {
-    Failure::new(if error.is_permission() { Exit::Permission } else { Exit::Io }, error)
 }
 
 /// `9.3 MiB`.

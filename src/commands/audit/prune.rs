@@ -1,9 +1,10 @@
 //! `audit prune`: what the retention lets go, now and not only after a batch.
 
-use super::look::{batches, bytes, load, state_of, unreadable};
+use super::look::{batches, bytes, load, state_of};
 use crate::audit::{Folder, PruneReason};
 use crate::batch;
 use crate::commands::Failure;
+use crate::commands::failure::unread;
 use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::state::{PruneError, PrunePlan};
@@ -29,13 +30,13 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         let state = state_of(&config)?;
         let folder = Folder::new(config.audit.dir.clone());
         let plan = PrunePlan::make(state.as_ref(), &folder, &config.audit.retention, batch::now());
-        say(&plan.map_err(|error| unreadable(&error))?, &config, true, out)?;
+        say(&plan.map_err(|error| unread(&error))?, &config, true, out)?;
         return Ok(Exit::Done);
     }
     let mut data = batch::open(&config)?;
     let plan =
         PrunePlan::make(Some(&data.state), &data.folder, &config.audit.retention, batch::now());
-    let plan = plan.map_err(|error| unreadable(&error))?;
+    let plan = plan.map_err(|error| unread(&error))?;
     data.prune(&plan).map_err(|error| {
         let denied = matches!(&error, PruneError::Disk(error) if error.is_permission());
         Failure::new(if denied { Exit::Permission } else { Exit::Io }, &error)

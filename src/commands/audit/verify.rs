@@ -1,10 +1,10 @@
 //! `audit verify`: whether the audit is what was written, and whether gateways show what it has.
 
 use super::comparison::{Comparison, Expected, Verdict};
-use super::look::{batches, load, unreadable, unreadable_state};
+use super::look::{batches, load};
 use crate::audit::{Folder, Report};
 use crate::batch::Threads;
-use crate::commands::{Failure, check::clients};
+use crate::commands::{Failure, check::clients, failure::unread};
 use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::gateway::{Client, Shown};
@@ -58,8 +58,8 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
 
 fn failure(error: VerifyError) -> Failure {
     match error {
-        VerifyError::State(error) => unreadable_state(error),
-        VerifyError::Disk(error) => unreadable(&error),
+        VerifyError::State(error) => error.into(),
+        VerifyError::Disk(error) => unread(&error),
     }
 }
 
