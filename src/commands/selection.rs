@@ -1,6 +1,7 @@
 //! Which records a command is to speak of: of which files, from when to when.
 
 use super::Failure;
+use super::failure::unread;
 use crate::audit::{Folder, Log, Logs, Read, ReadError};
 use crate::batch::now;
 use crate::config::{Config, Environment, Secrets};
@@ -82,10 +83,8 @@ pub(super) fn is_there(log: &Log, read: Result<Read, ReadError>) -> Result<bool,
 }
 
 pub(super) fn unreadable(error: &ReadError) -> Failure {
-    let exit = match error {
-        ReadError::Disk(error) if error.is_permission() => Exit::Permission,
-        ReadError::Disk(_) => Exit::Io,
-        ReadError::Line { .. } | ReadError::TooLong { .. } => Exit::NoStrategy,
-    };
-    Failure::new(exit, error)
+    match error {
+        ReadError::Disk(error) => unread(error),
+        ReadError::Line { .. } | ReadError::TooLong { .. } => Failure::new(Exit::NoStrategy, error),
+    }
 }
