@@ -97,7 +97,9 @@ fn pack(
         let mut encoder = zstd::stream::Encoder::new(target, LEVEL)?;
         encoder.include_checksum(true)?;
         let is_whole = each_chunk(source, stop, |chunk| encoder.write_all(chunk))?;
-        encoder.finish()?.sync_all()?;
+        if is_whole {
+            encoder.finish()?.sync_all()?;
+        }
         Ok(is_whole)
     };
     unless_stopped(pack().map_err(DiskError::new("write", temporary))?)

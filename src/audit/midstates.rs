@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// After so many bytes there is another one. They are hashed in a few hundredths of a second; a shorter journal needs none.
 const STEP: u64 = 64 << 20;
 
-/// Five terabytes of journal.
+/// Terabytes of journal. Of a longer file none is read, and all is hashed.
 const LONGEST: u64 = 32 << 20;
 
 /// The file of them, a line for each, of the last long journal. It is never synced, nor removed: what is not whole, or of
