@@ -82,7 +82,7 @@ def compare(table, brief, folder, evaluator):
         f"One worker; medians of {turns} turns of {count:,} evaluations ({many:,} in stream mode) by an evaluator in C"
         " that answers at once. Ours has proposing, the candidate's file, the record on disk and the search in it. What is"
         " above the least is the median of the turns' differences; by pipes the least depends on whether both ends sit on one"
-        " core (5 µs) or on two (30)."
+        " core or on two, and so differs from run to run."
     )
 
 
