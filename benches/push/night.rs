@@ -81,7 +81,8 @@ impl Night {
             let output = run.output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
-        let config = Config::load(&path, &Environment::read(), Secrets::Needed).unwrap();
+        let config =
+            Config::load(&path, &Environment::read(None, None).unwrap(), Secrets::Needed).unwrap();
         let state = Store::new(&config.data_dir).look().unwrap().unwrap().unwrap();
         let night = Self { config, totals: state.totals };
         for (name, format) in [("body.protobuf", Format::Protobuf), ("body.text", Format::Text)] {

@@ -2,13 +2,15 @@
 
 use super::Manifest;
 use crate::units::MutationId;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// In which order the ids of a log come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// 1, 2, 3, without a gap.
     Rising,
+    /// Each greater than the one before: those between are other shards'.
+    Ascending,
     /// Each once. Where candidates are evaluated, a record is written when its evaluation ends, and ids that
     /// were in flight when the batch was killed never come.
     Any,
@@ -18,8 +20,10 @@ impl Order {
     /// The one of a batch with this manifest; without one it could be either.
     pub fn of(manifest: Option<&Manifest>) -> Self {
         match manifest {
-            Some(manifest) if !manifest.is_evaluated() => Self::Rising,
-            Some(_) | None => Self::Any,
+            Some(manifest) if manifest.is_evaluated() => Self::Any,
+            Some(manifest) if manifest.shard.is_some() => Self::Ascending,
+            Some(_) => Self::Rising,
+            None => Self::Any,
         }
     }
 }
@@ -30,25 +34,58 @@ pub(crate) struct Ids {
     order: Order,
     /// All below were seen.
     next: u64,
-    /// Those above it that were: as many as there are evaluations at once, where nothing is wrong.
-    early: BTreeSet<u64>,
+    /// Those above it that were, as bits of 64 ids each: the attempts of a strategy that is left out never come.
+    early: BTreeMap<u64, u64>,
 }
 
 impl Ids {
     pub(crate) const fn new(order: Order) -> Self {
-        Self { order, next: 1, early: BTreeSet::new() }
+        Self { order, next: 1, early: BTreeMap::new() }
+    }
+
+    pub(crate) const fn order(&self) -> Order {
+        self.order
     }
 
     /// Takes in the next id; false where it is none that may come now.
     pub(crate) fn take(&mut self, MutationId(id): MutationId) -> bool {
         if id == self.next {
             self.next = id.saturating_add(1);
-            while self.early.remove(&self.next) {
+            while self.came_early(self.next) {
                 self.next = self.next.saturating_add(1);
             }
             return true;
         }
-        self.order == Order::Any && id > self.next && self.early.insert(id)
+        match self.order {
+            Order::Rising => false,
+            Order::Ascending => {
+                let rises = id > self.next;
+                self.next = if rises { id.saturating_add(1) } else { self.next };
+                rises
+            }
+            Order::Any => id > self.next && self.note(id),
+        }
+    }
+
+    /// Whether the next id was seen; then it need not be known any more.
+    fn came_early(&mut self, next: u64) -> bool {
+        let Some(bits) = self.early.get_mut(&(next / 64)) else { return false };
+        let bit = 1 << (next % 64);
+        let came = *bits & bit != 0;
+        *bits &= !bit;
+        if *bits == 0 {
+            self.early.remove(&(next / 64));
+        }
+        came
+    }
+
+    /// Notes an id; false where it was seen before.
+    fn note(&mut self, id: u64) -> bool {
+        let bits = self.early.entry(id / 64).or_default();
+        let bit = 1 << (id % 64);
+        let is_new = *bits & bit == 0;
+        *bits |= bit;
+        is_new
     }
 }
 
@@ -67,6 +104,14 @@ mod tests {
         assert_eq!(
             taken(Order::Any, &[2, 1, 4, 4, 2, 3, 5, 1, 0]),
             [true, true, true, false, false, true, true, false, false]
+        );
+        assert_eq!(
+            taken(Order::Any, &[70, 64, 70, 3, 1, 2, 63, 64, 4]),
+            [true, true, false, true, true, true, true, false, true]
+        );
+        assert_eq!(
+            taken(Order::Ascending, &[3, 4, 4, 9, 7, 10, 0]),
+            [true, true, false, true, false, true, false]
         );
     }
 }

@@ -5,7 +5,7 @@ use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Searches, Settings};
 use crate::metrics::{BatchSummary, PushResult, Status, Totals};
 use crate::record::Record;
-use crate::units::{BatchId, Digest, Number};
+use crate::units::{BatchId, Digest, Number, Shard};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +42,9 @@ pub struct Manifest {
     pub rounds_planned: u32,
     /// Attempts that were planned for each round.
     pub mutations_per_round: u32,
+    /// Which of the strategies were this batch's; `None` where all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardEntry>,
     /// The strategies as they were read.
     pub strategies: Vec<StrategyEntry>,
     /// Lines in the log.
@@ -87,11 +90,24 @@ impl Evolution {
     }
 }
 
+/// The shard of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardEntry {
+    /// Which, and of how many.
+    #[serde(flatten)]
+    pub shard: Shard,
+    /// Strategies with usable targets in all shards, which take turns.
+    pub turns: usize,
+}
+
 /// A strategy in a manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StrategyEntry {
     /// Its path as in the records.
     pub path: String,
+    /// Its place among the strategies that take turns, from 0; only where others belong to other shards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<usize>,
     /// Digest of its bytes; `None` where it could not be read.
     pub sha256: Option<Digest>,
     /// Targets that are mutated.
@@ -175,6 +191,7 @@ impl Manifest {
             config: None,
             rounds_planned: 0,
             mutations_per_round: 0,
+            shard: None,
             strategies: Vec::new(),
             records: 0,
             bytes: 0,

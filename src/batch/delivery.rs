@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::gateway::{Body, Client, Schedule, deliver_all};
 use crate::metrics::{Exposition, Totals, encode_text};
 use crate::state::DataDir;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -170,12 +170,31 @@ pub(crate) fn families(config: &Config, totals: &Totals) -> Vec<MetricFamily> {
 /// The same exposition for `node_exporter`, whatever the gateways do.
 pub(crate) fn write_textfile(config: &Config, families: &[MetricFamily]) {
     let Some(path) = &config.metrics.textfile else { return };
-    let written = encode_text(families).map_err(|error| error.to_string()).and_then(|text| {
-        disk::replace(path, &text, Mode::Shared).map_err(|error| error.to_string())
-    });
+    // Shards may have one host, and then the collector has them side by side.
+    let labelled = config.shard.map(|shard| with_label(families, "shard", shard.index()));
+    let written = encode_text(labelled.as_deref().unwrap_or(families))
+        .map_err(|error| error.to_string())
+        .and_then(|text| {
+            disk::replace(path, &text, Mode::Shared).map_err(|error| error.to_string())
+        });
     if let Err(error) = written {
         tracing::warn!(error, "textfile not written");
     }
+}
+
+/// The same families with a label more on each series.
+fn with_label(families: &[MetricFamily], name: &str, value: u32) -> Vec<MetricFamily> {
+    let mut families = families.to_vec();
+    for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+        let mut label = LabelPair::default();
+        label.set_name(name.to_owned());
+        label.set_value(value.to_string());
+        let mut labels = metric.take_label();
+        labels.push(label);
+        labels.sort_by(|one, other| one.name().cmp(other.name()));
+        metric.set_label(labels);
+    }
+    families
 }
 
 /// Pushes the totals to all of `clients`, marks who took them, counts the attempts.

@@ -4,7 +4,7 @@ use super::delivery::{Delivered, deliver_totals};
 use super::ending::{BatchEnd, Ended};
 use super::generations::Desk;
 use super::open_batch::OpenBatch;
-use super::run::{BETWEEN_LOOKS, mind_the_clock, open, suffix};
+use super::run::{BETWEEN_LOOKS, mind_the_clock, new_id, open};
 use super::{BatchError, BatchPlan, Clock, Progress, Shutdown, Threads};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -13,7 +13,6 @@ use crate::ingest::{LogError, OldLog, Refusal, Survey, Taking, look_through};
 use crate::metrics::{Ingest, IngestedLog, KnownLog};
 use crate::notify::Notifier;
 use crate::state::{DataDir, State};
-use crate::units::BatchId;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,7 +155,7 @@ impl<'a> Ingestion<'a> {
             config: self.config,
             plan: &plan,
             clock,
-            id: BatchId::next(clock.started(), suffix(), data.newest.as_ref()),
+            id: new_id(self.config, &clock, data),
             clients: Arc::clone(&self.clients),
             notifier: self.notifier,
             ingest: Some(ingest),

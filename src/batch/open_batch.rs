@@ -71,6 +71,7 @@ impl OpenBatch<'_> {
             rounds_planned: self.plan.rounds,
             mutations_per_round: self.plan.mutations_per_round,
             strategies: self.plan.entries(),
+            shard: self.plan.shard_entry(),
             previous_sha256: data
                 .state
                 .last_batch

@@ -1,8 +1,8 @@
 //! `best`: the best candidate of each strategy beside its source.
 
-use super::Failure;
+use super::{Configuration, Failure};
 use crate::batch::{BatchPlan, PlannedStrategy, Provenance};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Secrets};
 use crate::evolution::{Direction, Search, Searches};
 use crate::exit::Exit;
 use crate::state::Store;
@@ -25,8 +25,8 @@ pub struct Args {
 }
 
 /// Shows the champions, also while a batch runs; those are the ones of the batches before it.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = source.load(Secrets::Unneeded)?;
     let plan = BatchPlan::make(&config, 0)?;
     let searches = searches(&config)?;
     let direction = config.evolution.settings.direction;

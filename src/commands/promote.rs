@@ -1,9 +1,9 @@
 //! `promote`: the best candidate in the place of its source, past a gate.
 
-use super::Failure;
 use super::best::{Champion, diff, named};
+use super::{Configuration, Failure};
 use crate::batch::{self, BatchPlan, PlannedStrategy, Shutdown, Signal};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Secrets};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::Origin;
 use crate::exit::Exit;
@@ -74,8 +74,8 @@ enum Checked {
 }
 
 /// Replaces a source. Under the lock, so never while a batch runs.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = source.load(Secrets::Unneeded)?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout.max(2 * GRACE));
     let shutdown = shutdown.map_err(|error| Failure::new(Exit::Internal, &error))?;
     let data = batch::open(&config)?;

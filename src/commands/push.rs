@@ -1,14 +1,13 @@
 //! `push`: the newest totals to the gateways that have not seen them.
 
-use super::{Failure, check::clients};
+use super::{Configuration, Failure, check::clients};
 use crate::batch::{self, Shutdown, Threads};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::gateway::{Client, Gateway};
 use crate::notify::Notifier;
 use crate::state::{DataDir, State};
 use std::io::{self, Write};
-use std::path::Path;
 
 /// Which gateways.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -20,12 +19,12 @@ pub struct Args {
 
 /// Delivers with the full retry and says what became of it, a line per gateway.
 pub fn run(
-    path: &Path,
+    source: &Configuration,
     args: &Args,
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Needed)?;
+    let config = source.load(Secrets::Needed)?;
     let clients = clients(&config.gateways)?;
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to deliver", config.data_dir.display())?;
@@ -34,7 +33,7 @@ pub fn run(
     // Also where there is nobody to be told: a batch that was killed is sealed by this.
     let mut data = batch::open(&config)?;
     if clients.is_empty() {
-        writeln!(out, "no [[gateway]] in {}: nothing to deliver to", path.display())?;
+        writeln!(out, "no [[gateway]] in {}: nothing to deliver to", source.path().display())?;
         return Ok(Exit::Done);
     }
     if data.state.last_batch.is_none() {

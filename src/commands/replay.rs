@@ -1,16 +1,15 @@
 //! `replay`: batches drawn again from their manifests, and held to their records.
 
-use super::Failure;
 use super::failure::unread;
+use super::{Configuration, Failure};
 use crate::audit::{Folder, Manifest, read_records};
 use crate::batch::{Difference, Replay, ReplayError};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::Secrets;
 use crate::exit::Exit;
 use crate::metrics::Status;
 use crate::units::BatchId;
 use serde::Serialize;
 use std::io::Write;
-use std::path::Path;
 
 /// Which batches, in which form.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -35,8 +34,8 @@ struct Row {
 }
 
 /// Draws each batch again and says at which record, if any, it differs.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = source.load(Secrets::Unneeded)?;
     let folder = Folder::new(config.audit.dir);
     let sealed = folder.batches().map_err(|error| unread(&error))?;
     let sealed: Vec<BatchId> =

@@ -1,11 +1,11 @@
 //! `report`: one page about the nights, for people.
 
-use super::Failure;
 use super::best::{Champion, diff};
 use super::selection::{Selection, unreadable};
+use super::{Configuration, Failure};
 use crate::audit::{Folder, Log, Manifest, Read};
 use crate::batch::{BatchPlan, now};
-use crate::config::{Config, ConfigError, Environment, Secrets};
+use crate::config::{Config, ConfigError, Secrets};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Direction, Searches};
 use crate::exit::Exit;
@@ -28,8 +28,8 @@ pub struct Args {
 }
 
 /// Reads the logs one after the other, makes the page, and says in a line how the night was.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let logs = args.selection.logs(path)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let logs = args.selection.logs(source)?;
     let period = args.selection.period()?;
     let mut facts = Facts::default();
     let mut newest = None;
@@ -47,7 +47,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         ..Surroundings::default()
     };
     if args.selection.files.is_empty() {
-        look_around(path, args, &mut around)?;
+        look_around(source, args, &mut around)?;
     }
     let verdict = Verdict::of(&facts, &around);
     let text = page(&facts, &around, &verdict);
@@ -190,8 +190,12 @@ fn bounds(config: &str) -> BTreeMap<String, Bounds> {
 }
 
 /// What only the configured agent's own folders say: deliveries, champions, and whether the audit is whole.
-fn look_around(path: &Path, args: &Args, around: &mut Surroundings) -> Result<(), Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
+fn look_around(
+    source: &Configuration,
+    args: &Args,
+    around: &mut Surroundings,
+) -> Result<(), Failure> {
+    let config = source.load(Secrets::Unneeded)?;
     around.of = config.data_dir.display().to_string();
     if args.selection.until.is_none() {
         around.now = Some(now());

@@ -117,14 +117,20 @@ fn host_and_port(url: &Url) -> String {
 
 type Labels = Vec<(String, String)>;
 
+/// The label that tells the groups of shards apart.
+const SHARD: &str = "shard";
+
 fn grouping(
     reader: &Reader<'_>,
     job: &str,
     typed: Option<&Spanned<BTreeMap<Spanned<String>, Spanned<String>>>>,
     fallback: &Range<usize>,
 ) -> Result<(GroupingKey, Labels), ConfigError> {
+    let shard = reader.environment.shard.map(|shard| (SHARD.to_owned(), shard.index().to_string()));
     let Some(typed) = typed else {
-        let labels = vec![("instance".to_owned(), reader.environment.host_name.clone())];
+        // A shard is another host's tomorrow, and the group that it leaves behind would count twice.
+        let host = || ("instance".to_owned(), reader.environment.host_name.clone());
+        let labels = vec![shard.unwrap_or_else(host)];
         let key = GroupingKey::new(job, &labels, metrics::LABELS).map_err(|error| {
             let message = format!("the host's name as label `instance`: {error}; give `grouping`");
             reader.invalid(fallback, message)
@@ -139,8 +145,14 @@ fn grouping(
         let alone = (label.get_ref().clone(), value.get_ref().clone());
         GroupingKey::new(job, std::slice::from_ref(&alone), metrics::LABELS)
             .map_err(|error| reader.invalid(&label.span(), error))?;
+        if shard.is_some() && label.get_ref() == SHARD {
+            let message =
+                "`shard` is the label of the shard that is worked on; name this one otherwise";
+            return Err(reader.invalid(&label.span(), message));
+        }
         labels.push(alone);
     }
+    labels.extend(shard);
     let key = GroupingKey::new(job, &labels, metrics::LABELS)
         .map_err(|error| reader.invalid(&typed.span(), error))?;
     Ok((key, labels))

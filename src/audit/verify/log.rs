@@ -84,7 +84,7 @@ pub(super) fn read_log(
         torn: 0,
         round: 0,
         sequence: Sequence::new(),
-        ids: (order == Order::Any).then(|| Ids::new(order)),
+        ids: (order != Order::Rising).then(|| Ids::new(order)),
         twice: None,
         unreadable: None,
         foreign: None,
@@ -168,7 +168,10 @@ impl Reading<'_> {
     fn end(self, broken: Option<Fault>) -> LogReading {
         let (last, mut faults) = self.sequence.end();
         if let Some(Seen { line, more, what: found }) = self.twice {
-            faults.push(Fault::Twice { line, more, found });
+            faults.push(match self.ids.map(|ids| ids.order()) {
+                Some(Order::Ascending) => Fault::Back { line, more, found },
+                _ => Fault::Twice { line, more, found },
+            });
         }
         if let Some(Seen { line, more, what: why }) = self.unreadable {
             faults.push(Fault::NotARecord { line, more, why });

@@ -1,9 +1,9 @@
 //! `audit list`: a row per batch, oldest first.
 
-use super::look::{batches, bytes, load, state_of};
+use super::look::{batches, bytes, state_of};
 use crate::audit::{BatchFiles, Folder, Manifest, Order, look_at_open};
-use crate::commands::Failure;
 use crate::commands::failure::unread;
+use crate::commands::{Configuration, Failure};
 use crate::config::Secrets;
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Tally};
@@ -11,7 +11,6 @@ use crate::state::State;
 use crate::units::{BatchId, Timestamp};
 use serde::Serialize;
 use std::io::Write;
-use std::path::Path;
 
 /// In which form.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -43,8 +42,8 @@ struct Row {
 }
 
 /// Looks, takes no lock, and prints.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = load(path, Secrets::Unneeded)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = source.load(Secrets::Unneeded)?;
     let state = state_of(&config)?;
     let folder = Folder::new(config.audit.dir);
     let all = folder.batches().map_err(|error| unread(&error))?;

@@ -1,15 +1,14 @@
 //! `audit prune`: what the retention lets go, now and not only after a batch.
 
-use super::look::{batches, bytes, load, state_of};
+use super::look::{batches, bytes, state_of};
 use crate::audit::{Folder, PruneReason};
 use crate::batch;
-use crate::commands::Failure;
 use crate::commands::failure::unread;
+use crate::commands::{Configuration, Failure};
 use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::state::{PruneError, PrunePlan};
 use std::io::Write;
-use std::path::Path;
 
 /// Whether to do it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -20,8 +19,8 @@ pub struct Args {
 }
 
 /// Prints the plan, and carries it out unless it is only asked for.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = load(path, Secrets::Unneeded)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = source.load(Secrets::Unneeded)?;
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to prune", config.data_dir.display())?;
         return Ok(Exit::Done);

@@ -1,17 +1,16 @@
 //! `audit verify`: whether the audit is what was written, and whether gateways show what it has.
 
 use super::comparison::{Comparison, Expected, Verdict};
-use super::look::{batches, load};
+use super::look::batches;
 use crate::audit::{Folder, Report};
 use crate::batch::Threads;
-use crate::commands::{Failure, check::clients, failure::unread};
+use crate::commands::{Configuration, Failure, check::clients, failure::unread};
 use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::gateway::{Client, Shown};
 use crate::state::{self, Store, VerifyError};
 use serde_json::json;
 use std::io::Write;
-use std::path::Path;
 
 /// How many series of a gateway are listed; they mostly differ by one cause.
 const LISTED: usize = 8;
@@ -28,9 +27,9 @@ pub struct Args {
 }
 
 /// Reads everything, writes nothing, takes no lock.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let secrets = if args.gateway { Secrets::Needed } else { Secrets::Unneeded };
-    let config = load(path, secrets)?;
+    let config = source.load(secrets)?;
     let clients = if args.gateway { clients(&config.gateways)? } else { Vec::new() };
     let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     let store = Store::new(&config.data_dir);
