@@ -28,7 +28,7 @@ pub struct Args {
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let config = source.load(Secrets::Unneeded)?;
     let plan = BatchPlan::make(&config, 0)?;
-    let searches = searches(&config)?;
+    let searches = searches(&source.load_all(Secrets::Unneeded)?)?;
     let direction = config.evolution.settings.direction;
     let mut wanted: Vec<&PlannedStrategy> = plan.strategies.iter().collect();
     if !args.strategies.is_empty() {
@@ -113,8 +113,16 @@ impl<'a> Champion<'a> {
     }
 }
 
-/// The searches of the state, whoever looks.
-fn searches(config: &Config) -> Result<Searches, Failure> {
+/// The searches of all shards, whoever looks.
+fn searches(configs: &[Config]) -> Result<Searches, Failure> {
+    let mut all = Searches::default();
+    for config in configs {
+        all.unite(searches_of(config)?);
+    }
+    Ok(all)
+}
+
+fn searches_of(config: &Config) -> Result<Searches, Failure> {
     let store = Store::new(&config.data_dir);
     match store.look() {
         Ok(Some(Ok(state))) => Ok(state.searches),

@@ -1,6 +1,8 @@
 //! The configuration that a command works by: its file, and which shard of its strategies.
 
 use super::Failure;
+use super::failure::unread;
+use crate::audit::shards_in;
 use crate::config::{Choice, Config, Environment, Secrets};
 use crate::exit::Exit;
 use crate::units::Shard;
@@ -32,8 +34,33 @@ impl Configuration {
 
     /// Reads and checks it.
     pub fn load(&self, secrets: Secrets) -> Result<Config, Failure> {
-        let environment = Environment::read(self.shard, self.shards);
-        let environment = environment.map_err(|error| Failure::new(Exit::Usage, &error))?;
+        let environment = self.environment()?;
         Ok(Config::load(&self.path, &environment, secrets)?)
+    }
+
+    /// For those who look: the same, or where no shard is meant and there are some, one for each of them, by number, after
+    /// that of an agent for all strategies, if one ever ran. Of how many shards they are says nothing.
+    pub(super) fn load_all(&self, secrets: Secrets) -> Result<Vec<Config>, Failure> {
+        let environment = self.environment()?;
+        let own = Config::load(&self.path, &environment, secrets)?;
+        if own.shard.is_some() {
+            return Ok(vec![own]);
+        }
+        let shards = shards_in(&own.data_dir).map_err(|error| unread(&error))?;
+        let shards = shards.into_keys().filter_map(|index| Shard::new(index, Shard::MOST).ok());
+        let shards = shards.map(|shard| {
+            let environment = Environment { shard: Some(shard), ..environment.clone() };
+            Config::load(&self.path, &environment, secrets)
+        });
+        let mut all = shards.collect::<Result<Vec<_>, _>>()?;
+        if all.is_empty() || own.audit.dir.exists() {
+            all.insert(0, own);
+        }
+        Ok(all)
+    }
+
+    fn environment(&self) -> Result<Environment, Failure> {
+        Environment::read(self.shard, self.shards)
+            .map_err(|error| Failure::new(Exit::Usage, &error))
     }
 }

@@ -1,7 +1,9 @@
 //! `promote`: the best candidate in the place of its source, past a gate.
 
+use super::failure::unread;
 use super::best::{Champion, diff, named};
 use super::{Configuration, Failure};
+use crate::audit::shards_in;
 use crate::batch::{self, BatchPlan, PlannedStrategy, Shutdown, Signal};
 use crate::config::{Config, Secrets};
 use crate::disk::{self, DiskError, Mode};
@@ -76,6 +78,11 @@ enum Checked {
 /// Replaces a source. Under the lock, so never while a batch runs.
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let config = source.load(Secrets::Unneeded)?;
+    let shards = shards_in(&config.data_dir).map_err(|error| unread(&error))?;
+    if !shards.is_empty() && !config.audit.dir.exists() {
+        let told = "the searches here are those of shards: say by `--shard I/N` which one's strategy it is";
+        return Err(Failure::said(Exit::Usage, told.to_owned()));
+    }
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout.max(2 * GRACE));
     let shutdown = shutdown.map_err(|error| Failure::new(Exit::Internal, &error))?;
     let data = batch::open(&config)?;

@@ -24,14 +24,30 @@ pub fn run(
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let config = source.load(Secrets::Needed)?;
+    let all = source.load_all(Secrets::Needed)?;
+    let mut exit = Exit::Done;
+    for config in &all {
+        let ended = push(source, config, args, notifier, out)?;
+        exit = if exit == Exit::Done { ended } else { exit };
+    }
+    Ok(exit)
+}
+
+/// Delivers what one agent, or one shard, has.
+fn push(
+    source: &Configuration,
+    config: &Config,
+    args: &Args,
+    notifier: &Notifier,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let clients = clients(&config.gateways)?;
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to deliver", config.data_dir.display())?;
         return Ok(Exit::Done);
     }
     // Also where there is nobody to be told: a batch that was killed is sealed by this.
-    let mut data = batch::open(&config)?;
+    let mut data = batch::open(config)?;
     if clients.is_empty() {
         writeln!(out, "no [[gateway]] in {}: nothing to deliver to", source.path().display())?;
         return Ok(Exit::Done);
@@ -50,7 +66,10 @@ pub fn run(
     let mut exit = Exit::Done;
     if !waiting.is_empty() {
         notifier.status(&format!("pushing to {} gateways", waiting.len()));
-        exit = deliver(&config, &waiting, &mut data, &mut lines)?;
+        exit = deliver(config, &waiting, &mut data, &mut lines)?;
+    }
+    if let Some(shard) = config.shard {
+        lines.iter_mut().for_each(|line| *line = format!("{}: {line}", shard.folder()));
     }
     notifier.status(&lines.join("; "));
     // The exit code says what became of it, even to a reader that went away.

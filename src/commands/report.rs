@@ -135,7 +135,8 @@ fn read(log: &Log, period: Period, facts: &mut Facts) -> Result<Option<Manifest>
     let is_night = reading.is_some();
     if let Some(before) = manifest.as_ref().map(|manifest| &manifest.summary).filter(|_| !is_night)
     {
-        facts.remember(before);
+        let shard = manifest.as_ref().and_then(|one| one.shard).map(|one| one.shard.index());
+        facts.remember(before, shard);
     }
     if let Some(reading) = reading {
         facts.end(reading);
@@ -151,6 +152,7 @@ fn batch(id: &BatchId, manifest: Option<&Manifest>) -> Batch {
     let baselines = search.into_iter().flat_map(|search| &search.strategies);
     Batch {
         id: id.clone(),
+        shard: manifest.and_then(|one| one.shard).map(|one| one.shard),
         started: summary.map_or_else(|| id.start(), |summary| summary.started),
         status: summary.map(|summary| summary.status),
         seconds: summary.and_then(|summary| summary.duration_seconds),
@@ -195,29 +197,36 @@ fn look_around(
     args: &Args,
     around: &mut Surroundings,
 ) -> Result<(), Failure> {
-    let config = source.load(Secrets::Unneeded)?;
-    around.of = config.data_dir.display().to_string();
+    let own = source.load(Secrets::Unneeded)?;
+    around.of = own.data_dir.display().to_string();
     if args.selection.until.is_none() {
         around.now = Some(now());
     }
-    let store = Store::new(&config.data_dir);
-    let folder = Folder::new(config.audit.dir.clone());
-    let (verified, state, ()) =
-        state::verify(&store, &folder, || ()).map_err(|error| Failure::new(Exit::Io, &error))?;
-    around.findings = Some(verified.findings.iter().map(ToString::to_string).collect());
-    let Some(state) = state else { return Ok(()) };
-    around.deliveries = deliveries(&config, &state);
+    let (mut searches, mut findings) = (Searches::default(), Vec::new());
+    for config in source.load_all(Secrets::Unneeded)? {
+        let store = Store::new(&config.data_dir);
+        let folder = Folder::new(config.audit.dir.clone());
+        let (verified, state, ()) = state::verify(&store, &folder, || ())
+            .map_err(|error| Failure::new(Exit::Io, &error))?;
+        let of = config.shard.map(|shard| format!("{}: ", shard.folder())).unwrap_or_default();
+        findings.extend(verified.findings.iter().map(|finding| format!("{of}{finding}")));
+        if let Some(state) = state {
+            around.deliveries.extend(deliveries(&config, &state, &of));
+            searches.unite(state.searches);
+        }
+    }
+    around.findings = Some(findings);
     // A report is of what was; that a strategy cannot be read today is no reason to have none.
-    match champions(&config, &state.searches) {
+    match champions(&own, &searches) {
         Ok(champions) => around.champions = champions,
         Err(error) => tracing::warn!(%error, "the better candidates are left out"),
     }
     Ok(())
 }
 
-fn deliveries(config: &Config, state: &State) -> Vec<Delivery> {
+fn deliveries(config: &Config, state: &State, of: &str) -> Vec<Delivery> {
     let all = config.gateways.iter().map(|gateway| Delivery {
-        gateway: gateway.name().to_owned(),
+        gateway: format!("{of}{}", gateway.name()),
         is_delivered: state.is_delivered(gateway.name(), gateway.push_url().as_str()),
     });
     all.collect()

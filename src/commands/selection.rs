@@ -28,8 +28,9 @@ impl Selection {
     /// The logs that are meant; the configuration is read only where none is named.
     pub(super) fn logs(&self, source: &Configuration) -> Result<Logs, Failure> {
         let logs = if self.files.is_empty() {
-            let config = source.load(Secrets::Unneeded)?;
-            Logs::of_folder(&Folder::new(config.audit.dir))
+            let all = source.load_all(Secrets::Unneeded)?.into_iter();
+            let folders: Vec<_> = all.map(|config| Folder::new(config.audit.dir)).collect();
+            Logs::of_folders(&folders)
         } else {
             Logs::of_paths(&self.files)
         };

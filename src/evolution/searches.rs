@@ -113,6 +113,16 @@ impl Searches {
         self.all.values()
     }
 
+    /// Takes in those of another agent; of the same strategy and source the one that was used last stays.
+    pub fn unite(&mut self, other: Self) {
+        for (key, search) in other.all {
+            let known = self.all.get(&key);
+            if known.is_none_or(|known| known.last_batch() < search.last_batch()) {
+                self.all.insert(key, search);
+            }
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.all.len()

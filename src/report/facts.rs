@@ -5,7 +5,7 @@ use crate::metrics::{
     Baseline, BatchFigures, BatchSummary, Buckets, Extremes, Recent, Status, Tally,
 };
 use crate::record::{Outcome, Record};
-use crate::units::{BatchId, Timestamp};
+use crate::units::{BatchId, Shard, Timestamp};
 use std::collections::BTreeMap;
 
 /// How many strategies have a fitness of their own in a report.
@@ -16,6 +16,8 @@ const MOST_STRATEGIES: usize = 1_000;
 pub struct Batch {
     /// Which one.
     pub id: BatchId,
+    /// Which shard's it was; `None` where one agent has all strategies.
+    pub shard: Option<Shard>,
     /// When it started.
     pub started: Timestamp,
     /// How it ended; `None` where no manifest says so.
@@ -82,7 +84,8 @@ pub struct Facts {
     pub clamping: BTreeMap<String, Clamping>,
     /// Logs that could not be read, or not to their end, and why.
     pub damage: Vec<String>,
-    recent: Recent,
+    /// By shard.
+    recent: BTreeMap<Option<u32>, Recent>,
 }
 
 impl Default for Facts {
@@ -96,7 +99,7 @@ impl Default for Facts {
             rounds: BTreeMap::new(),
             clamping: BTreeMap::new(),
             damage: Vec::new(),
-            recent: Recent::default(),
+            recent: BTreeMap::new(),
         }
     }
 }
@@ -154,9 +157,9 @@ impl Facts {
     }
 
     /// A batch of before the time that is reported: it is only what later ones are held to.
-    pub fn remember(&mut self, before: &BatchSummary) {
+    pub fn remember(&mut self, before: &BatchSummary, shard: Option<u32>) {
         if before.status == Status::Completed {
-            self.recent.push(BatchFigures::of(&before.tally));
+            self.recent.entry(shard).or_default().push(BatchFigures::of(&before.tally));
         }
     }
 
@@ -174,9 +177,10 @@ impl Facts {
             (name.clone(), Clamping { draws: one.draws(), clamped: one.clamped })
         });
         self.clamping = clamping.collect();
-        let usual = self.recent.baseline(figures.attempts);
+        let recent = self.recent.entry(batch.shard.map(Shard::index)).or_default();
+        let usual = recent.baseline(figures.attempts);
         if batch.status == Some(Status::Completed) {
-            self.recent.push(figures);
+            recent.push(figures);
         }
         self.nights.push(Night {
             figures,
@@ -214,5 +218,22 @@ impl Facts {
     /// The newest batch.
     pub fn newest(&self) -> Option<&Night> {
         self.nights.last()
+    }
+
+    /// The last batch, where one agent has all strategies; else that of each of the shards that there are by the newest
+    /// one, by number. Each with the batch before it.
+    pub fn last_of_each(&self) -> Vec<(&Night, Option<&Night>)> {
+        let Some(newest) = self.newest() else { return Vec::new() };
+        let mut last = BTreeMap::<_, (&Night, Option<&Night>)>::new();
+        for night in &self.nights {
+            let key = match (newest.batch.shard, night.batch.shard) {
+                (None, None) => None,
+                (Some(of), Some(shard)) if shard.index() < of.count() => Some(shard.index()),
+                (None, Some(_)) | (Some(_), None | Some(_)) => continue,
+            };
+            let before = last.get(&key).map(|(before, _)| *before);
+            last.insert(key, (night, before));
+        }
+        last.into_values().collect()
     }
 }

@@ -15,6 +15,7 @@ fn batch(day: u32, status: Status) -> Batch {
     Batch {
         started: id.start(),
         id,
+        shard: None,
         status: Some(status),
         seconds: Some(1.5),
         exit_code: Some(0),

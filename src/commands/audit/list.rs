@@ -10,7 +10,9 @@ use crate::metrics::{Buckets, Tally};
 use crate::state::State;
 use crate::units::{BatchId, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::rc::Rc;
 
 /// In which form.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -43,16 +45,20 @@ struct Row {
 
 /// Looks, takes no lock, and prints.
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = source.load(Secrets::Unneeded)?;
-    let state = state_of(&config)?;
-    let folder = Folder::new(config.audit.dir);
-    let all = folder.batches().map_err(|error| unread(&error))?;
+    let mut all = BTreeMap::new();
+    for config in source.load_all(Secrets::Unneeded)? {
+        let state = Rc::new(state_of(&config)?);
+        let folder = Folder::new(config.audit.dir);
+        for (id, files) in folder.batches().map_err(|error| unread(&error))? {
+            all.insert((id, folder.path().to_owned()), (files, Rc::clone(&state)));
+        }
+    }
     let mut sums = Sums::default();
     if !args.json && !all.is_empty() {
         writeln!(out, "{}", heading())?;
     }
-    for (id, files) in all {
-        let row = row(&folder, id, files, state.as_ref());
+    for ((id, folder), (files, state)) in all {
+        let row = row(&Folder::new(folder), id, files, state.as_ref().as_ref());
         sums.add(&row);
         if args.json {
             let line = serde_json::to_string(&row);
