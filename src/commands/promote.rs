@@ -1,7 +1,7 @@
 //! `promote`: the best candidate in the place of its source, past a gate.
 
-use super::failure::unread;
 use super::best::{Champion, diff, named};
+use super::failure::unread;
 use super::{Configuration, Failure};
 use crate::audit::shards_in;
 use crate::batch::{self, BatchPlan, PlannedStrategy, Shutdown, Signal};

@@ -42,7 +42,8 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
         }
     } else {
         for path in &args.folders {
-            std::fs::read_dir(path).map_err(|error| unread(&DiskError::new("list", path)(error)))?;
+            std::fs::read_dir(path)
+                .map_err(|error| unread(&DiskError::new("list", path)(error)))?;
             for folder in Folder::all_in(path).map_err(|error| unread(&error))? {
                 all.extend(Verified::of_folder(folder, path)?);
             }
