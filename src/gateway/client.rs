@@ -10,10 +10,11 @@ use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use reqwest::{Certificate, Identity, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Body, TEXT_TYPE};
+use super::body::{Body, Format, TEXT_TYPE};
 use super::endpoint::{Credentials, Gateway};
 use super::failure::{self, TEXT_LIMIT, readable};
 use super::outcome::{Outcome, Reason, Verdict, verdict};
+use super::remote_write;
 use super::retry_after::retry_after;
 use crate::units::Timestamp;
 
@@ -101,24 +102,32 @@ impl Client {
         &self.gateway
     }
 
-    /// Puts the whole group once. `limit` spans everything, from the look-up of the host to the answer's text.
+    /// Puts the whole group once, or posts all its series. `limit` spans everything, from the look-up of the host to the answer's text.
     ///
     /// Dropping the future closes the connection; the gateway may still apply what arrived.
     /// The system's look-up of a host cannot be broken off and stays behind on a blocking thread, so leave the
     /// runtime with `shutdown_background`, or a dead name server holds the process.
     pub async fn attempt(&self, body: &Body, limit: Duration) -> Outcome {
-        let mut request = self
-            .http
-            .put(self.gateway.push_url().clone())
-            .header(CONTENT_TYPE, body.content_type())
-            .body(body.share());
-        if let Some(encoding) = body.content_encoding() {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
         let until = Instant::now() + limit.min(FAR);
-        match self.exchange(request, limit, until).await {
+        match self.exchange(self.request(body), limit, until).await {
             Ok(response) => self.judge(response, until).await,
             Err(outcome) => outcome,
+        }
+    }
+
+    fn request(&self, body: &Body) -> RequestBuilder {
+        let url = self.gateway.push_url().clone();
+        let request = match self.gateway.format() {
+            Format::Protobuf | Format::Text => self.http.put(url),
+            Format::RemoteWrite => {
+                let (header, version) = remote_write::VERSION;
+                self.http.post(url).header(header, version)
+            }
+        };
+        let request = request.header(CONTENT_TYPE, body.content_type()).body(body.share());
+        match body.content_encoding() {
+            Some(encoding) => request.header(CONTENT_ENCODING, encoding),
+            None => request,
         }
     }
 
@@ -127,8 +136,20 @@ impl Client {
         let url = self.gateway.below(path).map_err(|error| Outcome::Final {
             reason: Reason::Garbage { detail: error.to_string() },
         })?;
+        self.look_by(self.http.get(url), limit).await
+    }
+
+    /// A remote write of nothing, which changes nothing.
+    pub(super) async fn look_at_endpoint(&self, limit: Duration) -> Result<Look, Outcome> {
+        let nothing = Body::nothing().map_err(|error| Outcome::Final {
+            reason: Reason::Garbage { detail: error.to_string() },
+        })?;
+        self.look_by(self.request(&nothing), limit).await
+    }
+
+    async fn look_by(&self, request: RequestBuilder, limit: Duration) -> Result<Look, Outcome> {
         let until = Instant::now() + limit.min(FAR);
-        let response = self.exchange(self.http.get(url), limit, until).await?;
+        let response = self.exchange(request, limit, until).await?;
         let is_page = response
             .headers()
             .get(CONTENT_TYPE)
@@ -243,7 +264,7 @@ impl Client {
     }
 }
 
-/// What a GET saw.
+/// What a look saw.
 pub(super) struct Look {
     pub(super) code: u16,
     /// A page for people, as a catch-all web server gives it for any path.

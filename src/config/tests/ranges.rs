@@ -201,7 +201,30 @@ fn gateways_are_checked() {
     );
     assert_eq!(
         first_line("[[gateway]]\nurl = \"http://h\"\nformat = \"txt\""),
-        "3:10: `format` cannot be `txt`; did you mean `text`? (known: `protobuf`, `text`)"
+        "3:10: `format` cannot be `txt`; did you mean `text`? (known: `protobuf`, `text`, `remote_write`)"
+    );
+}
+
+#[test]
+fn remote_write_has_an_endpoint_and_no_choice_of_compression() {
+    let remote = |url: &str, more: &str| {
+        first_line(&format!("[[gateway]]\nformat = \"remote_write\"\nurl = \"{url}\"\n{more}"))
+    };
+    for base in ["http://h:9090", "http://h/metrics/job/x"] {
+        assert_eq!(
+            remote(base, ""),
+            "3:7: `url` must be the whole endpoint of remote write, such as http://HOST:9090/api/v1/write"
+        );
+    }
+    for compression in ["gzip", "none"] {
+        assert_eq!(
+            remote("http://h/api/v1/write", &format!("compression = \"{compression}\"")),
+            "4:15: `compression` must be left out: remote write is always packed, with snappy"
+        );
+    }
+    assert_eq!(
+        first_line("[[gateway]]\nurl = \"http://h/api/v1/write\""),
+        "2:7: `url` is an endpoint of remote write: add `format = \"remote_write\"`"
     );
 }
 
