@@ -56,6 +56,16 @@ pub(super) fn gateways(
             );
             return Err(reader.invalid(&at, message));
         }
+        if let Some(other) = gateways.iter().find(|other| {
+            other.group() == gateway.group() && gateway.format() == Format::RemoteWrite
+        }) {
+            let message = format!(
+                "the gateway `{}` writes the same series there; give this one another `grouping`",
+                other.name()
+            );
+            let url = table.get_ref().url.as_ref();
+            return Err(reader.invalid(&url.map_or_else(|| table.span(), Spanned::span), message));
+        }
         gateways.push(gateway);
         all_typed.push(typed);
     }

@@ -226,6 +226,15 @@ fn remote_write_has_an_endpoint_and_no_choice_of_compression() {
         first_line("[[gateway]]\nurl = \"http://h/api/v1/write\""),
         "2:7: `url` is an endpoint of remote write: add `format = \"remote_write\"`"
     );
+    let twice = |more: &str| {
+        let one = "[[gateway]]\nformat = \"remote_write\"\nurl = \"http://h/api/v1/write\"\n";
+        format!("{one}{one}name = \"second\"\n{more}")
+    };
+    assert_eq!(
+        first_line(&twice("")),
+        "6:7: the gateway `h:80` writes the same series there; give this one another `grouping`"
+    );
+    config(&twice("grouping = { shard = \"b\" }"));
 }
 
 #[test]
