@@ -9,6 +9,7 @@ use prometheus::{ProtobufEncoder, TextEncoder};
 use super::check::{self, ExpositionError};
 use super::grouping::GroupingKey;
 use super::remote_write::{self, Moment, Written};
+use crate::units::Timestamp;
 
 /// The only protobuf type that a Pushgateway takes, to the letter.
 const PROTOBUF_TYPE: &str =
@@ -48,6 +49,7 @@ pub struct Body {
     format: Format,
     compression: Compression,
     written: Written,
+    newest: Option<Timestamp>,
 }
 
 impl Body {
@@ -73,7 +75,8 @@ impl Body {
             Compression::Gzip => gzip(&plain)
                 .map_err(|error| ExpositionError::Encoder { reason: error.to_string() })?,
         };
-        Ok(Self { bytes: bytes.into(), format, compression, written })
+        let newest = (format == Format::RemoteWrite).then(|| moment.end());
+        Ok(Self { bytes: bytes.into(), format, compression, written, newest })
     }
 
     /// Remote write of nothing: it shows whether a receiver would take something.
@@ -83,7 +86,13 @@ impl Body {
             format: Format::RemoteWrite,
             compression: Compression::None,
             written: Written::default(),
+            newest: None,
         })
+    }
+
+    /// The newest time of its samples, where they have times.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.newest
     }
 
     /// The series that have a value in it, where they are written one by one.

@@ -314,6 +314,7 @@ fn status(reason: &Reason) -> Option<u16> {
         Reason::Connect { .. }
         | Reason::Tls { .. }
         | Reason::Timeout { .. }
+        | Reason::Ahead { .. }
         | Reason::Transport { .. }
         | Reason::Garbage { .. } => None,
     }

@@ -57,6 +57,11 @@ pub enum Reason {
         /// What is odd.
         detail: String,
     },
+    /// The samples would lie in the future of a receiver of remote write. They were not sent.
+    Ahead {
+        /// How far.
+        by: Duration,
+    },
     /// An HTTP status that is no success.
     Status {
         /// The HTTP status.
@@ -95,9 +100,13 @@ impl Reason {
             Self::Status { code: 400, .. } if self.is_behind() => Some(
                 "does another agent write series with the same labels, or was the clock set back?",
             ),
+            Self::Status { .. } if self.is_out_of_bounds() => Some(
+                "is this machine's clock right, and that of all others that write there? What lies ahead shuts out what does not",
+            ),
             Self::Status { code, text, .. } => status_advice(*code, text, format),
             Self::Connect { .. } => Some("is the gateway running, and is `url` right?"),
             Self::Timeout { .. } | Self::Transport { .. } => None,
+            Self::Ahead { .. } => Some("set the clock of this machine, or of that one"),
             Self::Garbage { .. } => Some(match format {
                 Format::Protobuf | Format::Text => {
                     "does `url` name the Pushgateway, and is http or https right?"
@@ -115,7 +124,8 @@ impl Reason {
 
     /// Whether it refused them because their time is too far from its own. It has nothing of that time, then.
     pub(super) fn is_out_of_bounds(&self) -> bool {
-        self.refuses(&["out of bounds", "too far in the future", "too far in future"])
+        matches!(self, Self::Ahead { .. })
+            || self.refuses(&["out of bounds", "too far in the future", "too far in future"])
     }
 
     fn refuses(&self, words: &[&str]) -> bool {
@@ -128,7 +138,7 @@ impl Reason {
             Self::Timeout { .. } | Self::Transport { .. } | Self::Garbage { .. } => true,
             // A proxy that lost the answer.
             Self::Status { code, .. } => *code >= 500,
-            Self::Connect { .. } | Self::Tls { .. } => false,
+            Self::Connect { .. } | Self::Tls { .. } | Self::Ahead { .. } => false,
         }
     }
 }
@@ -160,6 +170,11 @@ impl fmt::Display for Reason {
             Self::Tls { detail, .. } => write!(f, "no TLS connection: {detail}"),
             Self::Timeout { after } => write!(f, "no answer within {}", human(*after)),
             Self::Transport { detail } => write!(f, "the connection broke: {detail}"),
+            Self::Ahead { by } => write!(
+                f,
+                "not sent: the samples would be {} ahead of the receiver's clock",
+                human(Duration::from_secs(by.as_secs()))
+            ),
             Self::Garbage { detail } => write!(f, "not an answer of a gateway: {detail}"),
             Self::Status { code, text, location } => {
                 write!(f, "HTTP status {code}")?;

@@ -59,6 +59,7 @@ fn probe_of(look: Result<Look, Outcome>, other: fn(Reason) -> Probe) -> Probe {
                 Reason::Connect { .. } | Reason::Timeout { .. } | Reason::Transport { .. } => {
                     Probe::Unreachable(reason)
                 }
+                Reason::Ahead { .. } => Probe::NotReady(reason),
                 Reason::Garbage { .. } | Reason::Status { .. } => other(reason),
             };
         }

@@ -124,9 +124,10 @@ class Door:
         """The answer to a push."""
         if headers["Authorization"] != "Basic " + base64.b64encode(f"night:{PASSWORD}".encode()).decode():
             return 401, b"who are you?"
-        if len(body) > 1:
+        is_question = len(body) == 1
+        if not is_question:
             self.marks.append(mark(self.state))
-        step = self.script.pop(0) if self.script else "on"
+        step = self.script.pop(0) if self.script and not is_question else "on"
         if isinstance(step, int):
             self.answers.append(step)
             return step, b"not now"
@@ -136,7 +137,8 @@ class Door:
                 answer = response.status, response.read()
         except urllib.error.HTTPError as error:
             answer = error.code, error.read()
-        self.answers.append(answer[0])
+        if not is_question:
+            self.answers.append(answer[0])
         return (None, b"") if step == "lost" else answer
 
 
@@ -209,7 +211,7 @@ agent.configure(config(door.url, "night", more=LOGIN, others=BESIDE))
 # To ask whether it is there writes nothing.
 said = agent("check", "--gateway").stdout
 assert f'{door.url} {{job="exit_evolution",instance="night",none=""}}  ready' in said, said
-equal("requests that were handed on", door.answers, [204])
+equal("pushes that were handed on", door.answers, [])
 equal("series after the question", prometheus.ask('{__name__=~".+"}'), [])
 
 # Two batches, by two processes: one ends by itself, the other is stopped while it is being watched.
@@ -310,6 +312,18 @@ equal("pushes at a time of neither clock", [at for at in pushes if new[-1] < at 
 counts = [shown.value(TOTAL) for shown in pushes.values()]
 equal("the counts rise over the kill", counts, sorted(counts))
 holds_to(pushes[max(pushes)], agent.records())
+
+# A clock that is years ahead writes nothing, for Prometheus would shut out all others; once it is right, a push delivers.
+newest = max(pushes)
+process = agent.start("run", environment=yesterday | {"FAKETIME": "+700d"})
+said = process.communicate(timeout=60)[1]
+equal(f"exit code\n{said}", process.returncode, 75)
+assert "ahead of the receiver's clock" in said, said
+equal("what was sent", max(prometheus.pushes("night")), newest)
+began = round(time.time() * 1000)
+assert "prometheus: delivered\n" in agent("push").stdout
+assert began <= max(prometheus.pushes("night")) <= time.time() * 1000
+holds_to(prometheus.pushes("night")[max(prometheus.pushes("night"))], agent.records())
 
 # A strategy that is taken away: its fitness is shown until the batch without it ends, and ends with that.
 fit = Agent(config(prometheus.url, "fit", rounds=1, mutations=3)

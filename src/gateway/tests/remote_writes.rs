@@ -206,6 +206,11 @@ proptest! {
     }
 }
 
+/// What a receiver answers to a push, and before to the question for its time.
+fn taken() -> Step {
+    Step::status(204, &[], "")
+}
+
 async fn deliver_last(gateway: &ScriptedGateway, schedule: Schedule) -> Delivery {
     let client = client_of(remote(&format!("{}/api/v1/write", gateway.url())));
     let body = body_with(&families(), &Moment { is_last: true, ..moment() });
@@ -215,11 +220,15 @@ async fn deliver_last(gateway: &ScriptedGateway, schedule: Schedule) -> Delivery
 #[tokio::test]
 async fn a_push_is_a_post_with_the_headers_of_the_protocol() {
     let busy = Step::status(503, &[], "");
-    let gateway = ScriptedGateway::start(vec![busy, Step::status(204, &[], "")]).await;
+    let gateway = ScriptedGateway::start(vec![taken(), busy, taken(), taken()]).await;
     let delivery = deliver_last(&gateway, quick()).await;
     assert_eq!((delivery.attempts, delivery.result), (2, Ok(())));
     let requests = gateway.requests();
-    assert_eq!(requests[0].body, requests[1].body);
+    assert_eq!(requests.len(), 4);
+    assert_eq!(requests[1].body, requests[3].body);
+    for question in [&requests[0], &requests[2]] {
+        assert_eq!(decoded(&question.body), WriteRequest::default());
+    }
     for request in requests {
         assert_eq!((&*request.method, &*request.path), ("POST", "/api/v1/write"));
         assert_eq!(request.header("content-encoding"), Some("snappy"));
@@ -240,7 +249,7 @@ async fn what_is_there_already_after_a_lost_answer_has_arrived() {
     for lost in [Step::ResetAfterBody, Step::Hang, Step::status(504, &[], "")] {
         for text in BEHIND {
             let there = Step::status(400, &[], text);
-            let gateway = ScriptedGateway::start(vec![lost.clone(), there]).await;
+            let gateway = ScriptedGateway::start(vec![taken(), lost.clone(), taken(), there]).await;
             let schedule = Schedule { attempt_timeout: millis(500), ..quick() };
             let delivery = deliver_last(&gateway, schedule).await;
             assert_eq!((delivery.attempts, delivery.result), (2, Ok(())), "{lost:?} {text}");
@@ -252,7 +261,8 @@ async fn what_is_there_already_after_a_lost_answer_has_arrived() {
 async fn what_is_behind_without_a_lost_answer_is_refused() {
     for before in [None, Some(Step::status(429, &[], ""))] {
         for text in BEHIND {
-            let steps = before.iter().cloned().chain([Step::status(400, &[], text)]).collect();
+            let before = before.iter().flat_map(|step| [taken(), step.clone()]);
+            let steps = before.chain([taken(), Step::status(400, &[], text)]).collect();
             let gateway = ScriptedGateway::start(steps).await;
             let delivery = deliver_last(&gateway, quick()).await;
             let why = delivery.result.unwrap_err();
@@ -262,7 +272,8 @@ async fn what_is_behind_without_a_lost_answer_is_refused() {
         }
     }
     // After a lost answer too, where the refusal is of another kind.
-    let steps = vec![Step::ResetAfterBody, Step::status(400, &[], "label value too long")];
+    let other = Step::status(400, &[], "label value too long");
+    let steps = vec![taken(), Step::ResetAfterBody, taken(), other];
     let gateway = ScriptedGateway::start(steps).await;
     let why = deliver_last(&gateway, quick()).await.result.unwrap_err();
     assert!(!why.is_out_of_bounds() && why.to_string().contains("label value too long"), "{why}");
@@ -278,8 +289,25 @@ async fn a_pushgateway_that_speaks_of_order_has_not_taken_the_push() {
 #[tokio::test]
 async fn a_time_that_is_too_far_away_is_known_as_such() {
     for text in ["out of bounds", "timestamp too far in the future"] {
-        let gateway = ScriptedGateway::start(vec![Step::status(400, &[], text)]).await;
+        let gateway = ScriptedGateway::start(vec![taken(), Step::status(400, &[], text)]).await;
         assert!(deliver_last(&gateway, quick()).await.result.unwrap_err().is_out_of_bounds());
+    }
+}
+
+#[tokio::test]
+async fn what_lies_ahead_of_the_receiver_is_not_sent() {
+    for (minutes, is_sent) in [(-60, true), (9, true), (11, false), (1_000_000, false)] {
+        let date = u64::try_from(AT / 1000 - minutes * 60).unwrap();
+        let date = httpdate::fmt_http_date(std::time::UNIX_EPOCH + Duration::from_secs(date));
+        let clock = Step::status(204, &[&format!("Date: {date}")], "");
+        let gateway = ScriptedGateway::start(vec![clock, taken()]).await;
+        let delivery = deliver_last(&gateway, quick()).await;
+        assert_eq!(delivery.result.is_ok(), is_sent, "{minutes}");
+        assert_eq!(gateway.requests().len(), 1 + usize::from(is_sent), "{minutes}");
+        if let Err(why) = delivery.result {
+            assert!(why.is_out_of_bounds() && why.ending() == Ending::Final, "{why}");
+            assert!(why.to_string().contains("ahead of the receiver's clock"), "{why}");
+        }
     }
 }
 
