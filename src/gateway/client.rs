@@ -132,7 +132,9 @@ impl Client {
         until: Instant,
     ) -> Result<(), Outcome> {
         let response = self.exchange(self.request(&nothing()?), limit, until).await?;
-        if !response.status().is_success() {
+        let status = response.status();
+        // One that does not like the question may like the push, and says more of it.
+        if !status.is_success() && !status.is_client_error() {
             return Err(self.judge(response, until).await);
         }
         match ahead(newest, date_of(response.headers())) {

@@ -117,8 +117,10 @@ class Door:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/api/v1/write"
-        # What becomes of the next requests: a status, "lost" after it arrived, or handed on as it is.
+        # What becomes of the next requests: a status, "lost" after it arrived, "kill" by then, or handed on as it is.
         self.script = []
+        # Whom "kill" ends.
+        self.victim = None
 
     def hand_on(self, headers, body):
         """The answer to a push."""
@@ -139,7 +141,9 @@ class Door:
             answer = error.code, error.read()
         if not is_question:
             self.answers.append(answer[0])
-        return (None, b"") if step == "lost" else answer
+        if step == "kill":
+            wait_for("who is to be killed", lambda: self.victim).kill()
+        return (None, b"") if step in ("lost", "kill") else answer
 
 
 def mark(state):
@@ -273,6 +277,14 @@ for script, answers in ([503, "on"], [503, 204]), (["lost", "on"], [204, 400]):
     equal("what Prometheus said", door.answers, answers)
     equal("pushes", len(prometheus.pushes("night")), count + 1)
     equal("series that are still there", rows_of(prometheus, "night"), 0)
+# Killed when the push has arrived and nobody knows: what is sent again is later.
+door.script, count = ["kill"], len(prometheus.pushes("night"))
+door.victim = agent.start("push", "--all")
+equal("killed", door.victim.wait(timeout=60), -9)
+equal("pushes that arrived", len(prometheus.pushes("night")), count + 1)
+sent = mark(door.state)
+agent("push", "--all")
+assert len(prometheus.pushes("night")) == count + 2 and mark(door.state) > sent + 1
 # The wrong password.
 (agent.folder / "password").write_text("guess")
 assert "refuses the credentials" in agent("check", "--gateway", exits=75).stdout

@@ -295,6 +295,14 @@ async fn a_time_that_is_too_far_away_is_known_as_such() {
 }
 
 #[tokio::test]
+async fn who_does_not_like_the_question_is_sent_the_push_all_the_same() {
+    let empty = Step::status(400, &[], "no series in it");
+    let gateway = ScriptedGateway::start(vec![empty, taken()]).await;
+    let delivery = deliver_last(&gateway, quick()).await;
+    assert_eq!((delivery.attempts, delivery.result), (1, Ok(())));
+}
+
+#[tokio::test]
 async fn what_lies_ahead_of_the_receiver_is_not_sent() {
     for (minutes, is_sent) in [(-60, true), (9, true), (11, false), (1_000_000, false)] {
         let date = u64::try_from(AT / 1000 - minutes * 60).unwrap();
@@ -313,7 +321,8 @@ async fn what_lies_ahead_of_the_receiver_is_not_sent() {
 
 #[tokio::test]
 async fn a_prometheus_without_its_receiver_is_told_the_flag() {
-    let gateway = ScriptedGateway::start(vec![Step::status(404, &[], "404 page not found")]).await;
+    let missing = Step::status(404, &[], "404 page not found");
+    let gateway = ScriptedGateway::start(vec![missing.clone(), missing]).await;
     let why = deliver_last(&gateway, quick()).await.result.unwrap_err().to_string();
     assert!(why.contains("--web.enable-remote-write-receiver"), "{why}");
     assert!(!why.contains("Pushgateway"), "{why}");
