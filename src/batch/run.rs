@@ -8,6 +8,7 @@ use super::publisher::{self, Publisher};
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
+use super::timing::{CLOCK_SLACK, Timing};
 use super::{BatchPlan, Clock, Progress, Shutdown, Signal, Threads};
 use crate::audit::{Manifest, Order};
 use crate::config::Config;
@@ -23,9 +24,6 @@ use std::time::{Duration, Instant};
 
 /// Records between two looks at the progress bar.
 pub(super) const BETWEEN_LOOKS: u64 = 1024;
-
-/// What NTP may set a clock back by without a word.
-const CLOCK_SLACK: Duration = Duration::from_mins(1);
 
 /// A batch that did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +67,7 @@ pub fn run(
 
     let mut running = batch.start(&mut data, &runtime)?;
     let ended = match &config.evaluator {
-        None => batch.rounds(&data, &mut running, &shutdown),
+        None => batch.rounds(&mut data, &mut running, &shutdown),
         Some(evaluator) => batch.evolve(evaluator, &mut running.desk(&mut data), &shutdown),
     };
     notifier.stopping();
@@ -217,7 +215,7 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
 
 impl OpenBatch<'_> {
     /// Runs the rounds to the end, or to whatever comes first.
-    fn rounds(&self, data: &DataDir, running: &mut Running<'_>, shutdown: &Shutdown) -> Ended {
+    fn rounds(&self, data: &mut DataDir, running: &mut Running<'_>, shutdown: &Shutdown) -> Ended {
         let Running { publisher, manifest, recorder } = running;
         let summary = &mut manifest.summary;
         if let Some(ended) = self.nothing_to_do() {
@@ -286,7 +284,7 @@ impl OpenBatch<'_> {
     /// Shows the gateways, and the textfile, what is on disk so far.
     pub(super) fn publish(
         &self,
-        data: &DataDir,
+        data: &mut DataDir,
         publisher: &Publisher,
         summary: &mut BatchSummary,
         recorder: &Recorder<'_>,
@@ -296,6 +294,10 @@ impl OpenBatch<'_> {
         totals.fold(summary);
         let families = families(self.config, &totals);
         write_textfile(self.config, &families);
-        publisher.publish(families);
+        let timing = Timing::of_batch(&self.clients, &mut data.state);
+        if timing.is_told() {
+            data.save_times();
+        }
+        publisher.publish(families, timing);
     }
 }

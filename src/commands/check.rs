@@ -87,7 +87,7 @@ fn write_gateways(
 ) -> Result<Exit, Failure> {
     let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     for gateway in &config.gateways {
-        write!(out, "{}  {}", gateway.name(), gateway.push_url())?;
+        write!(out, "{}  {}", gateway.name(), gateway.group())?;
         let client = clients.iter().find(|client| client.gateway().name() == gateway.name());
         if let Some(client) = client.filter(|_| asked) {
             let probe = threads.block_on(client.probe(config.push.attempt_timeout));

@@ -1,12 +1,13 @@
 //! `push`: the newest totals to the gateways that have not seen them.
 
 use super::{Configuration, Failure, check::clients};
-use crate::batch::{self, Shutdown, Threads};
+use crate::batch::{self, Shutdown, Threads, Timing};
 use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::gateway::{Client, Gateway, Schedule};
 use crate::notify::Notifier;
 use crate::state::{DataDir, State};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// Which gateways.
@@ -93,7 +94,7 @@ fn push(
 }
 
 fn is_delivered(state: &State, gateway: &Gateway) -> bool {
-    state.is_delivered(gateway.name(), gateway.push_url().as_str())
+    state.is_delivered(gateway.name(), gateway.group())
 }
 
 fn deliver(
@@ -106,9 +107,14 @@ fn deliver(
     let internal = |error: io::Error| Failure::new(Exit::Internal, &error);
     let threads = Threads::start().map_err(internal)?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout).map_err(internal)?;
+    let timing = Timing::last(waiting, &mut data.state, BTreeMap::new());
+    if timing.is_told() {
+        data.save_times();
+    }
     let delivered = batch::deliver_totals(
         config,
         waiting,
+        &timing,
         data,
         &threads,
         if patient { config.push.schedule() } else { Schedule::once(config.push.attempt_timeout) },

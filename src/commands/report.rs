@@ -227,7 +227,7 @@ fn look_around(
 fn deliveries(config: &Config, state: &State, of: &str) -> Vec<Delivery> {
     let all = config.gateways.iter().map(|gateway| Delivery {
         gateway: format!("{of}{}", gateway.name()),
-        is_delivered: state.is_delivered(gateway.name(), gateway.push_url().as_str()),
+        is_delivered: state.is_delivered(gateway.name(), gateway.group()),
     });
     all.collect()
 }

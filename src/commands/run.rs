@@ -85,7 +85,7 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
         )?;
     }
     for gateway in &config.gateways {
-        writeln!(out, "would push to {}", gateway.push_url())?;
+        writeln!(out, "would push to {}", gateway.group())?;
     }
     writeln!(out, "nothing was written or sent")?;
     let none = plan.usable().is_empty() && !plan.is_elsewhere();
