@@ -38,6 +38,9 @@ pub fn run(
             Err(failure) => return Err(failure),
         };
         exit = if exit == Exit::Done { ended } else { exit };
+        if matches!(ended, Exit::Interrupted | Exit::Terminated | Exit::HungUp) {
+            return Ok(ended);
+        }
     }
     Ok(exit)
 }
