@@ -15,6 +15,8 @@ pub mod record;
 
 pub mod metrics;
 
+pub mod schedule;
+
 pub mod disk;
 
 pub mod notify;

@@ -3,7 +3,7 @@
 use super::checks::Reader;
 use super::source::Source;
 use super::{Config, ConfigError, Environment, Secrets};
-use super::{diagnosis, evolution, gateways, parameters, sections, strategies};
+use super::{diagnosis, evolution, gateways, parameters, schedule, sections, strategies};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -75,6 +75,7 @@ impl Config {
         let (gateways, typed_gateways) = gateways::gateways(&mut reader, job, &raw.gateway)?;
         let push = sections::push(&reader, &raw.push)?;
         let audit = sections::audit(&reader, &raw.audit, &data_dir)?;
+        let schedule = schedule::schedule(&reader, raw.schedule.as_ref(), &data_dir)?;
         if gateways.is_empty() && metrics.textfile.is_none() {
             reader
                 .warn("no [[gateway]] and no `textfile` in [metrics]: nobody will see the metrics");
@@ -98,6 +99,7 @@ impl Config {
             push,
             audit,
             shard: environment.shard,
+            schedule,
             warnings,
             typed_gateways,
         })
