@@ -41,6 +41,8 @@ pub mod config;
 
 pub mod batch;
 
+pub mod scheduler;
+
 pub mod commands;
 
 pub mod log;

@@ -246,3 +246,15 @@ pub struct Schedule {
     /// All of it.
     pub timetable: Timetable,
 }
+
+impl Schedule {
+    /// What the starts come from, in words: two schedules with the same words have the same starts.
+    pub fn in_words(&self) -> String {
+        let delay = self.timetable.delay();
+        let later = match delay.as_secs() {
+            0 => String::new(),
+            _ => format!(", {} later", humantime::format_duration(delay)),
+        };
+        format!("{} in {}{later}", self.cron, self.time_zone)
+    }
+}

@@ -36,7 +36,7 @@ pub(super) fn schedule(
     let folder = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let delay = splay(&reader.environment.host_name, &folder.to_string_lossy(), within);
     Ok(Some(Schedule {
-        cron: cron.get_ref().clone(),
+        cron: cron.get_ref().split_whitespace().collect::<Vec<_>>().join(" "),
         time_zone,
         catch_up_deadline,
         splay: within,

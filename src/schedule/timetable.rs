@@ -91,6 +91,11 @@ impl Timetable {
         self.catch_up
     }
 
+    /// How much later than its times this host begins.
+    pub const fn delay(&self) -> Duration {
+        self.delay
+    }
+
     /// The first start after `moment`. The delay does not move the day on which clocks are set.
     pub fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
         Some(self.times.next_after(moment.minus(self.delay))?.plus(self.delay))
