@@ -26,6 +26,13 @@ pub fn keep(
     notifier: &Notifier,
     watchdog: Option<Duration>,
 ) -> Result<Exit, SchedulerError> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(SchedulerError::Start)?;
+    // Before all else: the first process of a container hears nothing that it does not listen to.
+    let mut events = {
+        let _entered = runtime.enter();
+        Events::listen().map_err(SchedulerError::Start)?
+    };
     let in_force = InForce::read(launch)?;
     let starts = Starts::open(&in_force.config.data_dir)?;
     let words = in_force.schedule.in_words();
@@ -41,8 +48,6 @@ pub fn keep(
         }
     };
     tracing::info!(schedule = words, config = %launch.config.display(), "keeping the schedule");
-    let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(SchedulerError::Start)?;
     let keeper = Keeper {
         launch,
         notifier,
@@ -57,10 +62,7 @@ pub fn keep(
         stopping: None,
         told: String::new(),
     };
-    runtime.block_on(async {
-        let mut events = Events::listen().map_err(SchedulerError::Start)?;
-        Ok(keeper.keep(&mut events).await)
-    })
+    Ok(runtime.block_on(keeper.keep(&mut events)))
 }
 
 struct Keeper<'a> {
