@@ -73,10 +73,27 @@ fn a_list_of_times_is_each_of_them() {
         starts("0,30 2,14 * * *", "Europe/Berlin", "2026-03-28T20:00:00Z", 4),
         ["2026-03-29T01:00Z", "2026-03-29T12:00Z", "2026-03-29T12:30Z", "2026-03-30T00:00Z"]
     );
+    // A day whose first half is left out (Samoa crossed the date line), and one on which 00:00 comes at 01:00.
+    assert_eq!(
+        starts("0 2 * * *", "Pacific/Apia", "2011-12-29T13:00:00Z", 2),
+        ["2011-12-30T10:00Z", "2011-12-30T12:00Z"]
+    );
     assert_eq!(
         starts("30 1-2 * * *", "Europe/Berlin", "2026-10-24T20:00:00Z", 3),
         ["2026-10-24T23:30Z", "2026-10-25T00:30Z", "2026-10-26T00:30Z"]
     );
+}
+
+#[test]
+fn every_minute_of_the_day_one_by_one_is_found_at_once() {
+    let times = times("0-59 0-23 * * *", "Australia/Lord_Howe");
+    let mut moment = at("2026-04-04T14:00:00Z");
+    for minute in 1..=59 {
+        moment = times.next_after(moment).unwrap();
+        assert_eq!(moment, at("2026-04-04T14:00:00Z").plus(minute * Duration::from_mins(1)));
+    }
+    // The half hour that comes twice is passed over the second time.
+    assert_eq!(times.next_after(moment), Some(at("2026-04-04T15:30:00Z")));
 }
 
 #[test]

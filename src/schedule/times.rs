@@ -1,21 +1,23 @@
 //! A crontab's five fields in a time zone.
 
-use super::local::Local;
+use super::local::{Civil, Local};
 use crate::units::{Timestamp, printable};
 use croner::Cron;
 use croner::errors::CronError;
 use croner::parser::CronParser;
-use jiff::tz::TimeZone;
+use jiff::civil::DateTime;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 /// Times that come again: `0 2 * * *` in `Europe/Berlin`.
 ///
 /// A time that clocks pass over when they are put forward is once, right after the gap; one that comes twice when they
-/// are put back is once, the first time. Where minute or hour have a `*` that is so neither way: every half hour is
-/// every half hour, as with Vixie cron (`cron(8)`, "Daylight Saving Time").
+/// are put back is once, the first time. Where minute or hour have a `*` it is neither, but croner's: every half hour is
+/// every half hour. So it is with Vixie cron (`cron(8)`, "Daylight Saving Time"), while croner takes `0 2,14 * * *` for an
+/// interval as well.
 #[derive(Clone, Debug)]
 pub struct Times {
-    /// One, or each hour and minute on its own where both are fixed: croner takes `0 2,14` for an interval.
-    patterns: Vec<Cron>,
+    pattern: Cron,
+    is_interval: bool,
     zone: TimeZone,
 }
 
@@ -62,7 +64,7 @@ impl Times {
     /// Reads the five fields.
     pub fn new(text: &str, zone: TimeZone) -> Result<Self, TimesError> {
         let fields: Vec<&str> = text.split_whitespace().collect();
-        let &[minute, hour, day, month, weekday] = fields.as_slice() else {
+        let &[minute, hour, _, _, _] = fields.as_slice() else {
             return Err(TimesError::Fields(fields.len()));
         };
         if text.len() > LONGEST {
@@ -75,31 +77,49 @@ impl Times {
             }
         }
         let never = || TimesError::Never(text.to_owned());
-        let whole = parse(&fields.join(" ")).map_err(|_| never())?;
-        let is_fixed = !minute.contains('*') && !hour.contains('*');
-        let patterns = if is_fixed {
-            let (hours, minutes) = (whole.pattern.hours.values(), whole.pattern.minutes.values());
-            let each = hours.iter().flat_map(|hour| {
-                minutes.iter().map(move |minute| format!("{minute} {hour} {day} {month} {weekday}"))
-            });
-            each.map(|one| parse(&one)).collect::<Result<_, _>>().map_err(|_| never())?
-        } else {
-            vec![whole]
-        };
+        let pattern = parse(&fields.join(" ")).map_err(|_| never())?;
+        let times = Self { pattern, is_interval: [minute, hour].concat().contains('*'), zone };
         // Any year will do: there is no year in it, and leap years are at most eight years apart.
-        let anywhen = Self { patterns, zone: TimeZone::UTC };
-        if anywhen.next_after(Timestamp::from_micros(0)).is_none() {
+        if times
+            .pattern
+            .find_next_occurrence(&Civil(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)), false)
+            .is_err()
+        {
             return Err(never());
         }
-        Ok(Self { zone, ..anywhen })
+        Ok(times)
     }
 
     /// The first one after `moment`; `None` only where the calendar ends.
     pub fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
-        let local = Local(self.in_zone(moment));
-        let next = |pattern: &Cron| pattern.find_next_occurrence(&local, false).ok();
-        let nexts = self.patterns.iter().filter_map(next);
-        nexts.map(|Local(zoned)| from_second(zoned.timestamp().as_second())).min()
+        let local = self.in_zone(moment);
+        let mut civil = Civil(local.datetime());
+        if self.is_interval {
+            let next = self.pattern.find_next_occurrence(&Local(local), false).ok()?;
+            return Some(from_jiff(next.0.timestamp()));
+        }
+        // The order of moments is that of what clocks show, but for what they show a second time.
+        loop {
+            civil = self.pattern.find_next_occurrence(&civil, false).ok()?;
+            let start = from_jiff(self.first_at(civil.0)?);
+            if start > moment {
+                return Some(start);
+            }
+        }
+    }
+
+    /// The first moment at which clocks show `civil`, or the end of the gap that it lies in.
+    fn first_at(&self, civil: DateTime) -> Option<jiff::Timestamp> {
+        let ambiguous = self.zone.to_ambiguous_timestamp(civil);
+        match ambiguous.offset() {
+            AmbiguousOffset::Gap { after, .. } => {
+                let before_gap = after.to_timestamp(civil).ok()?;
+                self.zone.following(before_gap).next().map(|transition| transition.timestamp())
+            }
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => {
+                ambiguous.earlier().ok()
+            }
+        }
     }
 
     /// `moment` with the offset of the zone, to the second, as RFC 3339.
@@ -124,6 +144,6 @@ fn is_clean(field: &str) -> bool {
     field.chars().all(known) && field.split(',').all(|one| !one.is_empty())
 }
 
-fn from_second(second: i64) -> Timestamp {
-    Timestamp::from_micros(second.saturating_mul(1_000_000))
+fn from_jiff(moment: jiff::Timestamp) -> Timestamp {
+    Timestamp::from_micros(moment.as_microsecond())
 }
