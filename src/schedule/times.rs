@@ -76,18 +76,16 @@ impl Times {
                 return Err(TimesError::Field { field, text: printable(fields[at]), range });
             }
         }
-        let never = || TimesError::Never(text.to_owned());
-        let pattern = parse(&fields.join(" ")).map_err(|_| never())?;
-        let times = Self { pattern, is_interval: [minute, hour].concat().contains('*'), zone };
+        let text = fields.join(" ");
+        let is_interval = minute.contains('*') || hour.contains('*');
         // Any year will do: there is no year in it, and leap years are at most eight years apart.
-        if times
-            .pattern
-            .find_next_occurrence(&Civil(DateTime::constant(1970, 1, 1, 0, 0, 0, 0)), false)
-            .is_err()
-        {
-            return Err(never());
+        let some_day = Civil(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+        match parse(&text) {
+            Ok(pattern) if pattern.find_next_occurrence(&some_day, false).is_ok() => {
+                Ok(Self { pattern, is_interval, zone })
+            }
+            Ok(_) | Err(_) => Err(TimesError::Never(text)),
         }
-        Ok(times)
     }
 
     /// The first one after `moment`; `None` only where the calendar ends.
