@@ -2,6 +2,7 @@
 
 use crate::story::{Story, wait_until};
 use jiff::Timestamp;
+use mutation_agent::disk::{self, Mode};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 
@@ -59,6 +60,29 @@ fn what_a_newer_schedule_remembers_is_left_alone() {
     let ended = story.expect(78, &["schedule"]);
     assert!(ended.stderr.contains("schema 2"), "{}", ended.stderr);
     assert_eq!(story.read("mutation-data/schedule.json"), newer);
+}
+
+#[test]
+fn a_batch_of_a_schedule_is_of_the_shard_that_the_schedule_was_asked_for() {
+    let mut story = Story::new();
+    story.set("schedule", "cron", "\"* * * * *\"");
+    story.expect(0, &["run", "--shard", "1/2"]);
+    // Starts of the last minutes were missed; the newest is late by less than a minute.
+    let remembered = format!(
+        "{{\"schema\":1,\"until\":\"{}\",\"schedule\":\"* * * * * in UTC\"}}",
+        Timestamp::now() - jiff::SignedDuration::from_mins(5)
+    );
+    let path = story.path("mutation-data/shard-1/schedule.json");
+    disk::replace(&path, remembered.as_bytes(), Mode::Private).unwrap();
+    let running = story.start(&["--log-format", "json", "schedule", "--shard", "1/2"]);
+    wait_until("a batch has ended", || running.log().contains("the batch's process has ended"));
+    running.signal(Signal::TERM);
+    let ended = running.end();
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let result: serde_json::Value =
+        serde_json::from_str(ended.stdout.lines().next().unwrap()).unwrap();
+    assert_eq!(result["exit_code"], 0, "{result}");
+    assert!(result["audit"].as_str().unwrap().contains("/shard-1/"), "{result}");
 }
 
 /// The starts that `schedule next` prints, by their first column.
