@@ -7,6 +7,7 @@ use crate::notify::Notifier;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::time::Duration;
 use tracing::level_filters::LevelFilter;
 
 const AFTER_HELP: &str = "\
@@ -55,6 +56,8 @@ enum LogFormat {
 enum Command {
     /// Run one batch: mutate, record, seal, push
     Run(commands::run::Args),
+    /// Start batches when [schedule] says so, each as a process of its own, where there is no cron or systemd
+    Schedule(commands::schedule::Args),
     /// Show the effective configuration, every target by file and line, and what is wrong
     Check(commands::check::Args),
     /// Deliver totals that a gateway has not seen
@@ -133,6 +136,15 @@ impl Cli {
         }
     }
 
+    /// What was said of the log, for the batches of `schedule`.
+    fn passed_on(&self) -> Vec<String> {
+        let format = self.log_format.to_possible_value();
+        let format = format.as_ref().map_or("auto", |value| value.get_name());
+        let mut options = vec![format!("--log-format={format}")];
+        options.extend((0..self.verbose).map(|_| "-v".to_owned()));
+        options
+    }
+
     /// Does what was asked for.
     pub fn run(&self) -> Exit {
         let mut out = io::stdout().lock();
@@ -143,6 +155,14 @@ impl Cli {
             Command::Run(args) => {
                 commands::run::run(&self.configuration, args, json, &notifier, &mut out)
             }
+            Command::Schedule(args) => commands::schedule::run(
+                &self.configuration,
+                args,
+                self.passed_on(),
+                &notifier,
+                watchdog(),
+                &mut out,
+            ),
             Command::Check(args) => commands::check::run(&self.configuration, args, &mut out),
             Command::Push(args) => {
                 commands::push::run(&self.configuration, args, &notifier, &mut out)
@@ -214,6 +234,14 @@ fn say(failure: &Failure, look: Look) -> Exit {
     failure.exit()
 }
 
+/// How often systemd wants a sign of life from this very process (`sd_watchdog_enabled(3)`).
+fn watchdog() -> Option<Duration> {
+    let number = |name: &str| environment(name)?.to_str()?.parse::<u64>().ok();
+    let ours = environment("WATCHDOG_PID").is_none()
+        || number("WATCHDOG_PID") == Some(u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros)
+}
+
 /// A variable, if it is there and not empty.
 fn environment(name: &str) -> Option<OsString> {
     #[expect(
@@ -241,7 +269,7 @@ mod tests {
         let script = String::from_utf8(script).unwrap();
         assert!(
             script.contains(
-                "run check push best promote ingest replay stats report compare audit demo completions man"
+                "run schedule check push best promote ingest replay stats report compare audit demo completions man"
             ),
             "{script}"
         );

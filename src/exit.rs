@@ -34,6 +34,27 @@ pub enum Exit {
 }
 
 impl Exit {
+    const ALL: [Self; 13] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NoStrategy,
+        Self::Internal,
+        Self::CannotCreate,
+        Self::Io,
+        Self::TryLater,
+        Self::Permission,
+        Self::Config,
+        Self::HungUp,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// What another process of ours ended with; `None` where it is none of ours.
+    pub fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
+
     /// The number.
     pub const fn code(self) -> u8 {
         self as u8

@@ -15,6 +15,8 @@ pub mod record;
 
 pub mod metrics;
 
+pub mod schedule;
+
 pub mod disk;
 
 pub mod notify;
@@ -38,6 +40,8 @@ pub mod state;
 pub mod config;
 
 pub mod batch;
+
+pub mod scheduler;
 
 pub mod commands;
 

@@ -47,6 +47,23 @@ impl Notifier {
         }
     }
 
+    /// All is up, or up again.
+    pub fn ready(&self) {
+        self.send("READY=1\n");
+    }
+
+    /// The config is read again; [`Self::ready`] says when that is done. The time is that of the system's monotonic clock.
+    pub fn reloading(&self) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\n"));
+    }
+
+    /// A sign of life, for a manager that would restart us without.
+    pub fn alive(&self) {
+        self.send("WATCHDOG=1\n");
+    }
+
     /// The way out has begun.
     pub fn stopping(&self) {
         self.send("STOPPING=1\n");

@@ -11,13 +11,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floors that see no clock, RNG of their own, file, socket or environment.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "exit",
     "units",
     "strategy",
     "mutation",
     "record",
     "metrics",
+    "schedule",
     "evolution",
     "comparison",
     "report",

@@ -57,5 +57,6 @@ pub use replay::{Difference, Replay, ReplayError};
 pub(crate) use run::open;
 pub use run::{BatchError, run};
 pub use shutdown::{Shutdown, Signal};
+pub(crate) use shutdown::{SignalStream, listen_to, received};
 pub use threads::Threads;
 pub use timing::Timing;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
+pub(crate) use tokio::signal::unix::Signal as SignalStream;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// What asked us to stop.
@@ -28,6 +29,15 @@ impl Signal {
             Self::HangUp => Exit::HungUp,
             Self::Interrupt => Exit::Interrupted,
             Self::Terminate => Exit::Terminated,
+        }
+    }
+
+    /// To be sent to others.
+    pub(crate) const fn to_rustix(self) -> rustix::process::Signal {
+        match self {
+            Self::Interrupt => rustix::process::Signal::INT,
+            Self::Terminate => rustix::process::Signal::TERM,
+            Self::HangUp => rustix::process::Signal::HUP,
         }
     }
 
@@ -56,13 +66,8 @@ impl Shutdown {
     pub fn listen(timeout: Duration) -> std::io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
-        let ignored = ignored();
-        let [interrupts, terminations, hang_ups] = Signal::ALL.map(|wanted| {
-            // Whoever had it ignored when we were started (nohup, a shell's background job) means it,
-            // and a handler would undo that.
-            let listens = ignored >> (wanted.kind().as_raw_value() - 1) & 1 == 0;
-            listens.then(|| signal(wanted.kind())).transpose()
-        });
+        let [interrupts, terminations, hang_ups] =
+            Signal::ALL.map(|wanted| listen_to(wanted.kind()));
         let (interrupts, terminations, hang_ups) = (interrupts?, terminations?, hang_ups?);
         // A limit on the length of files (ulimit -f) then is an error of the write, and not our end.
         drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
@@ -124,8 +129,15 @@ impl Watcher {
     }
 }
 
+/// Listens to a signal, within a runtime. Whoever had it ignored when we were started (nohup, a shell's background job)
+/// means it, and a handler would undo that.
+pub(crate) fn listen_to(kind: SignalKind) -> std::io::Result<Option<SignalStream>> {
+    let listens = ignored() >> (kind.as_raw_value() - 1) & 1 == 0;
+    listens.then(|| signal(kind)).transpose()
+}
+
 /// Ready at the next signal; never where we do not listen.
-async fn received(stream: &mut Option<SignalStream>) {
+pub(crate) async fn received(stream: &mut Option<SignalStream>) {
     match stream {
         Some(stream) => drop(stream.recv().await),
         None => std::future::pending().await,

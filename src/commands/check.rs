@@ -3,7 +3,7 @@
 use super::program::write_programs;
 use super::{Configuration, Failure};
 use crate::batch::{BatchPlan, PlannedStrategy, Target, Threads};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Environment, Schedule, Secrets};
 use crate::disk;
 use crate::exit::Exit;
 use crate::gateway::{Client, Format, Gateway, Probe};
@@ -69,6 +69,9 @@ fn check(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exi
         writeln!(out, "none: metrics are pushed nowhere")?;
     }
     exit = write_gateways(&config, &clients, args.gateway, exit, out)?;
+    if let Some(schedule) = &config.schedule {
+        write_schedule(schedule, out)?;
+    }
     let plan = plan?;
     for warning in config.warnings.iter().chain(&plan.warnings()) {
         writeln!(out, "\nwarning: {warning}")?;
@@ -103,6 +106,14 @@ fn write_gateways(
         writeln!(out)?;
     }
     Ok(exit)
+}
+
+/// When `schedule` would start the next batch.
+fn write_schedule(schedule: &Schedule, out: &mut dyn Write) -> Result<(), Failure> {
+    let timetable = &schedule.timetable;
+    let next = timetable.next_after(crate::batch::now());
+    let next = next.map_or_else(|| "none".to_owned(), |next| timetable.local_text(next));
+    Ok(writeln!(out, "\n# schedule\n{}  next start {next}", schedule.in_words())?)
 }
 
 /// One client per gateway; a certificate that cannot be used is found before anything is written.

@@ -5,8 +5,10 @@ use super::failure::unread;
 use crate::audit::{Folder, shards_in};
 use crate::config::{Choice, Config, Environment, Secrets};
 use crate::exit::Exit;
+use crate::scheduler::Launch;
 use crate::state::Store;
 use crate::units::Shard;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// As it is typed.
@@ -42,6 +44,20 @@ impl Configuration {
     pub fn load(&self, secrets: Secrets) -> Result<Config, Failure> {
         let environment = self.environment()?;
         Ok(Config::load(&self.path, &environment, secrets)?)
+    }
+
+    /// Checks what somebody else has read from it.
+    pub fn read(&self, text: impl Read, secrets: Secrets) -> Result<Config, Failure> {
+        let text = Config::text_of(&self.path, text)?;
+        Ok(Config::parse_with(&text, &self.path, &self.environment()?, secrets)?)
+    }
+
+    /// How `schedule` starts batches: as what was said here, and with `options`.
+    pub fn launch(&self, mut options: Vec<String>) -> Result<Launch, Failure> {
+        let environment = self.environment()?;
+        let shard = environment.shard.map_or_else(|| "none".to_owned(), |shard| shard.to_string());
+        options.push(format!("--shard={shard}"));
+        Ok(Launch { config: self.path.clone(), environment, options })
     }
 
     /// For those who look: the same, or where no shard is meant and there are some, one for each of them, by number, after

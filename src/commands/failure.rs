@@ -5,6 +5,7 @@ use crate::config::ConfigError;
 use crate::disk::DiskError;
 use crate::exit::Exit;
 use crate::ingest::{LogError, Refusal};
+use crate::scheduler::SchedulerError;
 use crate::state::{LockError, OpenError, RecoveryError, StateError};
 use std::fmt;
 use std::io;
@@ -96,6 +97,21 @@ impl From<BatchError> for Failure {
     }
 }
 
+impl From<SchedulerError> for Failure {
+    fn from(error: SchedulerError) -> Self {
+        match error {
+            SchedulerError::Config(error) => error.into(),
+            SchedulerError::NoSchedule(_) | SchedulerError::Moved(_) => {
+                Self::new(Exit::Config, &error)
+            }
+            SchedulerError::Open(error) => error.into(),
+            SchedulerError::State(error) => error.into(),
+            SchedulerError::Save(error) => Self::new(creating(&error), &error),
+            SchedulerError::Start(_) => Self::new(Exit::Internal, &error),
+        }
+    }
+}
+
 impl From<IngestError> for Failure {
     fn from(error: IngestError) -> Self {
         match error {
@@ -132,7 +148,7 @@ impl From<OpenError> for Failure {
         let exit = match &error {
             OpenError::Disk(error) | OpenError::Lock(LockError::Disk(error)) => creating(error),
             OpenError::Exposed(_) => Exit::Permission,
-            OpenError::Lock(LockError::Taken(_)) => Exit::TryLater,
+            OpenError::Lock(LockError::Taken(_) | LockError::Scheduled(_)) => Exit::TryLater,
             OpenError::Recovery(error) => recovering(error),
         };
         Self::new(exit, &error)

@@ -12,6 +12,7 @@ pub mod push;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod schedule;
 pub mod stats;
 
 mod configuration;

@@ -24,6 +24,9 @@ pub struct Args {
     /// Say what would be done and write nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// The config's text is at standard input, as `schedule` has read it
+    #[arg(long, hide = true)]
+    pub config_on_stdin: bool,
 }
 
 /// Runs a batch and says what became of it in one line.
@@ -35,7 +38,11 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let secrets = if args.dry_run { Secrets::Here } else { Secrets::Needed };
-    let mut config = source.load(secrets)?;
+    let mut config = if args.config_on_stdin {
+        source.read(std::io::stdin(), secrets)?
+    } else {
+        source.load(secrets)?
+    };
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
     config.batch.mutations_per_round = args.mutations.unwrap_or(config.batch.mutations_per_round);

@@ -1,6 +1,6 @@
 //! The config in force, written as TOML: every key, secrets only by the names of their files.
 
-use super::model::{Config, Evaluator, Parameter, Variant};
+use super::model::{Config, Evaluator, Parameter, Schedule, Variant};
 use super::quantity::{duration_text, size_text};
 use crate::evaluator::Mode;
 use crate::units::{Digest, Kind};
@@ -32,6 +32,7 @@ impl Config {
         self.write_gateways(&mut text);
         self.write_push(&mut text);
         self.write_audit(&mut text);
+        self.schedule.iter().for_each(|schedule| write_schedule(&mut text, schedule));
         text.0
     }
 
@@ -212,6 +213,15 @@ fn write_evaluator(text: &mut Text, evaluator: &Evaluator) {
     if let Some(cpu) = evaluator.cpu {
         text.key("cpu", quoted(&duration_text(cpu)));
     }
+}
+
+fn write_schedule(text: &mut Text, schedule: &Schedule) {
+    text.table("[schedule]");
+    text.key("cron", quoted(&schedule.cron));
+    text.key("time_zone", quoted(&schedule.time_zone));
+    text.key("catch_up", quoted(schedule.timetable.catch_up().as_str()));
+    text.key("catch_up_deadline", quoted(&duration_text(schedule.catch_up_deadline)));
+    text.key("splay", quoted(&duration_text(schedule.splay)));
 }
 
 /// TOML in the making.

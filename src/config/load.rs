@@ -3,7 +3,7 @@
 use super::checks::Reader;
 use super::source::Source;
 use super::{Config, ConfigError, Environment, Secrets};
-use super::{diagnosis, evolution, gateways, parameters, sections, strategies};
+use super::{diagnosis, evolution, gateways, parameters, schedule, sections, strategies};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -18,16 +18,26 @@ impl Config {
         environment: &Environment,
         secrets: Secrets,
     ) -> Result<Self, ConfigError> {
-        let bytes = read(path).map_err(|os| match os.kind() {
-            io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
-            _ => ConfigError::Unreadable { path: path.to_owned(), os },
-        })?;
+        Self::parse_with(&Self::text(path)?, path, environment, secrets)
+    }
+
+    /// The text of the file at `path`.
+    pub fn text(path: &Path) -> Result<String, ConfigError> {
+        File::open(path).map_err(|os| unread(path, os)).and_then(|file| Self::text_of(path, file))
+    }
+
+    /// The text of the file at `path` as somebody else has read it.
+    pub fn text_of(path: &Path, source: impl io::Read) -> Result<String, ConfigError> {
+        let mut bytes = Vec::new();
+        let read = source.take(LONGEST as u64 + 1).read_to_end(&mut bytes);
+        read.map_err(|os| unread(path, os))?;
         if bytes.len() > LONGEST {
             return Err(ConfigError::TooLong { path: path.to_owned() });
         }
-        let text =
-            str::from_utf8(&bytes).map_err(|error| not_utf8(path, &bytes, error.valid_up_to()))?;
-        Self::parse_with(text, path, environment, secrets)
+        String::from_utf8(bytes).map_err(|error| {
+            let valid_up_to = error.utf8_error().valid_up_to();
+            not_utf8(path, error.as_bytes(), valid_up_to)
+        })
     }
 
     /// Checks the text of a config as if it stood at `path`; reads the secrets that it names.
@@ -41,7 +51,8 @@ impl Config {
         Self::parse_with(text, Path::new("the manifest's config"), &nowhere, Secrets::Unneeded)
     }
 
-    pub(super) fn parse_with(
+    /// Checks the text of a config as if it stood at `path`; reads those of the secrets that are wanted.
+    pub fn parse_with(
         text: &str,
         path: &Path,
         environment: &Environment,
@@ -75,6 +86,7 @@ impl Config {
         let (gateways, typed_gateways) = gateways::gateways(&mut reader, job, &raw.gateway)?;
         let push = sections::push(&reader, &raw.push)?;
         let audit = sections::audit(&reader, &raw.audit, &data_dir)?;
+        let schedule = schedule::schedule(&reader, raw.schedule.as_ref(), &data_dir)?;
         if gateways.is_empty() && metrics.textfile.is_none() {
             reader
                 .warn("no [[gateway]] and no `textfile` in [metrics]: nobody will see the metrics");
@@ -98,16 +110,18 @@ impl Config {
             push,
             audit,
             shard: environment.shard,
+            schedule,
             warnings,
             typed_gateways,
         })
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(LONGEST as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
+fn unread(path: &Path, os: io::Error) -> ConfigError {
+    match os.kind() {
+        io::ErrorKind::NotFound => ConfigError::Missing { path: path.to_owned() },
+        _ => ConfigError::Unreadable { path: path.to_owned(), os },
+    }
 }
 
 fn not_utf8(path: &Path, bytes: &[u8], valid_up_to: usize) -> ConfigError {

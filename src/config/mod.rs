@@ -27,6 +27,8 @@ mod parameters;
 
 mod evolution;
 
+mod schedule;
+
 mod credentials;
 mod gateways;
 
@@ -40,5 +42,5 @@ pub use error::{ConfigError, KnownNames, Location};
 pub use fleet::{Choice, FleetError};
 pub use model::{
     Audit, Batch, Config, Evaluator, Evolution, Metrics, Output, Parameter, Promote, Push,
-    Strategies, StrategyFile, Variant,
+    Schedule, Strategies, StrategyFile, Variant,
 };

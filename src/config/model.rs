@@ -4,9 +4,10 @@ use super::gateways::Typed;
 use crate::audit::Retention;
 use crate::evaluator::Mode;
 use crate::evolution::{Constraint, Settings};
-use crate::gateway::{Gateway, RetryPolicy, Schedule};
+use crate::gateway::{self, Gateway, RetryPolicy};
 use crate::metrics::Buckets;
 use crate::mutation::{BoundRule, Mutator, Operator};
+use crate::schedule::Timetable;
 use crate::strategy::{PythonVersion, Selector};
 use crate::units::Shard;
 use std::collections::BTreeSet;
@@ -53,6 +54,8 @@ pub struct Config {
     pub audit: Audit,
     /// Which part of the strategies is worked on; all if `None`. Folders and groups above are that shard's already.
     pub shard: Option<Shard>,
+    /// When `mutation-agent schedule` starts batches; nobody else asks.
+    pub schedule: Option<Schedule>,
     /// What is allowed and yet probably not meant; for the log.
     pub warnings: Vec<String>,
     /// The gateways as they were typed, with file names in place of secrets; parallel to `gateways`.
@@ -205,8 +208,8 @@ pub struct Push {
 
 impl Push {
     /// The full effort of one delivery.
-    pub const fn schedule(&self) -> Schedule {
-        Schedule {
+    pub const fn schedule(&self) -> gateway::Schedule {
+        gateway::Schedule {
             policy: Some(self.retry),
             attempt_timeout: self.attempt_timeout,
             deadline: self.deadline,
@@ -227,4 +230,31 @@ pub struct Audit {
     pub retention: Retention,
     /// Whether all sealed journals but the newest are compressed.
     pub compress: bool,
+}
+
+/// `[schedule]`: when batches begin.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// The cron expression, as typed.
+    pub cron: String,
+    /// The name of the zone that it is meant in, as typed.
+    pub time_zone: String,
+    /// How old a start may be that is made up for.
+    pub catch_up_deadline: Duration,
+    /// How much later a host may begin.
+    pub splay: Duration,
+    /// All of it.
+    pub timetable: Timetable,
+}
+
+impl Schedule {
+    /// What the starts come from, in words: two schedules with the same words have the same starts.
+    pub fn in_words(&self) -> String {
+        let delay = self.timetable.delay();
+        let later = match delay.as_secs() {
+            0 => String::new(),
+            _ => format!(", {} later", humantime::format_duration(delay)),
+        };
+        format!("{} in {}{later}", self.cron, self.time_zone)
+    }
 }

@@ -29,6 +29,7 @@ pub(super) struct Raw {
     pub(super) gateway: Vec<Spanned<Gateway>>,
     pub(super) push: Push,
     pub(super) audit: Audit,
+    pub(super) schedule: Maybe<Schedule>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -199,4 +200,14 @@ pub(super) struct Retention {
     pub(super) batches: Maybe<i64>,
     pub(super) age: Maybe<DurationText>,
     pub(super) bytes: Maybe<SizeText>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a table")]
+pub(super) struct Schedule {
+    pub(super) cron: Maybe<String>,
+    pub(super) time_zone: Maybe<String>,
+    pub(super) catch_up: Maybe<String>,
+    pub(super) catch_up_deadline: Maybe<DurationText>,
+    pub(super) splay: Maybe<DurationText>,
 }

@@ -17,6 +17,9 @@ pub enum LockError {
     /// Somebody else has it.
     #[error("another mutation-agent is at work in {}; this one leaves it alone", .0.display())]
     Taken(PathBuf),
+    /// Somebody else keeps the schedule.
+    #[error("another `mutation-agent schedule` keeps that of {}; this one leaves it alone", .0.display())]
+    Scheduled(PathBuf),
     /// The file cannot be used.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -25,13 +28,26 @@ pub enum LockError {
 impl Lock {
     /// Takes the lock of a data folder without waiting.
     pub fn take(data_dir: &Path) -> Result<Self, LockError> {
-        let path = data_dir.join("lock");
+        Self::take_file(data_dir, "lock", LockError::Taken)
+    }
+
+    /// Takes the lock of a data folder's schedule, which is held while batches come and go.
+    pub fn take_schedule(data_dir: &Path) -> Result<Self, LockError> {
+        Self::take_file(data_dir, "schedule.lock", LockError::Scheduled)
+    }
+
+    fn take_file(
+        data_dir: &Path,
+        name: &str,
+        taken: fn(PathBuf) -> LockError,
+    ) -> Result<Self, LockError> {
+        let path = data_dir.join(name);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = disk::open_own_as(&mut options, &path)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Taken(data_dir.to_owned())),
+            Err(TryLockError::WouldBlock) => Err(taken(data_dir.to_owned())),
             Err(TryLockError::Error(error)) => Err(DiskError::new("lock", &path)(error).into()),
         }
     }

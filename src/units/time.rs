@@ -59,6 +59,11 @@ impl Timestamp {
         jiff::Timestamp::from_microsecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 
+    /// `2026-11-23T02:00:00Z`, RFC 3339 to the second.
+    pub fn to_rfc3339(self) -> String {
+        jiff::Timestamp::from_second(self.seconds()).unwrap_or(self.to_jiff()).to_string()
+    }
+
     /// `20261123T020000Z`, the basic format of ISO 8601 to the second.
     pub fn to_compact(self) -> String {
         let text = format!(

@@ -9,34 +9,15 @@ import re
 import signal
 import time
 from datetime import datetime, timezone
-from pathlib import Path
 
-from lib import Agent, Pushgateway, config, equal, holds_to, read_log, temporary_folder, wait_for
+from lib import Agent, Clock, Pushgateway, config, equal, holds_to, read_log, wait_for
 
 DAY = 86400
-[FAKETIME] = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
 # Seconds since 1970.
 YEAR_2099 = datetime(2099, 6, 1, tzinfo=timezone.utc).timestamp()
 YEAR_1970 = 10 * DAY
 
 gateway = Pushgateway()
-
-
-class Clock:
-    """The agent's clock, which can be set while it runs."""
-
-    def __init__(self):
-        self.file = temporary_folder() / "clock"
-        self.environment = {
-            "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1", "DONT_FAKE_MONOTONIC": "1",
-        }
-
-    def set(self, to):
-        """Sets it to a number of seconds since 1970, from which it goes on."""
-        new = self.file.with_name("new")
-        new.write_text(f"{to - time.time():+.0f}\n")
-        new.rename(self.file)
 
 
 def run(agent, clock):

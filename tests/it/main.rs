@@ -46,6 +46,7 @@ mod refusals;
 mod replay;
 mod report;
 mod retention;
+mod schedule;
 mod secrets;
 mod service;
 mod shards;

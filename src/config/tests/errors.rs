@@ -34,7 +34,7 @@ fn unknown_keys_are_found_in_inline_tables_and_arrays_of_tables() {
         ),
         (
             "parameters = []",
-            "1:1: unknown key `parameters` at the top level; did you mean `parameter`? (known: `data_dir`, `batch`, `strategies`, `parameter`, `constraint`, `variant`, `evaluator`, `evolution`, `promote`, `output`, `metrics`, `gateway`, `push`, `audit`)",
+            "1:1: unknown key `parameters` at the top level; did you mean `parameter`? (known: `data_dir`, `batch`, `strategies`, `parameter`, `constraint`, `variant`, `evaluator`, `evolution`, `promote`, `output`, `metrics`, `gateway`, `push`, `audit`, `schedule`)",
         ),
     ]);
 }

@@ -124,7 +124,7 @@ fn each_table_that_is_not_there_parses_when_it_is_uncommented() {
     let tables = absent_tables();
     let heads: Vec<&str> =
         tables.iter().map(|table| EXAMPLE.lines().nth(table[0]).unwrap()).collect();
-    assert_eq!(heads, ["#[[constraint]]", "#[[variant]]", "#[evaluator]"]);
+    assert_eq!(heads, ["#[[constraint]]", "#[[variant]]", "#[evaluator]", "#[schedule]"]);
     for table in &tables {
         let all = parse(&with(table), &environment());
         assert_ne!(all.to_toml(), plain.to_toml(), "{table:?} changes nothing");
@@ -138,6 +138,13 @@ fn each_table_that_is_not_there_parses_when_it_is_uncommented() {
     let needed: Vec<usize> = evaluator.iter().filter(needed).copied().collect();
     assert_eq!((needed.len(), evaluator.len()), (4, 8));
     assert_same(&parse(&with(&needed), &environment()), &parse(&with(evaluator), &environment()));
+    // Of the schedule, all but the cron expression.
+    let schedule = &tables[3];
+    assert_eq!(schedule.len(), 6);
+    assert_same(
+        &parse(&with(&schedule[..2]), &environment()),
+        &parse(&with(schedule), &environment()),
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod example;
 mod floors;
 mod fuzz;
 mod ranges;
+mod schedule;
 mod strategies;
 mod values;
 
