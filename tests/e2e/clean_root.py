@@ -18,15 +18,16 @@ from lib import BINARY, ENVIRONMENT, ROOT, temporary_folder
 INSIDE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
-def alone():
-    """Starts this check again as root and with a table of mounts of its own, unless it was."""
+def alone(*more):
+    """Starts this check again as root and with a table of mounts of its own, unless it was; `more` are other namespaces of
+    `unshare`."""
     kept = [f"{name}={os.environ[name]}" for name in ("PATH", "HOME", "TMPDIR", "SHARED", "MUTATION_AGENT")
             if name in os.environ]
     if os.geteuid() != 0:
         os.execvp("sudo", ["sudo", "-n", "env", *kept, sys.executable, *sys.argv])
     table = os.readlink("/proc/self/ns/mnt")
     if os.environ.setdefault("NOT_ALONE", table) == table:
-        os.execvp("unshare", ["unshare", "--mount", "--propagation=private", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--mount", "--propagation=private", *more, sys.executable, *sys.argv])
 
 
 @functools.cache

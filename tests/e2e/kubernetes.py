@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""examples/kubernetes and packaging/Containerfile: manifests by Kubernetes' own schemas, and their pods as a node would run
+them (node.py), beside a name server that knows the gateway as a cluster's does, and real Pushgateways."""
+
+import base64
+import signal
+import subprocess
+
+import manifests
+from clean_root import alone
+from lib import ROOT, Pushgateway, equal, holds_to, is_log, read_log, temporary_folder, wait_for
+from node import Image, NameServer, Node, first_process, loopback_up, run, static_binary
+
+# Every port is free here, and nobody else can be met.
+alone("--net")
+loopback_up()
+
+SERVICE = "pushgateway.monitoring.svc"
+PASSWORD = "hunter2 é:+%"
+# PASSWORD by bcrypt at its lowest cost.
+USERS = "basic_auth_users:\n  mutation-agent: $2b$04$abcdefghijklmnopqrstuuhNMEOJfRJnpH3hmI0GHi/Px.llTWNUa\n"
+AUTHORIZATION = {"Authorization": "Basic " + base64.b64encode(f"mutation-agent:{PASSWORD}".encode()).decode()}
+
+
+def certificates():
+    """An authority, and a gateway's certificate by it."""
+    folder = temporary_folder()
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    (folder / "extension").write_text(f"subjectAltName=DNS:{SERVICE}")
+    for words in (
+        f"req -x509 {key} -days 2 -subj /CN=Authority -keyout ca.key -out ca.pem",
+        f"req {key} -subj /CN=gateway -keyout server.key -out server.csr",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile extension -out server.pem",
+    ):
+        run("openssl", *words.split(), cwd=folder)
+    return folder
+
+
+def gateway(port, tls=""):
+    """A Pushgateway with the password, and what it asks for."""
+    file = temporary_folder() / "web.yml"
+    file.write_text(tls + USERS)
+    return Pushgateway(f"--web.config.file={file}", port=port)
+
+
+def records(folder):
+    """All records of the batches in a data folder."""
+    logs = sorted(path for path in (folder / "audit").iterdir() if is_log(path))
+    return [record for log in logs for record in read_log(log)]
+
+
+def groups(exposition):
+    """The labels of all groups on a gateway."""
+    return sorted(tuple(sorted(labels.items())) for labels, _ in exposition.all("push_time_seconds"))
+
+
+keys = certificates()
+image = Image(authority=(keys / "ca.pem").read_text())
+
+# The manifests as text.
+tried = manifests.follow_the_schemas()
+for check in (
+    manifests.refer_to_what_there_is, manifests.mount_what_is_written_and_read, manifests.give_time_to_stop,
+    manifests.start_at_a_time_that_comes, manifests.try_again_only_what_may_help, manifests.name_their_shards,
+):
+    check()
+manifests.are_fenced_in(image.user)
+
+# The image.
+equal("files", image.files(), ["etc/ssl/certs/ca-certificates.crt", "usr/bin/mutation-agent"])
+told = subprocess.run(["ldd", static_binary()], capture_output=True, text=True, check=False)
+assert "statically linked" in told.stdout, told
+equal("arguments", image.arguments, manifests.named("CronJob", "mutation-agent")["spec"]["jobTemplate"]["spec"]
+      ["template"]["spec"]["containers"][0]["args"])
+run("cargo", "metadata", "--offline", "--no-deps", "--format-version=1", cwd=ROOT)
+
+# The pods.
+names = NameServer(SERVICE)
+plain = gateway(9091)
+by_hand = manifests.made_by_hand()
+by_hand["Secret", "mutation-agent"] = {name: f"{PASSWORD}\n" for name in by_hand["Secret", "mutation-agent"]}
+node = Node(image, by_hand)
+pods = dict(manifests.pods())
+pod = pods["CronJob mutation-agent"]
+data = node.claim("mutation-agent") / "data"
+
+
+def a_night_is_a_pod():
+    """Two nights in two pods: one group, and what it shows is what the volume has."""
+    node(pod, "check", "--gateway")
+    for night in (1, 2):
+        node(pod)
+        shown = plain.exposition(headers=AUTHORIZATION)
+        equal("groups", groups(shown), [(("instance", "mutation-agent"), ("job", "exit_evolution"))])
+        holds_to(shown, records(data), job="exit_evolution")
+        equal("batches", shown.value("mutation_batches_total", status="completed"), night)
+    assert f"{SERVICE}.default.svc.cluster.local" in names.asked and f"{SERVICE}.cluster.local" in names.asked, names.asked
+
+
+def a_pod_that_is_deleted_seals_and_pushes():
+    """SIGTERM to process 1 of its namespace."""
+    batch = node.start(pod, "run", "--rounds", "1000000")
+    agent = first_process(batch)
+    wait_for("the journal", lambda: any(path.stat().st_size for path in (data / "audit").glob("*.jsonl.partial")))
+    subprocess.run(["kill", "-TERM", str(agent)], check=True)
+    errors = batch.communicate(timeout=60)[1]
+    equal("exit code", batch.returncode, 128 + signal.SIGTERM)
+    assert "interrupted" in errors or not list((data / "audit").glob("*.partial")), errors
+    shown = plain.exposition(headers=AUTHORIZATION)
+    equal("interrupted", shown.value("mutation_batches_total", status="interrupted"), 1)
+    holds_to(shown, records(data), job="exit_evolution")
+
+
+def a_volume_that_others_can_write_to_is_refused():
+    """By the default fsGroupChangePolicy, and where the volume is everybody's."""
+    told = node(pod, exits=77, policy="Always")
+    assert "can be written by others" in told, told
+    node.claims.clear()
+    node.claim("mutation-agent").chmod(0o777)
+    told = node(pod, exits=77)
+    assert "can be swapped by anybody" in told, told
+
+
+def an_authority_of_the_store_is_trusted():
+    """HTTPS without `tls`."""
+    tls = f"tls_server_config:\n  cert_file: {keys}/server.pem\n  key_file: {keys}/server.key\n"
+    gateway(9443, tls)
+    told = node(pod, "check", "--gateway", changes=lambda text: text.replace(f"http://{SERVICE}:9091", f"https://{SERVICE}:9443"))
+    assert f"https://{SERVICE}:9443" in told, told
+
+
+a_night_is_a_pod()
+a_pod_that_is_deleted_seals_and_pushes()
+an_authority_of_the_store_is_trusted()
+a_volume_that_others_can_write_to_is_refused()
+
+print(f"{len(manifests.documents())} manifests, {tried} misspellings refused by the schemas of {manifests.VERSION}; static image; "
+      f"nights on a node of one, deleted, with TLS, and on volumes that are refused")
