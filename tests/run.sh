@@ -153,6 +153,7 @@ python3 python3
 chromium chromium
 pdfinfo poppler-utils
 buildah buildah
+rclone rclone
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)

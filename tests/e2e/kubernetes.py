@@ -2,14 +2,16 @@
 """examples/kubernetes and packaging/Containerfile: manifests by Kubernetes' own schemas, and their pods as a node would run
 them (node.py), beside a name server that knows the gateway as a cluster's does, and real Pushgateways."""
 
+import atexit
 import base64
 import signal
+import socket
 import subprocess
 
 import manifests
 from clean_root import alone
-from lib import ROOT, Pushgateway, equal, holds_to, is_log, read_log, temporary_folder, wait_for
-from node import Image, NameServer, Node, first_process, loopback_up, run, static_binary
+from lib import ROOT, Pushgateway, end, equal, holds_to, is_log, read_log, temporary_folder, wait_for
+from node import Image, ImageWithRclone, NameServer, Node, first_process, loopback_up, run, static_binary
 
 # Every port is free here, and nobody else can be met.
 alone("--net")
@@ -41,6 +43,32 @@ def gateway(port, tls=""):
     file = temporary_folder() / "web.yml"
     file.write_text(tls + USERS)
     return Pushgateway(f"--web.config.file={file}", port=port)
+
+
+class Bucket:
+    """A store that rclone serves by WebDAV, as `store:` in its config; the bucket is that of object-store.yaml."""
+
+    def __init__(self, port):
+        self.port, self.folder = port, temporary_folder()
+        self.bucket = self.folder / "mutation-agent"
+        self.bucket.mkdir()
+        (self.bucket / "begun").touch()
+        self.config = f"[store]\ntype = webdav\nurl = http://127.0.0.1:{port}\nvendor = other\n"
+        self.server = None
+        self.open()
+
+    def close(self):
+        """Serves it no more."""
+        if self.server:
+            end(self.server)
+
+    def open(self, *how):
+        """Serves it, again if it did before; `--read-only` takes nothing."""
+        self.close()
+        self.server = subprocess.Popen(["rclone", "--config=", "serve", "webdav", f"--addr=127.0.0.1:{self.port}", *how,
+                                        self.folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(end, self.server)
+        wait_for("the bucket", lambda: socket.socket().connect_ex(("127.0.0.1", self.port)) == 0)
 
 
 def records(folder):
@@ -78,7 +106,10 @@ run("cargo", "metadata", "--offline", "--no-deps", "--format-version=1", cwd=ROO
 names = NameServer(SERVICE)
 plain = gateway(9091)
 by_hand = manifests.made_by_hand()
-by_hand["Secret", "mutation-agent"] = {name: f"{PASSWORD}\n" for name in by_hand["Secret", "mutation-agent"]}
+bucket = Bucket(8080)
+for secret, text in (("mutation-agent", f"{PASSWORD}\n"), ("mutation-agent-store", bucket.config)):
+    [name] = by_hand["Secret", secret]
+    by_hand["Secret", secret] = {name: text}
 node = Node(image, by_hand)
 pods = dict(manifests.pods())
 pod = pods["CronJob mutation-agent"]
@@ -107,8 +138,8 @@ def a_pod_that_is_deleted_seals_and_pushes():
     equal("exit code", batch.returncode, 128 + signal.SIGTERM)
     assert "interrupted" in errors or not list((data / "audit").glob("*.partial")), errors
     shown = plain.exposition(headers=AUTHORIZATION)
-    equal("interrupted", shown.value("mutation_batches_total", status="interrupted"), 1)
-    holds_to(shown, records(data), job="exit_evolution")
+    equal("interrupted", shown.value("mutation_batches_total", status="interrupted", instance="mutation-agent"), 1)
+    holds_to(shown, records(data), instance="mutation-agent")
 
 
 def a_volume_that_others_can_write_to_is_refused():
@@ -129,10 +160,42 @@ def an_authority_of_the_store_is_trusted():
     assert f"https://{SERVICE}:9443" in told, told
 
 
+def a_bucket_takes_the_place_of_a_volume():
+    """What is pushed has been saved; a night that cannot be saved is gone with its pod, and nobody was told of it."""
+    node = Node(ImageWithRclone(image), by_hand)
+    kept, group = bucket.bucket / "data", {"instance": "mutation-agent-store"}
+
+    def night(exits=0):
+        # One try will do where it is in vain.
+        tries = {"RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1"} if exits else {}
+        node(pods["CronJob mutation-agent-store"], exits=exits, environment=tries)
+        shown = plain.exposition(headers=AUTHORIZATION)
+        holds_to(shown, records(kept), **group)
+        return shown, shown.value("mutation_batches_total", status="completed", **group)
+
+    equal("batches", [night()[1], night()[1]], [1, 2])
+    state = (kept / "state.json").read_bytes()
+    before = night()
+    for unusable in (bucket.close, lambda: bucket.open("--read-only")):
+        unusable()
+        after = night(exits=74)
+        equal("what is shown, and since when", after[0].all("push_time_seconds", **group),
+              before[0].all("push_time_seconds", **group))
+    # As if only the logs of the last night had arrived.
+    (kept / "state.json").write_bytes(state)
+    bucket.open()
+    equal("batches", night()[1], 4)
+    bucket.close()
+    (bucket.bucket / "begun").unlink()
+    bucket.open()
+    night(exits=74)
+
+
 a_night_is_a_pod()
+a_bucket_takes_the_place_of_a_volume()
 a_pod_that_is_deleted_seals_and_pushes()
 an_authority_of_the_store_is_trusted()
 a_volume_that_others_can_write_to_is_refused()
 
 print(f"{len(manifests.documents())} manifests, {tried} misspellings refused by the schemas of {manifests.VERSION}; static image; "
-      f"nights on a node of one, deleted, with TLS, and on volumes that are refused")
+      f"nights in pods, with a bucket for a volume, deleted, over TLS, on volumes that are refused")

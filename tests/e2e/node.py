@@ -48,6 +48,12 @@ def static_binary():
     return path
 
 
+def mount(*arguments):
+    """Mounts something until the check ends. The table of mounts is ours alone."""
+    run("mount", *arguments)
+    atexit.register(subprocess.run, ["umount", "--lazy", arguments[-1]], capture_output=True, check=False)
+
+
 class Image:
     """The image's last stage over what the first one would have built, with an authority more in its store."""
 
@@ -73,6 +79,21 @@ class Image:
         """What is in it, time zones left out."""
         names = {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
         return sorted(name for name in names if not name.startswith("usr/share/zoneinfo/"))
+
+
+class ImageWithRclone:
+    """What the README makes for object-store.yaml: a system with sh and rclone (this machine's), and the static program."""
+
+    entry_point = ()
+
+    def __init__(self, image):
+        folder = temporary_folder()
+        mount("-t", "tmpfs", "tmpfs", folder)
+        for name in ("upper", "work", "root"):
+            (folder / name).mkdir()
+        self.root = folder / "root"
+        mount("-t", "overlay", "overlay", f"--options=lowerdir=/,upperdir={folder}/upper,workdir={folder}/work", self.root)
+        shutil.copy(image.root / "usr/bin/mutation-agent", self.root / "usr/bin/mutation-agent")
 
 
 def projected(files, mode, group):
@@ -109,7 +130,8 @@ class Node:
         self.claims = {}
         for name in ("etc", "proc", "dev"):
             (image.root / name).mkdir(exist_ok=True)
-        os.mknod(image.root / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        (image.root / "dev/null").unlink(missing_ok=True)
+        os.mknod(image.root / "dev/null", stat.S_IFCHR, os.makedev(1, 3))
         (image.root / "dev/null").chmod(0o666)
         (image.root / "etc/hosts").write_text("127.0.0.1 localhost\n")
         (image.root / "etc/resolv.conf").write_text(
@@ -125,6 +147,10 @@ class Node:
     def _source(self, volume, group, changes):
         if "persistentVolumeClaim" in volume:
             return self.claim(volume["persistentVolumeClaim"]["claimName"])
+        if "emptyDir" in volume:
+            folder = temporary_folder()
+            folder.chmod(0o777)
+            return folder
         if "secret" in volume:
             secret = volume["secret"]
             return projected(self.by_hand["Secret", secret["secretName"]], secret["defaultMode"], group)
@@ -149,11 +175,13 @@ class Node:
             if not mount.get("readOnly"):
                 hand_over(source, context["fsGroup"], policy or context["fsGroupChangePolicy"])
             self._bind(source, root / mount["mountPath"].lstrip("/"), read_only=mount.get("readOnly", False))
-        words = [*container["args"][:2], *arguments] if arguments else container["args"]
+        words = container.get("args", [])
+        if arguments:
+            words = [*words[:2], *arguments]
         process = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--kill-child", f"--mount-proc={root}/proc", "setpriv", "--no-new-privs",
              "chroot", f"--userspec={context['runAsUser']}:{context['runAsGroup']}", f"--groups={context['fsGroup']}",
-             root, *self.image.entry_point, *words],
+             root, *container.get("command", self.image.entry_point), *words],
             env={"PATH": ENVIRONMENT["PATH"]} | {one["name"]: one["value"] for one in container["env"]} | (environment or {}),
             cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
@@ -169,10 +197,9 @@ class Node:
 
     @staticmethod
     def _bind(source, target, read_only):
-        run("mount", "--bind", source, target)
+        mount("--bind", source, target)
         if read_only:
             run("mount", "--options=remount,bind,ro", target)
-        atexit.register(subprocess.run, ["umount", "--lazy", target], capture_output=True, check=False)
 
 
 def first_process(unshare):
