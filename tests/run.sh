@@ -45,7 +45,7 @@ checks=(
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/judge e2e/real_strategies e2e/memory e2e/cron
     e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare e2e/report
     e2e/ingest e2e/follow
-    e2e/package e2e/systemd e2e/kubernetes benches faults/full_disk faults/evolution
+    e2e/package e2e/systemd e2e/kubernetes e2e/slurm benches faults/full_disk faults/evolution
 )
 passed=0
 failed=0
@@ -154,6 +154,10 @@ chromium chromium
 pdfinfo poppler-utils
 buildah buildah
 rclone rclone
+/usr/sbin/munged munge
+/usr/sbin/slurmctld slurmctld
+/usr/sbin/slurmd slurmd
+sbatch slurm-client
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)

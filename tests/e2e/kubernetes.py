@@ -11,11 +11,9 @@ import subprocess
 import manifests
 from clean_root import alone
 from lib import ROOT, Pushgateway, end, equal, holds_to, is_log, read_log, temporary_folder, wait_for
-from node import Image, ImageWithRclone, NameServer, Node, first_process, loopback_up, run, static_binary
+from node import Image, ImageWithRclone, NameServer, Node, first_process, run, static_binary
 
-# Every port is free here, and nobody else can be met.
-alone("--net")
-loopback_up()
+alone(network=True)
 
 SERVICE = "pushgateway.monitoring.svc"
 PASSWORD = "hunter2 é:+%"
@@ -128,6 +126,24 @@ def a_night_is_a_pod():
     assert f"{SERVICE}.default.svc.cluster.local" in names.asked and f"{SERVICE}.cluster.local" in names.asked, names.asked
 
 
+def an_indexed_job_is_one_night():
+    """A pod for each index, at once on one volume: together what one agent would have tried, each in a group of its own."""
+    job = manifests.named("CronJob", "mutation-agent-shards")["spec"]["jobTemplate"]["spec"]
+    shards = [str(index) for index in range(job["completions"])]
+    running = [node.start(job["template"]["spec"], environment={"JOB_COMPLETION_INDEX": shard}) for shard in shards]
+    for one in running:
+        errors = one.communicate(timeout=60)[1]
+        equal(f"exit code of one that said {errors}", one.returncode, 0)
+    shown = plain.exposition(headers=AUTHORIZATION)
+    found = [dict(labels) for labels in groups(shown) if "shard" in dict(labels)]
+    equal("groups", found, [{"instance": "mutation-agent", "job": "exit_evolution", "shard": shard} for shard in shards])
+    parts = [records(node.claim("mutation-agent-shards") / f"data/shard-{shard}") for shard in shards]
+    for shard, part in zip(shards, parts):
+        holds_to(shown, part, shard=shard)
+    equal("attempts", sorted(int(record["mutation_id"].rsplit("_", 1)[1]) for part in parts for record in part),
+          list(range(1, 501)))
+
+
 def a_pod_that_is_deleted_seals_and_pushes():
     """SIGTERM to process 1 of its namespace."""
     batch = node.start(pod, "run", "--rounds", "1000000")
@@ -168,7 +184,9 @@ def a_bucket_takes_the_place_of_a_volume():
     def night(exits=0):
         # One try will do where it is in vain.
         tries = {"RCLONE_RETRIES": "1", "RCLONE_LOW_LEVEL_RETRIES": "1"} if exits else {}
-        node(pods["CronJob mutation-agent-store"], exits=exits, environment=tries)
+        # Each file is a request, so few candidates are kept.
+        node(pods["CronJob mutation-agent-store"], exits=exits, environment=tries,
+             changes=lambda text: text.replace("[output]\n", "[output]\nkeep = 1\n"))
         shown = plain.exposition(headers=AUTHORIZATION)
         holds_to(shown, records(kept), **group)
         return shown, shown.value("mutation_batches_total", status="completed", **group)
@@ -195,7 +213,8 @@ a_night_is_a_pod()
 a_bucket_takes_the_place_of_a_volume()
 a_pod_that_is_deleted_seals_and_pushes()
 an_authority_of_the_store_is_trusted()
+an_indexed_job_is_one_night()
 a_volume_that_others_can_write_to_is_refused()
 
 print(f"{len(manifests.documents())} manifests, {tried} misspellings refused by the schemas of {manifests.VERSION}; static image; "
-      f"nights in pods, with a bucket for a volume, deleted, over TLS, on volumes that are refused")
+      f"nights in pods, in one of each shard, with a bucket for a volume, deleted, over TLS, on volumes that are refused")

@@ -5,7 +5,6 @@ manifest mounts, laid out and owned as a kubelet does it, and runs as process 1 
 """
 
 import atexit
-import fcntl
 import json
 import os
 import re
@@ -209,13 +208,6 @@ def first_process(unshare):
         agents = [int(child) for child in children if Path(f"/proc/{child}/exe").readlink().name == "mutation-agent"]
         return agents and agents[0]
     return wait_for("process 1", find)
-
-
-def loopback_up():
-    """In a new network namespace it is down."""
-    IFF_UP, SIOCSIFFLAGS = 1, 0x8914
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 class NameServer:
