@@ -11,7 +11,7 @@ import subprocess
 import manifests
 from clean_root import alone
 from lib import ROOT, Pushgateway, end, equal, holds_to, is_log, read_log, temporary_folder, wait_for
-from node import Image, ImageWithRclone, NameServer, Node, first_process, run, static_binary
+from node import Image, LargerImage, NameServer, Node, first_process, run, static_binary
 
 alone(network=True)
 
@@ -108,6 +108,7 @@ bucket = Bucket(8080)
 for secret, text in (("mutation-agent", f"{PASSWORD}\n"), ("mutation-agent-store", bucket.config)):
     [name] = by_hand["Secret", secret]
     by_hand["Secret", secret] = {name: text}
+larger_image = LargerImage(image)
 node = Node(image, by_hand)
 pods = dict(manifests.pods())
 pod = pods["CronJob mutation-agent"]
@@ -124,6 +125,16 @@ def a_night_is_a_pod():
         holds_to(shown, records(data), job="exit_evolution")
         equal("batches", shown.value("mutation_batches_total", status="completed"), night)
     assert f"{SERVICE}.default.svc.cluster.local" in names.asked and f"{SERVICE}.cluster.local" in names.asked, names.asked
+
+
+def an_evaluator_needs_an_image_that_can_run_it():
+    """Python in a pod whose root cannot be written and that has no /tmp of its own, one process per candidate."""
+    node = Node(larger_image, by_hand)
+    evaluator = '[evaluator]\ncommand = ["python3", "/opt/evaluator/backtest.py", "{candidate}"]'
+    few = "[batch]\nrounds = 1\nmutations_per_round = 8"
+    node(pod, changes=lambda text: text.replace("[strategies]", f"{evaluator}\n[strategies]").replace("[batch]", few))
+    judged = records(node.claim("mutation-agent") / "data")
+    assert len(judged) == 8 and all(record["fitness"] is not None for record in judged), judged
 
 
 def an_indexed_job_is_one_night():
@@ -178,7 +189,7 @@ def an_authority_of_the_store_is_trusted():
 
 def a_bucket_takes_the_place_of_a_volume():
     """What is pushed has been saved; a night that cannot be saved is gone with its pod, and nobody was told of it."""
-    node = Node(ImageWithRclone(image), by_hand)
+    node = Node(larger_image, by_hand)
     kept, group = bucket.bucket / "data", {"instance": "mutation-agent-store"}
 
     def night(exits=0):
@@ -214,6 +225,7 @@ a_bucket_takes_the_place_of_a_volume()
 a_pod_that_is_deleted_seals_and_pushes()
 an_authority_of_the_store_is_trusted()
 an_indexed_job_is_one_night()
+an_evaluator_needs_an_image_that_can_run_it()
 a_volume_that_others_can_write_to_is_refused()
 
 print(f"{len(manifests.documents())} manifests, {tried} misspellings refused by the schemas of {manifests.VERSION}; static image; "

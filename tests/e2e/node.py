@@ -80,19 +80,20 @@ class Image:
         return sorted(name for name in names if not name.startswith("usr/share/zoneinfo/"))
 
 
-class ImageWithRclone:
-    """What the README makes for object-store.yaml: a system with sh and rclone (this machine's), and the static program."""
-
-    entry_point = ()
+class LargerImage:
+    """The static program and the example evaluator in a system with sh, rclone and Python, which is this machine's."""
 
     def __init__(self, image):
         folder = temporary_folder()
         mount("-t", "tmpfs", "tmpfs", folder)
         for name in ("upper", "work", "root"):
             (folder / name).mkdir()
-        self.root = folder / "root"
+        self.root, self.entry_point = folder / "root", image.entry_point
         mount("-t", "overlay", "overlay", f"--options=lowerdir=/,upperdir={folder}/upper,workdir={folder}/work", self.root)
         shutil.copy(image.root / "usr/bin/mutation-agent", self.root / "usr/bin/mutation-agent")
+        (self.root / "opt/evaluator").mkdir(parents=True)
+        for name in ("backtest.py", "prices.csv"):
+            shutil.copy(ROOT / "examples/evaluators" / name, self.root / "opt/evaluator" / name)
 
 
 def projected(files, mode, group):
