@@ -117,7 +117,8 @@ data = node.claim("mutation-agent") / "data"
 
 def a_night_is_a_pod():
     """Two nights in two pods: one group, and what it shows is what the volume has."""
-    node(pod, "check", "--gateway")
+    for host in (SERVICE, "localhost"):
+        node(pod, "check", "--gateway", changes=lambda text, host=host: text.replace(f"http://{SERVICE}", f"http://{host}"))
     for night in (1, 2):
         node(pod)
         shown = plain.exposition(headers=AUTHORIZATION)
