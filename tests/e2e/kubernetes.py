@@ -4,6 +4,8 @@ them (node.py), beside a name server that knows the gateway as a cluster's does,
 
 import atexit
 import base64
+import functools
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +21,7 @@ SERVICE = "pushgateway.monitoring.svc"
 PASSWORD = "hunter2 é:+%"
 # PASSWORD by bcrypt at its lowest cost.
 USERS = "basic_auth_users:\n  mutation-agent: $2b$04$abcdefghijklmnopqrstuuhNMEOJfRJnpH3hmI0GHi/Px.llTWNUa\n"
+ZONE = 'time_zone = "Europe/Berlin"'
 AUTHORIZATION = {"Authorization": "Basic " + base64.b64encode(f"mutation-agent:{PASSWORD}".encode()).decode()}
 
 
@@ -170,6 +173,28 @@ def a_pod_that_is_deleted_seals_and_pushes():
     holds_to(shown, records(data), instance="mutation-agent")
 
 
+def scheduler():
+    """A deployment whose schedule is each minute's beginning; on a node of its own, with a volume of its own."""
+    node = Node(image, by_hand)
+    changes = {'cron = "0 2 * * *"': 'cron = "* * * * *"', 'instance = "mutation-agent"': 'instance = "deployment"'}
+    pod = pods["Deployment mutation-agent"]
+    process = node.start(pod, changes=lambda text: functools.reduce(lambda old, by: old.replace(*by), changes.items(), text))
+    told = node(pod, "schedule", "next", "-n", "1", changes=lambda text: text.replace("[schedule]", f"[schedule]\n{ZONE}"))
+    assert re.search(r"02:00:00\+0[12]:00", told), told
+    return node.claim("mutation-agent") / "data", process
+
+
+def a_deployment_waits_and_starts_batches(data, process):
+    """The first one comes within a minute; SIGTERM to process 1 ends it."""
+    group = {"instance": "deployment"}
+    wait_for("its batch", lambda: plain.exposition(headers=AUTHORIZATION).all(
+        "mutation_batches_total", status="completed", **group), seconds=90)
+    subprocess.run(["kill", "-TERM", str(first_process(process))], check=True)
+    errors = process.communicate(timeout=60)[1]
+    equal(f"exit code after {errors}", process.returncode, 0)
+    holds_to(plain.exposition(headers=AUTHORIZATION), records(data), **group)
+
+
 def a_volume_that_others_can_write_to_is_refused():
     """By the default fsGroupChangePolicy, and where the volume is everybody's."""
     told = node(pod, exits=77, policy="Always")
@@ -221,6 +246,7 @@ def a_bucket_takes_the_place_of_a_volume():
     night(exits=74)
 
 
+waiting = scheduler()
 a_night_is_a_pod()
 a_bucket_takes_the_place_of_a_volume()
 a_pod_that_is_deleted_seals_and_pushes()
@@ -228,6 +254,7 @@ an_authority_of_the_store_is_trusted()
 an_indexed_job_is_one_night()
 an_evaluator_needs_an_image_that_can_run_it()
 a_volume_that_others_can_write_to_is_refused()
+a_deployment_waits_and_starts_batches(*waiting)
 
 print(f"{len(manifests.documents())} manifests, {tried} misspellings refused by the schemas of {manifests.VERSION}; static image; "
       f"nights in pods, in one of each shard, with a bucket for a volume, deleted, over TLS, on volumes that are refused")
