@@ -45,7 +45,7 @@ checks=(
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/schedule e2e/judge e2e/real_strategies e2e/memory e2e/cron
     e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare e2e/report
     e2e/ingest e2e/follow
-    e2e/package e2e/systemd benches faults/full_disk faults/evolution
+    e2e/package e2e/systemd e2e/kubernetes e2e/slurm benches faults/full_disk faults/evolution
 )
 passed=0
 failed=0
@@ -152,6 +152,12 @@ systemd-analyze systemd
 python3 python3
 chromium chromium
 pdfinfo poppler-utils
+buildah buildah
+rclone rclone
+/usr/sbin/munged munge
+/usr/sbin/slurmctld slurmctld
+/usr/sbin/slurmd slurmd
+sbatch slurm-client
 PROGRAMS
     python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || packages+=(ca-certificates)
@@ -220,6 +226,18 @@ fuzz() {
         fi'
 }
 
+# The program for the image takes the place of what the checks run for a moment, so it is linked before they begin.
+link_statically() {
+    cargo rustc --locked --bin mutation-agent -- -C target-feature=+crt-static
+    cp "$MUTATION_AGENT" "$SHARED/mutation-agent-static"
+}
+
+# build CHECK...: what these checks run.
+build() {
+    [[ " $* " != *' e2e/kubernetes '* ]] || check 'static link' link_statically
+    check 'cargo build' cargo build
+}
+
 document() {
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --all-features
 }
@@ -241,7 +259,7 @@ check 'programs' install_programs
 # They are needed by the scripts alone, and come while the first builds wait for one another.
 begin 'python packages' install_python_packages
 if (($# > 0)); then
-    check 'cargo build' cargo build
+    build "$@"
     check 'cargo-deb' install_cargo_tool cargo-deb 3.8.0
     finish_all
     run_checks "$@"
@@ -260,7 +278,7 @@ else
     else
         echo 'note          -    fuzz: not run, for there is no nightly compiler; cargo test has replayed its corpus'
     fi
-    check 'cargo build' cargo build
+    build "${checks[@]}"
     finish_all
     run_checks "${checks[@]}"
 fi

@@ -9,6 +9,8 @@ import fcntl
 import functools
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -18,15 +20,21 @@ from lib import BINARY, ENVIRONMENT, ROOT, temporary_folder
 INSIDE = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
-def alone():
-    """Starts this check again as root and with a table of mounts of its own, unless it was."""
+def alone(network=False):
+    """Starts this check again as root and with a table of mounts of its own, unless it was; with `network`, all ports of
+    127.0.0.1 are its own too."""
     kept = [f"{name}={os.environ[name]}" for name in ("PATH", "HOME", "TMPDIR", "SHARED", "MUTATION_AGENT")
             if name in os.environ]
     if os.geteuid() != 0:
         os.execvp("sudo", ["sudo", "-n", "env", *kept, sys.executable, *sys.argv])
     table = os.readlink("/proc/self/ns/mnt")
     if os.environ.setdefault("NOT_ALONE", table) == table:
-        os.execvp("unshare", ["unshare", "--mount", "--propagation=private", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", "--mount", "--propagation=private", *(["--net"] if network else []),
+                              sys.executable, *sys.argv])
+    if network:
+        IFF_UP, SIOCSIFFLAGS = 1, 0x8914
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", IFF_UP))
 
 
 @functools.cache

@@ -37,6 +37,8 @@ FILES = (
       for path in (ROOT / "examples/strategies").glob("*.py")),
     "/usr/share/doc/mutation-agent/examples/evaluators/backtest.py",
     "/usr/share/doc/mutation-agent/examples/evaluators/prices.csv",
+    *(f"/usr/share/doc/mutation-agent/examples/{path.relative_to(ROOT / 'examples')}"
+      for folder in ("kubernetes", "slurm") for path in (ROOT / "examples" / folder).iterdir()),
 )
 
 
