@@ -70,6 +70,10 @@ fn any_number_of_requests_in_flight_comes_to_the_same() {
     let searched = |in_flight: &str| {
         let mut story = evaluated("0");
         story.write("judge.sh", STREAM);
+        // Their sources are judged beside one another.
+        for name in ["b", "c"] {
+            story.write(&format!("strategies/{name}.py"), "stop_loss_pct = 0.15\n");
+        }
         story.set("batch", "seed", "5");
         story.set("evaluator", "command", r#"["sh", "judge.sh"]"#);
         story.set("evaluator", "mode", "\"stream\"");
@@ -77,7 +81,7 @@ fn any_number_of_requests_in_flight_comes_to_the_same() {
         story.expect(0, &["run"]);
         story.expect(0, &["run"]);
         assert_same(&story, 2);
-        let fields = ["mutation_id", "parent", "new_value", "outcome", "fitness"];
+        let fields = ["mutation_id", "strategy", "parent", "new_value", "outcome", "fitness"];
         let shape = |line: &Value| {
             // A parent of the night before has that batch's id before its own.
             let values = fields.map(|name| line[name].to_string());
@@ -92,6 +96,7 @@ fn any_number_of_requests_in_flight_comes_to_the_same() {
     };
     let one = searched("1");
     assert_eq!(one.concat().len(), 2 * 4 * 9);
+    assert!(one.iter().flatten().any(|line| line.contains("c.py")), "{one:?}");
     assert!(searched("7") == one);
     assert!(searched("100") == one);
 }

@@ -41,6 +41,10 @@ fn settings_of(script: &str) -> Settings {
 /// Answers all that come.
 const WILLING: &str = "while next; do answer $id; done";
 
+/// The same at length: a thousand answers are more than a pipe holds.
+const TALKATIVE: &str = r#"padding=$(head -c 1000 /dev/zero | tr '\0' x)
+    while next; do answer $id | sed "s/life/$padding\": 1, \"life/"; done"#;
+
 /// The answers to so many jobs, by number.
 fn answers(workers: &mut Workers, count: usize) -> BTreeMap<u64, Answer> {
     let mut found = BTreeMap::new();
@@ -201,6 +205,20 @@ fn a_worker_that_hangs_is_ended_with_those_whose_time_is_over() {
 }
 
 #[test]
+fn a_worker_that_owes_too_much_is_ended() {
+    let script = "while next; do case $life$id in 1*[135]) ;; *) answer $id ;; esac; done";
+    let (mut workers, _folder) = engine_within(Duration::from_millis(500), 2, script);
+    for number in [1, 3, 5] {
+        workers.pool.submit(job(number));
+        workers.pool.submit(job(number + 1));
+        let found = answers(&mut workers, 2);
+        assert!(matches!(found[&number].verdict, Verdict::Timeout(_)), "{found:?}");
+        assert_eq!(metric(&found[&(number + 1)], "life"), 1);
+    }
+    assert_eq!(metric(&workers.judge(7), "life"), 2);
+}
+
+#[test]
 fn an_answer_that_is_none_costs_its_evaluation_alone() {
     let nan = "printf '{\"id\": \"%s\", \"fitness\": NaN}\\n' $id";
     let script = format!("while next; do case $id in *2) {nan} ;; *) answer $id ;; esac; done");
@@ -234,9 +252,7 @@ fn an_id_that_is_in_flight_is_not_asked_for_twice() {
 #[test]
 fn nobody_waits_for_one_who_does_not_read() {
     // More than the pipes hold, there and back; the worker reads when it is told.
-    let script = "while [ ! -e go ]; do sleep 0.05; done
-        padding=$(head -c 1000 /dev/zero | tr '\\0' x)
-        while next; do answer $id | sed \"s/life/$padding\\\": 1, \\\"life/\"; done";
+    let script = &format!("while [ ! -e go ]; do sleep 0.05; done; {TALKATIVE}");
     let (mut workers, folder) = engine(1000, script);
     for number in 1..=1000 {
         let mut job = job(number);
@@ -250,10 +266,14 @@ fn nobody_waits_for_one_who_does_not_read() {
 
 #[test]
 fn a_thousand_in_flight_are_ended_as_fast_as_one() {
-    for script in ["trap '' TERM; while next; do :; done", "sleep 1000", WILLING] {
+    for script in ["trap '' TERM; while next; do :; done", "sleep 1000", TALKATIVE] {
         let (mut workers, folder) = engine(1000, script);
         (1..=1000).for_each(|number| workers.pool.submit(job(number)));
-        crate::story::wait_until("the worker is up", || folder.path().join("lives").exists());
+        // One that nobody listens to comes to stand still.
+        let enough = if script == TALKATIVE { 80 } else { 0 };
+        crate::story::wait_until("the worker is up", || {
+            folder.path().join("lives").exists() && asked(folder.path()).len() >= enough
+        });
         let (batch, began) = (workers.batch, Instant::now());
         workers.pool.stop();
         // Two seconds are the grace of those who ignore SIGTERM.

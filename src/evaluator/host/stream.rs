@@ -21,9 +21,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a worker that closed its standard output may take to end by itself.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 
-/// So many late answers are waited for. A worker that owes more of them does nothing for anybody.
-const MOST_OWED: usize = 10_000;
-
 /// A worker, once it is needed, and how it has done of late.
 #[derive(Debug, Default)]
 pub(super) struct Stream {
@@ -169,7 +166,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Answers for those whose time is over. Where nothing was answered since they were written, the worker hangs.
+    /// Answers for those whose time is over. Where nothing was answered since they were written, the worker hangs; so it
+    /// does where it owes more late answers than it may have in flight.
     fn end_the_late(&mut self, assignment: &Assignment, agent: &mut Agent, done: &mut Vec<Report>) {
         let timeout = assignment.timeout;
         // What is in its pipe was answered in time.
@@ -185,7 +183,7 @@ impl Stream {
         }
         let overdue = self.asked.take_late(timeout, Instant::now());
         let Some(last) = overdue.last() else { return };
-        let hangs = !self.asked.heard_since(last.at) || self.asked.owed() > MOST_OWED;
+        let hangs = !self.asked.heard_since(last.at) || self.asked.owed() > assignment.in_flight;
         let took: Vec<Duration> = overdue.iter().map(|one| one.at.elapsed()).collect();
         let mut said = Vec::new();
         if let Some(mut worker) = self.worker.take_if(|_| hangs) {
