@@ -92,7 +92,8 @@ def compare(table, brief, folder, evaluator):
         f"One worker; medians of {turns} turns of {count:,} evaluations ({many:,} in stream mode) by an evaluator in C"
         " that answers at once. Ours has proposing, the candidate's file, the record on disk and the search in it. What is"
         " above the least is the median of the turns' differences; by pipes the least depends on whether both ends sit on one"
-        " core or on two, and so differs from run to run."
+        " core or on two, and so differs from run to run. With several in flight the evaluator answers one once so many are"
+        " unanswered, so each still waits for a line and its answer."
     )
 
 
