@@ -9,7 +9,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mutation_agent::audit::{Folder, Journal, read_records};
-use mutation_agent::gateway::{Format, encode};
+use mutation_agent::gateway::{Body, Compression, Format, GroupingKey, Moment};
 use mutation_agent::metrics::{BatchSummary, Buckets, Exposition, Tally, Totals};
 use mutation_agent::mutation::{BoundRule, Domain, LANES, Mutator, Openings, Operator, Streams};
 use mutation_agent::record::{Millis, Outcome, Record};
@@ -128,9 +128,13 @@ fn totals(criterion: &mut Criterion) {
         bench.iter(|| Exposition::new(black_box(&totals)).gather());
     });
     let families = Exposition::new(&totals).gather();
+    let (grouping, moment) = (GroupingKey::new("j", &[], &[]).unwrap(), Moment::default());
     for (name, format) in [("encode protobuf", Format::Protobuf), ("encode text", Format::Text)] {
         group.bench_function(name, |bench| {
-            bench.iter(|| encode(black_box(&families), format).unwrap());
+            bench.iter(|| {
+                let (families, packed) = (black_box(&families), Compression::None);
+                Body::new(families, format, packed, &grouping, &moment).unwrap()
+            });
         });
     }
     group.finish();

@@ -1,13 +1,12 @@
 //! The command line.
 
-use crate::commands::{self, Failure};
+use crate::commands::{self, Configuration, Failure};
 use crate::exit::Exit;
 use crate::log::Look;
 use crate::notify::Notifier;
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use tracing::level_filters::LevelFilter;
 
 const AFTER_HELP: &str = "\
@@ -27,9 +26,8 @@ Try `mutation-agent demo` first: it needs no configuration and no server.";
 #[derive(Debug, Parser)]
 #[command(name = "mutation-agent", version, after_help = AFTER_HELP, arg_required_else_help = true)]
 pub struct Cli {
-    /// The configuration
-    #[arg(long, global = true, value_name = "FILE", default_value = "agent.toml")]
-    config: PathBuf,
+    #[command(flatten)]
+    configuration: Configuration,
 
     /// How log lines on standard error look
     #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
@@ -103,7 +101,7 @@ enum Audit {
 }
 
 impl Audit {
-    fn run(&self, config: &Path, out: &mut dyn Write) -> Result<Exit, Failure> {
+    fn run(&self, config: &Configuration, out: &mut dyn Write) -> Result<Exit, Failure> {
         match self {
             Self::List(args) => commands::audit::list::run(config, args, out),
             Self::Verify(args) => commands::audit::verify::run(config, args, out),
@@ -142,19 +140,23 @@ impl Cli {
         let json = look == Look::Json;
         let notifier = Notifier::new(environment("NOTIFY_SOCKET").as_deref());
         let done = match &self.command {
-            Command::Run(args) => commands::run::run(&self.config, args, json, &notifier, &mut out),
-            Command::Check(args) => commands::check::run(&self.config, args, &mut out),
-            Command::Push(args) => commands::push::run(&self.config, args, &notifier, &mut out),
-            Command::Best(args) => commands::best::run(&self.config, args, &mut out),
-            Command::Promote(args) => commands::promote::run(&self.config, args, &mut out),
-            Command::Ingest(args) => {
-                commands::ingest::run(&self.config, args, json, &notifier, &mut out)
+            Command::Run(args) => {
+                commands::run::run(&self.configuration, args, json, &notifier, &mut out)
             }
-            Command::Replay(args) => commands::replay::run(&self.config, args, &mut out),
-            Command::Stats(args) => commands::stats::run(&self.config, args, &mut out),
-            Command::Report(args) => commands::report::run(&self.config, args, &mut out),
-            Command::Compare(args) => commands::compare::run(&self.config, args, &mut out),
-            Command::Audit(audit) => audit.run(&self.config, &mut out),
+            Command::Check(args) => commands::check::run(&self.configuration, args, &mut out),
+            Command::Push(args) => {
+                commands::push::run(&self.configuration, args, &notifier, &mut out)
+            }
+            Command::Best(args) => commands::best::run(&self.configuration, args, &mut out),
+            Command::Promote(args) => commands::promote::run(&self.configuration, args, &mut out),
+            Command::Ingest(args) => {
+                commands::ingest::run(&self.configuration, args, json, &notifier, &mut out)
+            }
+            Command::Replay(args) => commands::replay::run(&self.configuration, args, &mut out),
+            Command::Stats(args) => commands::stats::run(&self.configuration, args, &mut out),
+            Command::Report(args) => commands::report::run(&self.configuration, args, &mut out),
+            Command::Compare(args) => commands::compare::run(&self.configuration, args, &mut out),
+            Command::Audit(audit) => audit.run(&self.configuration, &mut out),
             Command::Demo => commands::demo::run(&mut out),
             Command::EvaluatorHost => commands::evaluator_host::run(&mut out),
             Command::Completions { shell } => {

@@ -1,4 +1,4 @@
-//! The small types that everything above is built of: exact decimals, ids, times, digests, secrets.
+//! The small types that everything above is built of: exact decimals, ids, shards, times, digests, secrets.
 //!
 //! Nothing here knows a clock, a file or the environment; values come in, values go out.
 
@@ -8,6 +8,7 @@ mod id;
 mod moment;
 mod number;
 mod secret;
+mod shard;
 mod time;
 mod words;
 
@@ -17,5 +18,6 @@ pub use id::{BatchId, BatchIdError, MutationId};
 pub use moment::{Moment, MomentError, Period};
 pub use number::{Kind, Number};
 pub use secret::Secret;
+pub use shard::{Shard, ShardError};
 pub use time::{Timestamp, nanos};
 pub use words::{is_unprintable, plain, printable, seconds};

@@ -109,6 +109,7 @@ fn the_readmes_config_snippets_are_configs() {
     let environment = Environment {
         credentials_directory: Some(folder.path().to_owned()),
         host_name: "night-runner".to_owned(),
+        shard: None,
     };
     let here = format!("{}/", folder.path().display());
     let snippets: Vec<&str> = README

@@ -21,7 +21,7 @@ mod rival;
 
 use clap::Parser as _;
 use mutation_agent::batch::{self, Threads};
-use mutation_agent::gateway::{Body, Client, Compression, Format, Schedule, deliver};
+use mutation_agent::gateway::{Body, Client, Compression, Format, Moment, Schedule, deliver};
 use night::{Night, Pushgateway};
 use raw::{Raw, Request};
 use rival::Rival;
@@ -68,7 +68,7 @@ type Pusher<'a> = Box<dyn FnMut(usize) -> Vec<u64> + 'a>;
 fn latency(args: &Args, night: &Night, gateway: &Pushgateway, folder: &Path) -> Value {
     let threads = Threads::start().unwrap();
     let client = Client::new(night.gateway().clone(), batch::now).unwrap();
-    let body = client.gateway().body(&night.families()).unwrap();
+    let body = client.gateway().body(&night.families(), &Moment::default()).unwrap();
     let request = caught(night, gateway.port, &threads, &body);
     let mut raw = Raw::connect(gateway.port);
     let mut pushers: Vec<(&str, Pusher)> = vec![
@@ -82,7 +82,7 @@ fn latency(args: &Args, night: &Night, gateway: &Pushgateway, folder: &Path) -> 
             Box::new(|count| {
                 timed(count, || {
                     let families = night.families();
-                    let body = client.gateway().body(&families).unwrap();
+                    let body = client.gateway().body(&families, &Moment::default()).unwrap();
                     threads.block_on(push(&client, &body));
                     (families, body)
                 })
@@ -174,7 +174,9 @@ fn caught(night: &Night, port: u16, threads: &Threads, body: &Body) -> Request {
 fn formats(args: &Args, night: &Night, gateway: &Pushgateway) -> Value {
     let threads = Threads::start().unwrap();
     let families = night.families();
-    let of = |format, compression| Body::new(&families, format, compression).unwrap();
+    let (grouping, moment) = (night.gateway().grouping(), Moment::default());
+    let of =
+        |format, compression| Body::new(&families, format, compression, grouping, &moment).unwrap();
     let request = caught(night, gateway.port, &threads, &of(Format::Protobuf, Compression::None));
     let all = [
         ("protobuf", Format::Protobuf, Compression::None),

@@ -2,7 +2,7 @@
 
 use mutation_agent::batch::BatchPlan;
 use mutation_agent::config::{Config, Environment, Secrets};
-use mutation_agent::gateway::{Body, Compression, Format, Gateway, GatewaySettings};
+use mutation_agent::gateway::{Body, Compression, Format, Gateway, GatewaySettings, Moment};
 use mutation_agent::metrics::{Exposition, Totals};
 use mutation_agent::state::Store;
 use prometheus::proto::MetricFamily;
@@ -81,11 +81,14 @@ impl Night {
             let output = run.output().unwrap();
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         }
-        let config = Config::load(&path, &Environment::read(), Secrets::Needed).unwrap();
+        let config =
+            Config::load(&path, &Environment::read(None, None).unwrap(), Secrets::Needed).unwrap();
         let state = Store::new(&config.data_dir).look().unwrap().unwrap().unwrap();
         let night = Self { config, totals: state.totals };
         for (name, format) in [("body.protobuf", Format::Protobuf), ("body.text", Format::Text)] {
-            let body = Body::new(&night.families(), format, Compression::None).unwrap();
+            let (families, grouping) = (night.families(), night.gateway().grouping());
+            let moment = Moment::default();
+            let body = Body::new(&families, format, Compression::None, grouping, &moment).unwrap();
             write(&folder.join(name), body.bytes());
         }
         night

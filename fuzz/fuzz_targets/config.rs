@@ -35,6 +35,6 @@ pub(crate) fn check(data: &[u8]) {
 }
 
 fn parse(text: &str) -> Result<Config, mutation_agent::config::ConfigError> {
-    let environment = Environment { credentials_directory: None, host_name: "night-1".to_owned() };
+    let environment = Environment { host_name: "night-1".to_owned(), ..Environment::default() };
     Config::parse(text, Path::new("agent.toml"), &environment)
 }

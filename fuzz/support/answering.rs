@@ -1,8 +1,8 @@
 //! A gateway that answers whatever it is told, on a real socket, and a client that pushes to it.
 
 use mutation_agent::gateway::{
-    Body, Client, Compression, Credentials, Format, Gateway, GatewaySettings, GroupingKey, Outcome,
-    Tls,
+    Body, Client, Compression, Credentials, Format, Gateway, GatewaySettings, GroupingKey, Moment,
+    Outcome, Tls,
 };
 use mutation_agent::metrics::{Buckets, Exposition, Totals};
 use mutation_agent::units::{Secret, Timestamp};
@@ -46,7 +46,7 @@ impl House {
         let client = Client::new(gateway.unwrap(), || Timestamp::from_micros(0)).unwrap();
         let totals = Totals::new(Buckets::default());
         let families = Exposition::new(&totals).gather();
-        let body = client.gateway().body(&families).unwrap();
+        let body = client.gateway().body(&families, &Moment::default()).unwrap();
         Self { runtime, listener, client, body }
     }
 

@@ -1,7 +1,7 @@
 //! The names of the files in an audit folder, in one place.
 
 use crate::disk::{self, DiskError, Mode};
-use crate::units::BatchId;
+use crate::units::{BatchId, Shard};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -30,10 +30,41 @@ impl BatchFiles {
     }
 }
 
+/// The shards that have a folder in `folder`, by number.
+pub fn shards_in(folder: &Path) -> Result<BTreeMap<u32, PathBuf>, DiskError> {
+    let failed = |source| DiskError::new("list", folder)(source);
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        other => other.map_err(failed)?,
+    };
+    let mut shards = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let index = entry.file_name().to_str().and_then(Shard::of_folder);
+        if let Some(index) = index.filter(|_| entry.path().is_dir()) {
+            shards.insert(index, entry.path());
+        }
+    }
+    Ok(shards)
+}
+
 impl Folder {
     /// The folder at `path`; nothing is touched.
     pub const fn new(path: PathBuf) -> Self {
         Self(path)
+    }
+
+    /// Those that are meant by a path: the audit of a data folder or the folder itself, and those of the shards in it.
+    pub fn all_in(path: &Path) -> Result<Vec<Self>, DiskError> {
+        let mut folders = vec![Self::of_data(path)];
+        folders.extend(shards_in(path)?.into_values().map(|shard| Self::of_data(&shard)));
+        Ok(folders)
+    }
+
+    /// The audit in a data folder; what has none is an audit itself.
+    pub fn of_data(path: &Path) -> Self {
+        let inner = path.join("audit");
+        Self(if inner.is_dir() { inner } else { path.to_owned() })
     }
 
     /// Makes the folder, 0700, where there is none.

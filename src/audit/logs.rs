@@ -170,24 +170,25 @@ enum Identity {
 }
 
 impl Logs {
-    /// All in a folder, open ones among them.
-    pub fn of_folder(folder: &Folder) -> Result<Self, DiskError> {
-        let all = folder.batches()?.into_iter();
-        let there = all.filter(|(_, files)| files.open || files.is_sealed());
-        let all = there.map(|(id, _)| Log::of_batch(folder.clone(), id)).collect();
-        Ok(Self { all, copies: Vec::new() })
+    /// All in folders, open ones among them.
+    pub fn of_folders(folders: &[Folder]) -> Result<Self, DiskError> {
+        let mut all = Vec::new();
+        for folder in folders {
+            let batches = folder.batches()?.into_iter();
+            let there = batches.filter(|(_, files)| files.open || files.is_sealed());
+            all.extend(there.map(|(id, _)| Log::of_batch(folder.clone(), id)));
+        }
+        Ok(Self::each_once(all))
     }
 
-    /// Files, and folders for all that is in them; a data folder stands for the audit in it.
+    /// Files, and folders for all that is in them; a data folder stands for the audit in it and those of its shards.
     ///
     /// A batch is read once, by however many names it was given: `*.jsonl` is `latest.jsonl` as well.
     pub fn of_paths(paths: &[PathBuf]) -> Result<Self, DiskError> {
         let mut all = Vec::new();
         for path in paths {
             if path.is_dir() {
-                let inner = path.join("audit");
-                let folder = if inner.is_dir() { inner } else { path.clone() };
-                all.extend(Self::of_folder(&Folder::new(folder))?.all);
+                all.extend(Self::of_folders(&Folder::all_in(path)?)?.all);
             } else {
                 all.push(Log::of_file(path));
             }

@@ -25,7 +25,7 @@ mod verify;
 mod writeback;
 
 pub use compress::{CompressError, Packing};
-pub use folder::{BatchFiles, Folder};
+pub use folder::{BatchFiles, Folder, shards_in};
 pub(crate) use ids::Ids;
 pub use ids::Order;
 pub use journal::{Journal, JournalEnd};

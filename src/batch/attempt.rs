@@ -3,7 +3,7 @@
 
 use super::BatchPlan;
 use super::planned::PlannedStrategy;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use super::verdict::{Change, Verdict, judge};
 use crate::evolution::{Gene, Move, Values, moves};
 use crate::mutation::{LANES, Openings, Streams};
@@ -16,6 +16,8 @@ use std::time::Instant;
 /// What one attempt gave, small enough to be handed between threads by the thousand.
 #[derive(Clone, Debug)]
 pub(super) struct Attempted {
+    /// Its number in the round, from 0.
+    pub(super) index: u32,
     /// Index into the plan's strategies.
     pub(super) strategy: u32,
     /// Index into the plan's variants.
@@ -37,7 +39,7 @@ pub(super) struct Proposer<'a> {
     streams: &'a [Streams],
     /// The same; empty where the plan is plain.
     slots: Vec<Slot<'a>>,
-    turns: Turns,
+    turns: Turns<'a>,
     text: String,
 }
 
@@ -58,13 +60,13 @@ pub(super) fn streams(plan: &BatchPlan, round: u32) -> Vec<Streams> {
 impl<'a> Proposer<'a> {
     /// For `round`, from 1. The plan has a usable strategy.
     pub(super) fn new(plan: &'a BatchPlan, streams: &'a [Streams], round: u32) -> Self {
-        let turns = Turns::new(plan.usable().len(), round, plan.mutations_per_round);
+        let turns = Turns::new(plan.circle(), round, plan.mutations_per_round);
         let strategies = plan.usable().iter().filter(|_| !plan.is_plain());
         let slots = strategies.map(|index| Slot::new(plan, &plan.strategies[*index])).collect();
         Self { plan, streams, slots, turns, text: String::with_capacity(64) }
     }
 
-    /// The round's attempts of these numbers, from 0, one upon the other: where one ends the next begins, so that the
+    /// Our attempts of these numbers in the round, from 0, one upon the other: where one ends the next begins, so that the
     /// clock is read once for each.
     pub(super) fn attempts(&mut self, numbers: Range<u32>) -> Vec<Attempted> {
         let mut started = Instant::now();
@@ -73,14 +75,14 @@ impl<'a> Proposer<'a> {
         while let Some(first) = numbers.peek().copied() {
             let turns: [_; LANES] =
                 array::from_fn(|lane| self.turns.of(first.saturating_add(index_of(lane))));
-            let openings = Openings::of(turns.map(|(slot, number)| (&streams[slot], number)));
-            for (lane, ((slot, _), _)) in turns.into_iter().zip(&mut numbers).enumerate() {
+            let openings = Openings::of(turns.map(|turn| (&streams[turn.slot], turn.number)));
+            for (lane, (turn, _)) in turns.into_iter().zip(&mut numbers).enumerate() {
                 let random = &mut openings.attempt(lane);
                 // Two calls of `push`: the one would copy what both ways have written, and wait for that to be read.
                 if self.slots.is_empty() {
-                    attempts.push(self.one(slot, random, &mut started));
+                    attempts.push(self.one(turn, random, &mut started));
                 } else {
-                    attempts.push(self.several(slot, random, &mut started));
+                    attempts.push(self.several(turn, random, &mut started));
                 }
             }
         }
@@ -88,9 +90,9 @@ impl<'a> Proposer<'a> {
     }
 
     /// One parameter, by its own rules.
-    fn one(&mut self, slot: usize, random: &mut impl Rng, started: &mut Instant) -> Attempted {
-        let index = self.plan.usable()[slot];
-        let strategy = &self.plan.strategies[index];
+    fn one(&mut self, turn: Turn, random: &mut impl Rng, started: &mut Instant) -> Attempted {
+        let place = self.plan.usable()[turn.slot];
+        let strategy = &self.plan.strategies[place];
         let target = strategy.weights().map_or(0, |weights| weights.pick(random));
         let chosen = &strategy.targets[target];
         let proposal = chosen.mutator.propose(chosen.value.to_f64(), random);
@@ -98,16 +100,17 @@ impl<'a> Proposer<'a> {
         let first = Change { target: index_of(target), value, clamped };
         let verdict = self.verdict(strategy, proposal.changed, &[first]);
         let (ended, duration) = lap(started);
-        let (strategy, also) = (index_of(index), Box::default());
-        Attempted { strategy, variant: None, first, also, verdict, ended, duration }
+        let (strategy, also) = (index_of(place), Box::default());
+        let index = turn.index;
+        Attempted { index, strategy, variant: None, first, also, verdict, ended, duration }
     }
 
     /// By the rules of a variant, or more than one parameter.
-    fn several(&mut self, slot: usize, random: &mut impl Rng, started: &mut Instant) -> Attempted {
-        let index = self.plan.usable()[slot];
-        let strategy = &self.plan.strategies[index];
+    fn several(&mut self, turn: Turn, random: &mut impl Rng, started: &mut Instant) -> Attempted {
+        let place = self.plan.usable()[turn.slot];
+        let strategy = &self.plan.strategies[place];
         let variant = self.plan.variant(random);
-        let Slot { source, genes } = &self.slots[slot];
+        let Slot { source, genes } = &self.slots[turn.slot];
         let genes = &genes[variant.unwrap_or(0)];
         let moves = moves(genes, source, self.plan.most(variant), random);
         let any = moves.iter().any(|one| one.proposal.changed);
@@ -116,7 +119,8 @@ impl<'a> Proposer<'a> {
         // A usable strategy has a target, and its source a value for it.
         let (first, also) = (changes[0], changes[1..].into());
         let (ended, duration) = lap(started);
-        Attempted { strategy: index_of(index), variant, first, also, verdict, ended, duration }
+        let (strategy, index) = (index_of(place), turn.index);
+        Attempted { index, strategy, variant, first, also, verdict, ended, duration }
     }
 
     /// Whether any of the changes is one decides what they are worth.

@@ -25,6 +25,8 @@ struct Kept {
     first: Change,
     also: Box<[Change]>,
     mutation: MutationId,
+    /// The number of its record, from 1.
+    record: u64,
 }
 
 impl Candidates {
@@ -34,21 +36,21 @@ impl Candidates {
     }
 
     /// Keeps a success, if there is room and it is new.
-    pub(super) fn offer(&mut self, attempted: &Attempted, mutation: MutationId) {
+    pub(super) fn offer(&mut self, attempted: &Attempted, mutation: MutationId, record: u64) {
         let kept = &mut self.kept[attempted.strategy as usize];
         if kept.len() >= self.keep {
             return;
         }
         let Attempted { first, also, .. } = attempted;
         if !kept.iter().any(|one| one.is(*first, also)) {
-            kept.push(Kept { first: *first, also: also.clone(), mutation });
+            kept.push(Kept { first: *first, also: also.clone(), mutation, record });
         }
     }
 
     /// Forgets those whose record never was written.
-    pub(super) fn retain_up_to(&mut self, last: MutationId) {
+    pub(super) fn retain_up_to(&mut self, last: u64) {
         for kept in &mut self.kept {
-            kept.retain(|one| one.mutation <= last);
+            kept.retain(|one| one.record <= last);
         }
     }
 

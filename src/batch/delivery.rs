@@ -2,14 +2,14 @@
 
 use super::open_batch::OpenBatch;
 use super::publisher::{self, Background};
-use super::{BatchPlan, PushLog, Shutdown, Threads};
+use super::{BatchPlan, PushLog, Shutdown, Threads, Timing};
 use crate::config::Config;
 use crate::disk::{self, Mode};
 use crate::exit::Exit;
-use crate::gateway::{Body, Client, Schedule, deliver_all};
+use crate::gateway::{Body, Client, Schedule, Undelivered, Written, deliver_all};
 use crate::metrics::{Exposition, Totals, encode_text};
 use crate::state::DataDir;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,7 @@ impl OpenBatch<'_> {
             tracing::info!("the batch is done; delivering its totals");
             self.notifier.status(&format!("sealed; pushing to {} gateways", self.clients.len()));
         }
-        let mut delivered = self.deliver(data, threads, shutdown, hurry);
+        let mut delivered = self.deliver(data, &late.written, threads, shutdown, hurry);
         // Like the attempts of the delivery itself: shown by the next push, when they are saved.
         publisher::add_to(&mut data.state.totals, &late.log);
         if shutdown.asked().is_none() {
@@ -61,6 +61,7 @@ impl OpenBatch<'_> {
     fn deliver(
         &self,
         data: &mut DataDir,
+        written: &BTreeMap<String, Written>,
         threads: &Threads,
         shutdown: &Shutdown,
         hurry: Duration,
@@ -70,20 +71,40 @@ impl OpenBatch<'_> {
         let once = Schedule::once(push.attempt_timeout.min(hurry));
         let for_good = std::future::pending::<()>;
         if shutdown.asked().is_some() {
-            return deliver_totals(self.config, clients, data, threads, once, for_good());
+            let timing = self.last_times(clients, data, written);
+            return deliver_totals(self.config, clients, &timing, data, threads, once, for_good());
         }
         let (schedule, stop) = (push.schedule(), shutdown.wait());
-        let mut delivered = deliver_totals(self.config, clients, data, threads, schedule, stop);
+        let timing = self.last_times(clients, data, written);
+        let mut delivered =
+            deliver_totals(self.config, clients, &timing, data, threads, schedule, stop);
         let waiting = delivered.iter().filter(|one| one.result.is_err());
         let waiting: BTreeSet<&str> = waiting.map(|one| &*one.gateway).collect();
         if shutdown.asked().is_some() && !waiting.is_empty() {
+            let waiting = self.clients_named(|name| waiting.contains(name));
+            let timing = self.last_times(&waiting, data, written);
             // What was attempted is shown by the next push, so it is saved before.
             self.save(data);
-            let waiting = self.clients_named(|name| waiting.contains(name));
-            let again = deliver_totals(self.config, &waiting, data, threads, once, for_good());
+            let again =
+                deliver_totals(self.config, &waiting, &timing, data, threads, once, for_good());
             replace(&mut delivered, again);
         }
         delivered
+    }
+
+    /// The times of the last push, on disk.
+    fn last_times(
+        &self,
+        clients: &[Client],
+        data: &mut DataDir,
+        written: &BTreeMap<String, Written>,
+    ) -> Timing {
+        let timing = Timing::last(clients, &mut data.state, written.clone());
+        // Where the totals must not be saved, the disk has failed already.
+        if timing.is_told() && self.is_folded(data) {
+            data.save_times();
+        }
+        timing
     }
 
     fn clients_named(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Client> {
@@ -121,7 +142,9 @@ impl OpenBatch<'_> {
         }
         let clients = self.clients_named(|name| doubtful.contains_key(name));
         let once = Schedule::once(push.attempt_timeout);
-        deliver_totals(self.config, &clients, data, threads, once, shutdown.wait())
+        // None of them is told times.
+        let timing = Timing::default();
+        deliver_totals(self.config, &clients, &timing, data, threads, once, shutdown.wait())
     }
 
     /// Keeps delivery marks, push counts and the exit code; false where that failed.
@@ -170,20 +193,40 @@ pub(crate) fn families(config: &Config, totals: &Totals) -> Vec<MetricFamily> {
 /// The same exposition for `node_exporter`, whatever the gateways do.
 pub(crate) fn write_textfile(config: &Config, families: &[MetricFamily]) {
     let Some(path) = &config.metrics.textfile else { return };
-    let written = encode_text(families).map_err(|error| error.to_string()).and_then(|text| {
-        disk::replace(path, &text, Mode::Shared).map_err(|error| error.to_string())
-    });
+    // Shards may have one host, and then the collector has them side by side.
+    let labelled = config.shard.map(|shard| with_label(families, "shard", shard.index()));
+    let written = encode_text(labelled.as_deref().unwrap_or(families))
+        .map_err(|error| error.to_string())
+        .and_then(|text| {
+            disk::replace(path, &text, Mode::Shared).map_err(|error| error.to_string())
+        });
     if let Err(error) = written {
         tracing::warn!(error, "textfile not written");
     }
 }
 
+/// The same families with a label more on each series.
+fn with_label(families: &[MetricFamily], name: &str, value: u32) -> Vec<MetricFamily> {
+    let mut families = families.to_vec();
+    for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+        let mut label = LabelPair::default();
+        label.set_name(name.to_owned());
+        label.set_value(value.to_string());
+        let mut labels = metric.take_label();
+        labels.push(label);
+        labels.sort_by(|one, other| one.name().cmp(other.name()));
+        metric.set_label(labels);
+    }
+    families
+}
+
 /// Pushes the totals to all of `clients`, marks who took them, counts the attempts.
 ///
-/// The state is not saved here.
+/// The state is not saved here; what it notes of `timing` is on disk before.
 pub fn deliver_totals(
     config: &Config,
     clients: &[Client],
+    timing: &Timing,
     data: &mut DataDir,
     threads: &Threads,
     schedule: Schedule,
@@ -191,7 +234,7 @@ pub fn deliver_totals(
 ) -> Vec<Delivered> {
     let families = families(config, &data.state.totals);
     write_textfile(config, &families);
-    let bodies = publisher::bodies(clients, &families);
+    let bodies = publisher::bodies(clients, &families, timing);
     let targets: Vec<(&Client, &Body)> =
         bodies.iter().map(|(client, body)| (*client, body)).collect();
     let deliveries = threads.block_on(deliver_all(&targets, schedule, stop));
@@ -200,6 +243,10 @@ pub fn deliver_totals(
     for ((client, _), delivery) in targets.iter().zip(&deliveries) {
         let name = client.gateway().name();
         publisher::count(&mut log, name, delivery);
+        if delivery.result.as_ref().is_err_and(Undelivered::is_out_of_bounds) {
+            // By a clock that was wrong: the next push shall not have to be later than that.
+            data.state.note_sample(name, None);
+        }
         results.insert(
             name.to_owned(),
             delivery.result.as_ref().map(|&()| ()).map_err(ToString::to_string),
@@ -210,8 +257,7 @@ pub fn deliver_totals(
         let gateway = client.gateway().name().to_owned();
         let unsendable = || Err("the metrics do not fit its grouping; see the log".to_owned());
         let result = results.remove(&gateway).unwrap_or_else(unsendable);
-        let url = client.gateway().push_url().as_str();
-        data.state.mark(&gateway, url, result.clone());
+        data.state.mark(&gateway, client.gateway().group(), result.clone());
         if let Err(error) = &result {
             tracing::error!(
                 gateway,

@@ -39,6 +39,8 @@ pub(super) enum Ended {
     Evaluator(String),
     Signal(Signal),
     NoTarget,
+    /// What there is to do belongs to other shards.
+    Elsewhere,
     /// All that was new in the logs of another program is taken.
     Ingested,
     /// One of those logs cannot be read on.
@@ -47,6 +49,14 @@ pub(super) enum Ended {
 }
 
 impl OpenBatch<'_> {
+    /// Why there is nothing to do, if there is nothing.
+    pub(super) fn nothing_to_do(&self) -> Option<Ended> {
+        if self.plan.is_elsewhere() {
+            return Some(Ended::Elsewhere);
+        }
+        self.plan.usable().is_empty().then_some(Ended::NoTarget)
+    }
+
     /// Writes the candidates, seals, folds.
     pub(super) fn close(
         &self,
@@ -230,6 +240,7 @@ fn verdict(
             let none = "no strategy has a usable target; `mutation-agent check` says why";
             (Status::Failed, Exit::NoStrategy, "no_target", Some(none.to_owned()))
         }
+        Ended::Elsewhere => (Status::Completed, Exit::Done, "elsewhere", None),
         // What came of the attempts is another program's success or failure.
         Ended::Ingested => (Status::Completed, Exit::Done, "ingested", None),
         Ended::Unreadable(error) => (Status::Failed, Exit::Io, "error", Some(error.to_string())),

@@ -7,7 +7,7 @@ use super::judge::{Candidate, Judge, JudgeError, Waited};
 use super::open_batch::OpenBatch;
 use super::publisher::Publisher;
 use super::recorder::Recorder;
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use super::{PlannedStrategy, Progress, Shutdown};
 use crate::audit::{Evolution, Manifest};
 use crate::config::Evaluator;
@@ -16,7 +16,6 @@ use crate::evolution::{Gene, Proposing, Searches};
 use crate::mutation::{Streams, evaluation_seed};
 use crate::record::{Millis, Record};
 use crate::state::DataDir;
-use crate::units::MutationId;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
@@ -27,8 +26,6 @@ pub(super) struct Evolving<'a> {
     pub(super) searches: Searches,
     pub(super) shutdown: &'a Shutdown,
     pub(super) deadline: Option<Instant>,
-    /// Indices into the plan's strategies; those whose source was judged.
-    strategies: Vec<usize>,
 }
 
 /// What a batch writes to while it runs.
@@ -47,8 +44,8 @@ impl OpenBatch<'_> {
         desk: &mut Desk<'_, 'a>,
         shutdown: &'a Shutdown,
     ) -> Ended {
-        if self.plan.usable().is_empty() {
-            return Ended::NoTarget;
+        if let Some(ended) = self.nothing_to_do() {
+            return ended;
         }
         if let Some(last) = &desk.data.newest {
             let ended = evaluator::end_left_behind(last.as_str());
@@ -67,7 +64,6 @@ impl OpenBatch<'_> {
             searches: desk.data.state.searches.clone(),
             shutdown,
             deadline: self.config.batch.deadline.map(|limit| Instant::now() + limit),
-            strategies: Vec::new(),
         };
         let ended = evolving.run(desk);
         self.notifier.status("ending the evaluators");
@@ -112,7 +108,6 @@ impl<'a> Evolving<'a> {
     fn begin(&mut self, desk: &mut Desk<'_, 'a>) -> Result<(), Ended> {
         let baselines = self.baselines(desk)?;
         self.begin_search(&baselines, desk)?;
-        self.strategies = baselines.into_keys().collect();
         desk.recorder.begin_search(self.searches.of(&self.batch.id));
         let settings = self.batch.config.evolution.settings;
         desk.manifest.evolution = Some(Evolution { settings, searches: self.searches.clone() });
@@ -155,10 +150,10 @@ impl<'a> Evolving<'a> {
         records: &mut Vec<Record<'a>>,
     ) -> Result<(), Ended> {
         let plan = self.batch.plan;
-        let fits: Vec<_> = self.strategies.iter().map(|index| plan.fitting(*index)).collect();
+        let fits: Vec<_> = plan.usable().iter().map(|index| plan.fitting(*index)).collect();
         let mut proposer = Generation::new(self.batch, searches, &fits, round);
         let mut judged = HashMap::new();
-        for index in 0..self.batch.plan.mutations_per_round {
+        for nth in 0..proposer.turns.count() {
             while self.judge.is_ahead() {
                 let attempt = self.answered(&mut judged, desk)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
@@ -168,7 +163,7 @@ impl<'a> Evolving<'a> {
                 let attempt = self.answered(&mut judged, desk)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
             }
-            let (mut attempt, text) = proposer.attempt(index);
+            let Some((mut attempt, text)) = proposer.attempt(nth) else { continue };
             match text {
                 None => {
                     attempt.ended = Instant::now();
@@ -256,9 +251,9 @@ impl<'a> Evolving<'a> {
 struct Generation<'a, 's> {
     batch: &'a OpenBatch<'a>,
     round: u32,
-    turns: Turns,
-    /// By slot.
-    slots: Vec<Slot<'a, 's>>,
+    turns: Turns<'a>,
+    /// By slot; those that are left out have their turns too, and nothing is made of them.
+    slots: Vec<Option<Slot<'a, 's>>>,
 }
 
 struct Slot<'a, 's> {
@@ -277,30 +272,30 @@ impl<'a, 's> Generation<'a, 's> {
         round: u32,
     ) -> Self {
         let plan = batch.plan;
-        let slots = fits.iter().filter_map(|Fitting { strategy, fits }| {
-            let search = searches.get(&batch.id, &strategy.name)?;
+        let settings = &batch.config.evolution.settings;
+        let slots = fits.iter().map(|Fitting { strategy, fits }| {
+            let search = searches.active(settings, &batch.id, &strategy.name)?;
             let streams = Streams::new(plan.seed, round, &strategy.name);
             let genes = plan.genes(strategy);
-            let settings = &batch.config.evolution.settings;
             let proposing = Proposing::new(settings, search).within(fits);
             Some(Slot { strategy, streams, genes, proposing })
         });
-        let slots: Vec<Slot<'a, 's>> = slots.collect();
-        let turns = Turns::new(slots.len().max(1), round, plan.mutations_per_round);
+        let slots = slots.collect();
+        let turns = Turns::new(plan.circle(), round, plan.mutations_per_round);
         Self { batch, round, turns, slots }
     }
 
-    /// The round's attempt number `index`, from 0, and the text to be judged; none where there is nothing to judge.
-    fn attempt(&mut self, index: u32) -> (Attempt<'a, 's>, Option<String>) {
+    /// Our attempt number `nth` of the round, from 0, and the text to be judged; no text where there is nothing to judge.
+    /// `None` where the strategy whose turn it is was left out.
+    fn attempt(&mut self, nth: u32) -> Option<(Attempt<'a, 's>, Option<String>)> {
         let started = Instant::now();
         let plan = self.batch.plan;
-        let before = u64::from(self.round - 1) * u64::from(plan.mutations_per_round);
-        let (slot, number) = self.turns.of(index);
-        let Slot { strategy, streams, genes, proposing } = &mut self.slots[slot];
+        let Turn { slot, number, index } = self.turns.of(nth);
+        let Slot { strategy, streams, genes, proposing } = self.slots[slot].as_mut()?;
         let (variant, draft) = plan.propose(genes, proposing, &mut streams.attempt(number));
         let (outcome, error, text) = plan.validated(strategy, &draft);
         let attempt = Attempt {
-            mutation: MutationId(before + u64::from(index) + 1),
+            mutation: plan.id_of(self.round, index),
             strategy,
             variant,
             draft,
@@ -312,6 +307,6 @@ impl<'a, 's> Generation<'a, 's> {
             ended: started,
             metrics: BTreeMap::new(),
         };
-        (attempt, text)
+        Some((attempt, text))
     }
 }

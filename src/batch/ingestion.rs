@@ -4,8 +4,8 @@ use super::delivery::{Delivered, deliver_totals};
 use super::ending::{BatchEnd, Ended};
 use super::generations::Desk;
 use super::open_batch::OpenBatch;
-use super::run::{BETWEEN_LOOKS, mind_the_clock, open, suffix};
-use super::{BatchError, BatchPlan, Clock, Progress, Shutdown, Threads};
+use super::run::{BETWEEN_LOOKS, mind_the_clock, new_id, open};
+use super::{BatchError, BatchPlan, Clock, Progress, Shutdown, Threads, Timing};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::gateway::{Client, Schedule};
@@ -13,7 +13,6 @@ use crate::ingest::{LogError, OldLog, Refusal, Survey, Taking, look_through};
 use crate::metrics::{Ingest, IngestedLog, KnownLog};
 use crate::notify::Notifier;
 use crate::state::{DataDir, State};
-use crate::units::BatchId;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -156,7 +155,7 @@ impl<'a> Ingestion<'a> {
             config: self.config,
             plan: &plan,
             clock,
-            id: BatchId::next(clock.started(), suffix(), data.newest.as_ref()),
+            id: new_id(self.config, &clock, data),
             clients: Arc::clone(&self.clients),
             notifier: self.notifier,
             ingest: Some(ingest),
@@ -239,7 +238,7 @@ impl<'a> Ingestion<'a> {
     pub(super) fn lack<'s>(&'s self, state: &'s State) -> impl Iterator<Item = &'s Client> {
         self.clients.iter().filter(|client| {
             let gateway = client.gateway();
-            !state.is_delivered(gateway.name(), gateway.push_url().as_str())
+            !state.is_delivered(gateway.name(), gateway.group())
         })
     }
 
@@ -250,7 +249,12 @@ impl<'a> Ingestion<'a> {
             return Vec::new();
         }
         let stop = self.shutdown.wait();
-        let delivered = deliver_totals(self.config, &waiting, data, &self.threads, schedule, stop);
+        let timing = Timing::last(&waiting, &mut data.state, BTreeMap::new());
+        if timing.is_told() {
+            data.save_times();
+        }
+        let delivered =
+            deliver_totals(self.config, &waiting, &timing, data, &self.threads, schedule, stop);
         if let Err(error) = data.save() {
             tracing::error!(%error, "delivery marks are lost; the next start delivers again");
         }

@@ -38,6 +38,7 @@ mod run;
 mod shutdown;
 mod threads;
 mod tidy;
+mod timing;
 mod turns;
 mod verdict;
 
@@ -57,3 +58,4 @@ pub(crate) use run::open;
 pub use run::{BatchError, run};
 pub use shutdown::{Shutdown, Signal};
 pub use threads::Threads;
+pub use timing::Timing;

@@ -5,7 +5,8 @@ use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
 use crate::config::{Config, ConfigError};
 use crate::evolution::Constraint;
 use crate::metrics::OutcomeSeries;
-use crate::mutation::Weights;
+use crate::mutation::{Circle, Weights};
+use crate::units::{MutationId, Shard};
 use rand::Rng;
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ pub struct BatchPlan {
     pub rounds: u32,
     /// Attempts in each.
     pub mutations_per_round: u32,
-    /// In the order of their names.
+    /// Those of our shard, in the order of their names.
     pub strategies: Vec<PlannedStrategy>,
     /// What must hold between the values of a strategy.
     pub constraints: Vec<Constraint>,
@@ -30,6 +31,10 @@ pub struct BatchPlan {
     weights: Option<Weights>,
     /// Indices of the strategies that have usable targets.
     usable: Vec<usize>,
+    /// The turns of all that have some; ours are parallel to `usable`.
+    circle: Circle,
+    /// Which of the strategies are ours; all if `None`.
+    shard: Option<Shard>,
 }
 
 /// A way of mutating; how it proposes values is known to each target.
@@ -42,10 +47,25 @@ pub struct PlannedVariant {
 }
 
 impl BatchPlan {
-    /// Reads all strategies. One that cannot be used is a finding, not an error.
+    /// Reads all strategies. One that cannot be used is a finding, not an error. Which of them have turns decides which
+    /// attempt is whose, and so those of other shards are read as well.
     pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
+        Self::of(config, seed, config.shard)
+    }
+
+    /// The strategies of all shards, for who looks at all that there is.
+    pub fn whole(config: &Config) -> Result<Self, ConfigError> {
+        Self::of(config, 0, None)
+    }
+
+    fn of(config: &Config, seed: u64, shard: Option<Shard>) -> Result<Self, ConfigError> {
         let files = config.strategy_files()?;
         let mut strategies = planned::read_all(config, &files);
+        let ours: Vec<bool> =
+            strategies.iter().map(|one| shard.is_none_or(|shard| shard.owns(&one.name))).collect();
+        let circle = circle(&strategies, &ours);
+        let mut ours = ours.into_iter();
+        strategies.retain(|_| ours.next() == Some(true));
         let all = strategies.iter_mut().flat_map(|strategy| &mut strategy.targets);
         all.enumerate().for_each(|(number, target)| target.number = number);
         let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights().is_some());
@@ -60,6 +80,8 @@ impl BatchPlan {
             rounds: config.batch.rounds,
             mutations_per_round: config.batch.mutations_per_round,
             usable: usable.map(|(index, _)| index).collect(),
+            circle,
+            shard,
             strategies,
             constraints: config.constraints.clone(),
             variants: variants.collect(),
@@ -81,6 +103,8 @@ impl BatchPlan {
             most: 1,
             weights: None,
             usable: Vec::new(),
+            circle: Circle::whole(1),
+            shard: None,
         }
     }
 
@@ -115,9 +139,30 @@ impl BatchPlan {
         &self.usable
     }
 
-    /// Attempts in all rounds.
+    /// Whose turn is when; ours are parallel to [`Self::usable`].
+    pub(super) const fn circle(&self) -> &Circle {
+        &self.circle
+    }
+
+    /// Whether there is nothing to do, because all turns are other shards'.
+    pub fn is_elsewhere(&self) -> bool {
+        self.attempts() == 0 && self.circle.all() > 0
+    }
+
+    /// Which of the strategies are ours, and of how many; `None` where all are.
+    pub fn shard(&self) -> Option<(Shard, usize)> {
+        self.shard.map(|shard| (shard, self.circle.all()))
+    }
+
+    /// Our attempts in all rounds.
     pub fn attempts(&self) -> u64 {
-        u64::from(self.rounds) * u64::from(self.mutations_per_round)
+        self.circle.attempts(u64::from(self.rounds) * u64::from(self.mutations_per_round))
+    }
+
+    /// The id of the attempt number `index`, from 0, of `round`, from 1.
+    pub(super) fn id_of(&self, round: u32, index: u32) -> MutationId {
+        let before = u64::from(round - 1) * u64::from(self.mutations_per_round);
+        MutationId(before + u64::from(index) + 1)
     }
 
     /// How many targets are `usable`, and how many are not for which reason.
@@ -134,8 +179,9 @@ impl BatchPlan {
 
     /// The strategies as the manifest lists them.
     pub fn entries(&self) -> Vec<StrategyEntry> {
-        let entries = self.strategies.iter().map(|strategy| StrategyEntry {
+        let entries = self.strategies.iter().enumerate().map(|(index, strategy)| StrategyEntry {
             path: strategy.name.clone(),
+            turn: self.shard.and_then(|_| self.turn_of(index)),
             sha256: strategy.sha256.clone(),
             usable: strategy
                 .targets
@@ -160,6 +206,12 @@ impl BatchPlan {
         entries.collect()
     }
 
+    /// The place of a strategy among those that have turns.
+    fn turn_of(&self, index: usize) -> Option<usize> {
+        let own = self.usable.binary_search(&index).ok()?;
+        self.circle.own().get(own).copied()
+    }
+
     /// The series that this batch can count in.
     pub fn series(config: &Config) -> impl Iterator<Item = OutcomeSeries> + '_ {
         let own = config.parameters.iter().map(|one| (one, &one.mutator, None));
@@ -175,6 +227,16 @@ impl BatchPlan {
             variant,
         })
     }
+}
+
+/// The turns of strategies, of which these are ours.
+fn circle(strategies: &[PlannedStrategy], ours: &[bool]) -> Circle {
+    let usable = strategies.iter().zip(ours).filter(|(one, _)| one.weights().is_some());
+    let usable: Vec<bool> = usable.map(|(_, is_ours)| *is_ours).collect();
+    let own = usable.iter().enumerate().filter(|(_, is_ours)| **is_ours);
+    // Numbers that were counted rise.
+    Circle::new(usable.len(), own.map(|(place, _)| place).collect())
+        .unwrap_or_else(|| Circle::whole(usable.len()))
 }
 
 fn count(number: u32) -> usize {

@@ -1,8 +1,10 @@
 //! Pushes while the batch runs: in the background, one at a time, always of the newest facts.
 
-use super::Shutdown;
+use super::{Shutdown, Timing};
 use crate::audit::Pushes;
-use crate::gateway::{Body, Client, Delivery, Ending, Reason, Schedule, deliver_all};
+use crate::gateway::{
+    Body, Client, Delivery, Ending, Format, Reason, Schedule, Written, deliver_all,
+};
 use crate::metrics::{PushResult, Totals};
 use prometheus::proto::MetricFamily;
 use std::collections::BTreeMap;
@@ -25,6 +27,15 @@ pub(super) struct Background {
     /// Gateways that did not answer in time, and when that was seen last: what they were sent may
     /// still arrive, after something newer.
     pub(super) unanswered: BTreeMap<String, Instant>,
+    /// By gateway, the series that remote write has written or may have.
+    pub(super) written: BTreeMap<String, Written>,
+}
+
+/// Facts, and since when they are so.
+#[derive(Debug)]
+struct Newest {
+    families: Vec<MetricFamily>,
+    timing: Timing,
 }
 
 /// Counts what a delivery did.
@@ -70,7 +81,7 @@ pub(super) fn since(earlier: &PushLog, mut log: PushLog) -> PushLog {
 pub(super) struct Publisher {
     /// Set when the interval is over: the recorder shall publish.
     wanted: Arc<AtomicBool>,
-    newest: watch::Sender<Option<Arc<Vec<MetricFamily>>>>,
+    newest: watch::Sender<Option<Arc<Newest>>>,
     done: Arc<Mutex<Background>>,
     task: JoinHandle<()>,
 }
@@ -85,14 +96,14 @@ impl Publisher {
     ) -> Self {
         let wanted = Arc::new(AtomicBool::new(false));
         let done = Arc::new(Mutex::new(Background::default()));
-        let (newest, mut receiver) = watch::channel::<Option<Arc<Vec<MetricFamily>>>>(None);
+        let (newest, mut receiver) = watch::channel::<Option<Arc<Newest>>>(None);
         let (asks, results) = (Arc::clone(&wanted), Arc::clone(&done));
         let pushing = async move {
             // Ends when the publisher is dropped; a push under way comes to its end first.
             while receiver.changed().await.is_ok() {
-                let families = receiver.borrow_and_update().clone();
-                let Some(families) = families else { continue };
-                push_once(&clients, &families, attempt_timeout, &results).await;
+                let newest = receiver.borrow_and_update().clone();
+                let Some(newest) = newest else { continue };
+                push_once(&clients, &newest, attempt_timeout, &results).await;
                 tokio::select! {
                     () = tokio::time::sleep(interval) => asks.store(true, Ordering::Relaxed),
                     changed = receiver.changed() => match changed {
@@ -111,10 +122,10 @@ impl Publisher {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Hands over the newest facts, which must be on disk.
-    pub(super) fn publish(&self, families: Vec<MetricFamily>) {
+    /// Hands over the newest facts, which must be on disk, and so must their times.
+    pub(super) fn publish(&self, families: Vec<MetricFamily>, timing: Timing) {
         self.wanted.store(false, Ordering::Relaxed);
-        self.newest.send_replace(Some(Arc::new(families)));
+        self.newest.send_replace(Some(Arc::new(Newest { families, timing })));
     }
 
     /// The pushes that have ended.
@@ -150,22 +161,35 @@ impl Publisher {
 
 async fn push_once(
     clients: &[Client],
-    families: &[MetricFamily],
+    newest: &Newest,
     attempt_timeout: Duration,
     done: &Mutex<Background>,
 ) {
-    let bodies = bodies(clients, families);
+    let lock = || done.lock().unwrap_or_else(PoisonError::into_inner);
+    let written = lock().written.clone();
+    let bodies = bodies(clients, &newest.families, &newest.timing.clone().after(written));
     let targets: Vec<(&Client, &Body)> =
         bodies.iter().map(|(client, body)| (*client, body)).collect();
+    let timed = |client: &Client| client.gateway().format() == Format::RemoteWrite;
+    for (client, body) in targets.iter().filter(|(client, _)| timed(client)) {
+        // From now on it may be there, even if this push is broken off.
+        let name = client.gateway().name().to_owned();
+        lock().written.entry(name).or_default().extend(body.written().clone());
+    }
     let never = std::future::pending::<()>();
     let deliveries = deliver_all(&targets, Schedule::once(attempt_timeout), never).await;
-    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-    for ((client, _), delivery) in targets.iter().zip(&deliveries) {
+    let mut done = lock();
+    for ((client, body), delivery) in targets.iter().zip(&deliveries) {
         let gateway = client.gateway().name();
         count(&mut done.log, gateway, delivery);
+        if timed(client) && delivery.result.is_ok() {
+            // What ended with this push is no more.
+            done.written.insert(gateway.to_owned(), body.written().clone());
+        }
         if let Err(error) = &delivery.result {
             tracing::warn!(gateway, %error, "push during the batch failed");
-            if matches!(error.reason(), Some(Reason::Timeout { .. })) {
+            // Of remote write what is older is refused, whenever it arrives.
+            if matches!(error.reason(), Some(Reason::Timeout { .. })) && !timed(client) {
                 done.unanswered.insert(gateway.to_owned(), Instant::now());
             }
         }
@@ -176,12 +200,16 @@ async fn push_once(
 pub(super) fn bodies<'a>(
     clients: &'a [Client],
     families: &[MetricFamily],
+    timing: &Timing,
 ) -> Vec<(&'a Client, Body)> {
-    let made = clients.iter().filter_map(|client| match client.gateway().body(families) {
-        Ok(body) => Some((client, body)),
-        Err(error) => {
-            tracing::error!(gateway = client.gateway().name(), %error, "nothing is sent there");
-            None
+    let made = clients.iter().filter_map(|client| {
+        let gateway = client.gateway();
+        match gateway.body(families, &timing.moment(gateway.name())) {
+            Ok(body) => Some((client, body)),
+            Err(error) => {
+                tracing::error!(gateway = gateway.name(), %error, "nothing is sent there");
+                None
+            }
         }
     });
     made.collect()

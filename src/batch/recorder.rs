@@ -30,6 +30,8 @@ pub(super) struct Recorder<'a> {
     candidates: Candidates,
     champions: Champions,
     recorded: u64,
+    /// Of the ids in the journal.
+    order: Order,
     round: u32,
     clock: Clock,
     flush_interval: Duration,
@@ -40,7 +42,7 @@ pub(super) struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    pub(super) fn new(batch: &'a OpenBatch<'a>, journal: Journal) -> Self {
+    pub(super) fn new(batch: &'a OpenBatch<'a>, journal: Journal, order: Order) -> Self {
         let keep = batch.config.output.keep;
         Self {
             plan: batch.plan,
@@ -51,6 +53,7 @@ impl<'a> Recorder<'a> {
             candidates: Candidates::new(batch.plan, keep),
             champions: Champions::new(keep, batch.config.evolution.settings.direction),
             recorded: 0,
+            order,
             round: 0,
             clock: Clock::start(),
             flush_interval: batch.config.audit.flush_interval,
@@ -73,7 +76,7 @@ impl<'a> Recorder<'a> {
         self.journal.append(&record, self.kind_of_line(target, attempted.variant))?;
         self.count(&record);
         if attempted.verdict.outcome.is_success() {
-            self.candidates.offer(attempted, MutationId(self.recorded));
+            self.candidates.offer(attempted, record.mutation_id, self.recorded);
         }
         if attempted.ended >= self.due {
             self.due = attempted.ended + self.flush_interval;
@@ -105,7 +108,7 @@ impl<'a> Recorder<'a> {
         Record {
             timestamp: self.clock.at(attempted.ended),
             batch_id: Cow::Borrowed(self.batch_id),
-            mutation_id: MutationId(self.recorded + 1),
+            mutation_id: self.plan.id_of(self.round, attempted.index),
             round: self.round,
             strategy: Cow::Borrowed(&strategy.name),
             line: target.site.line(),
@@ -258,7 +261,7 @@ impl<'a> Recorder<'a> {
     /// The fold over what the next start will find, after somebody has meddled with the journal.
     pub(super) fn found(&self, folder: &Folder) -> Tally {
         let buckets = self.tally.duration_histogram().buckets();
-        match read_open(folder, self.batch_id, buckets, Order::Any) {
+        match read_open(folder, self.batch_id, buckets, &self.order) {
             Ok((log, _)) => log.tally,
             // It is gone, or no file of ours.
             Err(_) => Tally::new(buckets.clone()),
@@ -278,7 +281,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn cut_back(&mut self, folder: &Folder) -> Result<(), DiskError> {
         self.journal.cut_back()?;
         let buckets = self.tally.duration_histogram().buckets().clone();
-        let (log, whole) = read_open(folder, self.batch_id, &buckets, Order::Any)?;
+        let (log, whole) = read_open(folder, self.batch_id, &buckets, &self.order)?;
         if !whole {
             // Sealed, it would be a log that its own manifest does not fit.
             let told = "its lines were changed while the batch ran, and not by this program";
@@ -286,7 +289,7 @@ impl<'a> Recorder<'a> {
             return Err(DiskError::new(disk::GO_ON, &path)(io::Error::other(told)));
         }
         self.recorded = log.tally.attempts();
-        self.candidates.retain_up_to(MutationId(self.recorded));
+        self.candidates.retain_up_to(self.recorded);
         self.tally = log.tally;
         self.durable.clone_from(&self.tally);
         Ok(())

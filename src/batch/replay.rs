@@ -3,16 +3,17 @@
 //! It needs neither the strategies nor today's config: the manifest has the values that stood in the
 //! sources, the config in force, and where the search began.
 
-use super::turns::Turns;
+use super::turns::{Turn, Turns};
 use crate::audit::{Manifest, StrategyEntry, TargetEntry};
 use crate::config::{Config, ConfigError};
 use crate::evolution::{
     Constraint, Draft, Fate, Gene, Move, Proposing, Searches, Settings, Values, moves,
 };
-use crate::mutation::{Streams, Weights};
+use crate::mutation::{Circle, Streams, Weights};
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
 use rand::Rng;
+use std::collections::BTreeMap;
 
 /// A batch that cannot be drawn again.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,7 @@ pub struct Replay {
     id: BatchId,
     seed: u64,
     per_round: u32,
+    circle: Circle,
     config: Config,
     strategies: Vec<Strategy>,
     /// Draws a variant; `None` where there are none.
@@ -62,7 +64,7 @@ pub struct Replay {
     round: u32,
     streams: Vec<Streams>,
     /// What is drawn in it, by its place: where there is a search, one after the other, each depends on those before it.
-    drawn: Vec<Expected>,
+    drawn: BTreeMap<u32, Expected>,
 }
 
 /// A strategy as the manifest lists it.
@@ -109,25 +111,24 @@ impl Replay {
         let config = Config::replayed(text)?;
         let evolution = manifest.evolution.as_ref();
         let id = &manifest.summary.batch_id;
-        let is_used = |name: &str| match evolution {
-            Some(evolution) => evolution.searches.get(id, name).is_some(),
-            None => true,
-        };
-        let entries = manifest.strategies.iter().filter(|entry| is_used(&entry.path));
+        let entries = manifest.strategies.iter();
         let strategies: Vec<Option<Strategy>> =
             entries.map(|entry| Strategy::of(entry, &config)).collect::<Result<_, _>>()?;
+        let strategies: Vec<Strategy> = strategies.into_iter().flatten().collect();
+        let circle = circle(manifest, &config, strategies.len())?;
         let variants: Vec<f64> = config.variants.iter().map(|variant| variant.weight).collect();
         Ok(Self {
             id: id.clone(),
             seed,
             per_round: manifest.mutations_per_round.max(1),
-            strategies: strategies.into_iter().flatten().collect(),
+            circle,
+            strategies,
             variants: Weights::new(&variants).ok(),
             evolution: evolution.map(|one| (one.settings, one.searches.clone())),
             config,
             round: 0,
             streams: Vec::new(),
-            drawn: Vec::new(),
+            drawn: BTreeMap::new(),
         })
     }
 
@@ -154,10 +155,11 @@ impl Replay {
         let expected = if mutation.0 == 0 || self.strategies.is_empty() {
             None
         } else if self.evolution.is_some() {
-            self.drawn.get(place as usize)
+            self.drawn.get(&place)
         } else {
-            drawn = self.draw(place, None);
-            Some(&drawn)
+            let turns = Turns::new(&self.circle, self.round, self.per_round);
+            drawn = turns.at(place).and_then(|turn| self.draw(turn, None));
+            drawn.as_ref()
         };
         match expected {
             Some(expected) => expected.compare(record),
@@ -177,8 +179,8 @@ impl Replay {
     }
 
     /// The whole round; nothing where there is no search.
-    fn draw_with_search(&self) -> Vec<Expected> {
-        let Some((settings, searches)) = &self.evolution else { return Vec::new() };
+    fn draw_with_search(&self) -> BTreeMap<u32, Expected> {
+        let Some((settings, searches)) = &self.evolution else { return BTreeMap::new() };
         let rules = &self.config.constraints;
         let fits: Vec<_> = self
             .strategies
@@ -190,21 +192,30 @@ impl Replay {
             .iter()
             .zip(&fits)
             .map(|(strategy, fits)| {
-                let search = searches.get(&self.id, &strategy.name)?;
+                let search = searches.active(settings, &self.id, &strategy.name)?;
                 Some(Proposing::new(settings, search).within(fits))
             })
             .collect();
-        let places = if proposing.is_empty() { 0 } else { self.per_round };
-        (0..places).map(|place| self.draw(place, Some(&mut proposing))).collect()
+        if proposing.is_empty() {
+            return BTreeMap::new();
+        }
+        let turns = Turns::new(&self.circle, self.round, self.per_round);
+        let all = (0..turns.count()).map(|nth| turns.of(nth));
+        all.filter_map(|turn| Some((turn.index, self.draw(turn, Some(&mut proposing))?))).collect()
     }
 
-    /// What the attempt at this place of the round should be; of at least one strategy.
-    fn draw(&self, place: u32, proposing: Option<&mut [Option<Proposing<'_>>]>) -> Expected {
-        let turns = Turns::new(self.strategies.len(), self.round, self.per_round);
-        let (slot, number) = turns.of(place);
+    /// What the attempt of this turn should be; `None` where its strategy was left out of the search.
+    fn draw(
+        &self,
+        Turn { slot, number, .. }: Turn,
+        proposing: Option<&mut [Option<Proposing<'_>>]>,
+    ) -> Option<Expected> {
         let strategy = &self.strategies[slot];
         let rng = &mut self.streams[slot].attempt(number);
-        let proposing = proposing.and_then(|all| all[slot].as_mut());
+        let proposing = match proposing {
+            Some(all) => Some(all[slot].as_mut()?),
+            None => None,
+        };
         let variant = self.variants.as_ref().map(|weights| weights.pick(rng));
         let of_variant = variant.map(|index| &self.config.variants[index]);
         let most = of_variant.and_then(|one| one.parameters_per_mutation);
@@ -234,13 +245,13 @@ impl Replay {
             let (operator, clamped) = (mutator.operator().as_str(), one.proposal.clamped);
             Changed { parameter: name.to_owned(), operator, old: one.old, new, clamped }
         });
-        Expected {
+        Some(Expected {
             strategy: strategy.name.clone(),
             variant: of_variant.map(|variant| variant.name.clone()),
             parent,
             outcome: self.foreseen(strategy, fate, &values),
             changes: changes.collect(),
-        }
+        })
     }
 
     fn foreseen(&self, strategy: &Strategy, fate: Fate, values: &Values) -> Foreseen {
@@ -255,6 +266,22 @@ impl Replay {
             Foreseen::Is(Outcome::ConstraintViolated)
         }
     }
+}
+
+/// The turns as the manifest lists them, of so many strategies that are the batch's.
+fn circle(manifest: &Manifest, config: &Config, own: usize) -> Result<Circle, ReplayError> {
+    let id = &manifest.summary.batch_id;
+    let is_left_out = |searches: &Searches| {
+        let mut usable = manifest.strategies.iter().filter(|entry| !entry.usable.is_empty());
+        usable.any(|entry| searches.get(id, &entry.path).is_none())
+    };
+    let searches = manifest.evolution.as_ref().map(|evolution| &evolution.searches);
+    let patience = config.evolution.settings.patience.is_some();
+    if manifest.turns.is_none() && searches.is_some_and(|all| patience || is_left_out(all)) {
+        return Err(ReplayError::Missing("its turns: an older version gave them by another rule"));
+    }
+    let circle = manifest.circle().filter(|circle| circle.own().len() == own);
+    circle.ok_or(ReplayError::Missing("the turns of its strategies"))
 }
 
 impl Strategy {

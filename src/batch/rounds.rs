@@ -2,6 +2,7 @@
 
 use super::BatchPlan;
 use super::attempt::{Attempted, Proposer, streams};
+use super::turns::Turns;
 use std::ops::ControlFlow;
 use std::sync::mpsc;
 
@@ -10,7 +11,7 @@ const CHUNK: u32 = 2048;
 /// Chunks that a worker may be ahead.
 const AHEAD: usize = 2;
 
-/// Hands the attempts of `round` (from 1) to `take`, in order, until it breaks.
+/// Hands our attempts of `round` (from 1) to `take`, in order, until it breaks.
 ///
 /// Workers only propose. What makes an attempt a fact is `take`, on the caller's thread.
 pub(super) fn run_round<B>(
@@ -20,7 +21,7 @@ pub(super) fn run_round<B>(
     mut take: impl FnMut(&Attempted) -> ControlFlow<B>,
 ) -> ControlFlow<B> {
     let streams = streams(plan, round);
-    let all = plan.mutations_per_round;
+    let all = Turns::new(plan.circle(), round, plan.mutations_per_round).count();
     let chunk = |from: u32| from..from.saturating_add(CHUNK).min(all);
     let chunks = (0..all).step_by(CHUNK as usize).map(chunk);
     if workers <= 1 || all <= CHUNK {

@@ -8,8 +8,9 @@ use super::publisher::{self, Publisher};
 use super::recorder::Recorder;
 use super::rounds::run_round;
 use super::tidy::tidy;
+use super::timing::{CLOCK_SLACK, Timing};
 use super::{BatchPlan, Clock, Progress, Shutdown, Signal, Threads};
-use crate::audit::Manifest;
+use crate::audit::{Manifest, Order};
 use crate::config::Config;
 use crate::disk::DiskError;
 use crate::gateway::Client;
@@ -23,9 +24,6 @@ use std::time::{Duration, Instant};
 
 /// Records between two looks at the progress bar.
 pub(super) const BETWEEN_LOOKS: u64 = 1024;
-
-/// What NTP may set a clock back by without a word.
-const CLOCK_SLACK: Duration = Duration::from_mins(1);
 
 /// A batch that did not begin.
 #[derive(Debug, thiserror::Error)]
@@ -59,7 +57,7 @@ pub fn run(
     if let Some(signal) = shutdown.asked() {
         return Err(BatchError::Stopped(signal));
     }
-    let id = BatchId::next(clock.started(), suffix(), data.newest.as_ref());
+    let id = new_id(config, &clock, &data);
     let clients = Arc::new(clients);
     let batch = OpenBatch { config, plan, clock, id, clients, notifier, ingest: None };
     let _span = tracing::info_span!("batch", id = %batch.id).entered();
@@ -69,7 +67,7 @@ pub fn run(
 
     let mut running = batch.start(&mut data, &runtime)?;
     let ended = match &config.evaluator {
-        None => batch.rounds(&data, &mut running, &shutdown),
+        None => batch.rounds(&mut data, &mut running, &shutdown),
         Some(evaluator) => batch.evolve(evaluator, &mut running.desk(&mut data), &shutdown),
     };
     notifier.stopping();
@@ -105,7 +103,7 @@ impl OpenBatch<'_> {
             self.config.push.interval,
             self.config.push.attempt_timeout,
         );
-        let recorder = Recorder::new(self, journal);
+        let recorder = Recorder::new(self, journal, Order::of(Some(&manifest)));
         self.publish(data, &publisher, &mut manifest.summary, &recorder);
         Ok(Running { publisher, manifest, recorder })
     }
@@ -146,7 +144,12 @@ fn announce(plan: &BatchPlan) {
     let usable = states.remove("usable");
     // That a strategy does not have every parameter is no news.
     states.retain(|state, _| state != "not_found");
-    tracing::info!(seed = plan.seed, strategies = plan.strategies.len(), usable, "batch begins");
+    let shard = plan.shard().map(|(shard, _)| tracing::field::display(shard));
+    let strategies = plan.strategies.len();
+    tracing::info!(seed = plan.seed, shard, strategies, usable, "batch begins");
+    if plan.is_elsewhere() {
+        tracing::info!("all turns are other shards': nothing to do");
+    }
     if !states.is_empty() {
         tracing::warn!(unusable = ?states, "targets are left out; `mutation-agent check` lists them");
     }
@@ -174,9 +177,14 @@ pub(super) fn mind_the_clock(data: &DataDir, clock: &Clock) {
     }
 }
 
-/// For the id: the upper half of a random number.
-pub(super) fn suffix() -> u32 {
-    u32::try_from(super::random() >> 32).unwrap_or(0)
+/// The id of the batch that begins.
+pub(super) fn new_id(config: &Config, clock: &Clock, data: &DataDir) -> BatchId {
+    let suffix = u32::try_from(super::random() >> 32).unwrap_or(0);
+    let id = BatchId::next(clock.started(), suffix, data.newest.as_ref());
+    match config.shard {
+        Some(shard) => id.of_shard(shard),
+        None => id,
+    }
 }
 
 /// Opens the data folder and says what had to be repaired.
@@ -207,11 +215,11 @@ pub(crate) fn open(config: &Config) -> Result<DataDir, OpenError> {
 
 impl OpenBatch<'_> {
     /// Runs the rounds to the end, or to whatever comes first.
-    fn rounds(&self, data: &DataDir, running: &mut Running<'_>, shutdown: &Shutdown) -> Ended {
+    fn rounds(&self, data: &mut DataDir, running: &mut Running<'_>, shutdown: &Shutdown) -> Ended {
         let Running { publisher, manifest, recorder } = running;
         let summary = &mut manifest.summary;
-        if self.plan.usable().is_empty() {
-            return Ended::NoTarget;
+        if let Some(ended) = self.nothing_to_do() {
+            return ended;
         }
         let deadline = self.config.batch.deadline.map(|limit| Instant::now() + limit);
         let workers = match self.config.batch.workers {
@@ -276,7 +284,7 @@ impl OpenBatch<'_> {
     /// Shows the gateways, and the textfile, what is on disk so far.
     pub(super) fn publish(
         &self,
-        data: &DataDir,
+        data: &mut DataDir,
         publisher: &Publisher,
         summary: &mut BatchSummary,
         recorder: &Recorder<'_>,
@@ -286,6 +294,10 @@ impl OpenBatch<'_> {
         totals.fold(summary);
         let families = families(self.config, &totals);
         write_textfile(self.config, &families);
-        publisher.publish(families);
+        let timing = Timing::of_batch(&self.clients, &mut data.state);
+        if timing.is_told() {
+            data.save_times();
+        }
+        publisher.publish(families, timing);
     }
 }

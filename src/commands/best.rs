@@ -1,8 +1,8 @@
 //! `best`: the best candidate of each strategy beside its source.
 
-use super::Failure;
+use super::{Configuration, Failure};
 use crate::batch::{BatchPlan, PlannedStrategy, Provenance};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Secrets};
 use crate::evolution::{Direction, Search, Searches};
 use crate::exit::Exit;
 use crate::state::Store;
@@ -25,10 +25,11 @@ pub struct Args {
 }
 
 /// Shows the champions, also while a batch runs; those are the ones of the batches before it.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
-    let plan = BatchPlan::make(&config, 0)?;
-    let searches = searches(&config)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let config = source.load(Secrets::Unneeded)?;
+    let all = args.strategies.is_empty();
+    let plan = if all { BatchPlan::make(&config, 0)? } else { BatchPlan::whole(&config)? };
+    let searches = searches(&source.load_all(Secrets::Unneeded)?)?;
     let direction = config.evolution.settings.direction;
     let mut wanted: Vec<&PlannedStrategy> = plan.strategies.iter().collect();
     if !args.strategies.is_empty() {
@@ -113,8 +114,17 @@ impl<'a> Champion<'a> {
     }
 }
 
-/// The searches of the state, whoever looks.
-fn searches(config: &Config) -> Result<Searches, Failure> {
+/// The searches of all shards, whoever looks.
+fn searches(configs: &[Config]) -> Result<Searches, Failure> {
+    let mut all = Searches::default();
+    for config in configs {
+        all.unite(searches_of(config)?);
+    }
+    Ok(all)
+}
+
+/// The searches of one data folder.
+pub(super) fn searches_of(config: &Config) -> Result<Searches, Failure> {
     let store = Store::new(&config.data_dir);
     match store.look() {
         Ok(Some(Ok(state))) => Ok(state.searches),

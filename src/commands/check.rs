@@ -1,7 +1,7 @@
 //! `check`: everything that can be known before the night.
 
-use super::Failure;
 use super::program::write_programs;
+use super::{Configuration, Failure};
 use crate::batch::{BatchPlan, PlannedStrategy, Target, Threads};
 use crate::config::{Config, Environment, Secrets};
 use crate::disk;
@@ -23,27 +23,30 @@ pub struct Args {
 }
 
 /// Prints what is in force and what was found; nothing is written anywhere.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     // Standard output is written line by line, and a thousand strategies are five thousand lines.
     let mut out = BufWriter::new(out);
-    let exit = check(path, args, &mut out)?;
+    let exit = check(source, args, &mut out)?;
     out.flush()?;
     Ok(exit)
 }
 
-fn check(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn check(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let secrets = if args.gateway { Secrets::Needed } else { Secrets::Here };
-    let config = Config::load(path, &Environment::read(), secrets)?;
+    let config = source.load(secrets)?;
     let clients = clients(config.gateways.iter().filter(|gateway| gateway.is_usable()))?;
     // What else there is can be told without strategies, and is all that `ingest` needs.
     let plan = BatchPlan::make(&config, config.batch.seed.unwrap_or(0));
-    writeln!(out, "# {}: what is in force", path.display())?;
+    writeln!(out, "# {}: what is in force", source.path().display())?;
     writeln!(out, "{}", config.to_toml().trim_end())?;
     writeln!(out, "\n# strategies")?;
     match &plan {
         Ok(plan) => {
             write_strategies(plan, out)?;
-            write_unfound(&config, plan, out)?;
+            // Another shard's strategies may have what these have not.
+            if config.shard.is_none() {
+                write_unfound(&config, plan, out)?;
+            }
         }
         Err(error) => writeln!(out, "{error}")?,
     }
@@ -58,7 +61,8 @@ fn check(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure>
     }
     let programs = write_programs(&config, &Environment::program_folders(), out)?;
     let unusable = folders.into_iter().find(|exit| *exit != Exit::Done);
-    let none = plan.as_ref().is_ok_and(|plan| plan.usable().is_empty());
+    let none = |plan: &BatchPlan| plan.usable().is_empty() && !plan.is_elsewhere();
+    let none = plan.as_ref().is_ok_and(none);
     let mut exit = unusable.unwrap_or(if none { Exit::NoStrategy } else { programs });
     writeln!(out, "\n# gateways")?;
     if config.gateways.is_empty() {
@@ -83,7 +87,7 @@ fn write_gateways(
 ) -> Result<Exit, Failure> {
     let threads = Threads::start().map_err(|error| Failure::new(Exit::Internal, &error))?;
     for gateway in &config.gateways {
-        write!(out, "{}  {}", gateway.name(), gateway.push_url())?;
+        write!(out, "{}  {}", gateway.name(), gateway.group())?;
         let client = clients.iter().find(|client| client.gateway().name() == gateway.name());
         if let Some(client) = client.filter(|_| asked) {
             let probe = threads.block_on(client.probe(config.push.attempt_timeout));
@@ -113,6 +117,13 @@ pub(in crate::commands) fn clients<'a>(
 fn verdict(plan: &BatchPlan) -> String {
     let (usable, all) = (plan.usable().len(), plan.strategies.len());
     let targets: usize = plan.strategies.iter().map(|strategy| strategy.targets.len()).sum();
+    if let Some((shard, turns)) = plan.shard().filter(|_| usable > 0 || plan.is_elsewhere()) {
+        return format!(
+            "shard {shard} has {targets} usable targets in {usable} of the {turns} strategies that have some: a run would \
+             make {} mutations",
+            plan.attempts()
+        );
+    }
     if usable == 0 {
         return "no strategy has a usable target: a run would fail with exit code 65".to_owned();
     }

@@ -2,8 +2,8 @@
 
 mod table;
 
-use super::Failure;
 use super::selection::{Selection, read};
+use super::{Configuration, Failure};
 use crate::audit::{Log, Logs};
 use crate::batch::now;
 use crate::comparison::{
@@ -48,12 +48,12 @@ fn confidence(text: &str) -> Result<f64, String> {
 }
 
 /// Reads the records and prints what differs.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let now = now();
     let parse = |text: &str| Selector::parse(text, now).map_err(|error| usage(&error));
     let mut sets = [parse(&args.a)?, parse(&args.b)?];
-    resolve(path, args, &mut sets, now)?;
-    let sources = sources(path, args, &sets)?;
+    resolve(source, args, &mut sets, now)?;
+    let sources = sources(source, args, &sets)?;
     let read = Reading::of(&sources, &sets, args)?;
     read.check(args, &sets)?;
     let [a, b] = &read.sets;
@@ -84,7 +84,7 @@ fn usage(error: &SelectorError) -> Failure {
 
 /// Finds out what bare words mean, which takes a reading of its own.
 fn resolve(
-    path: &Path,
+    source: &Configuration,
     args: &Args,
     sets: &mut [Selector; 2],
     now: Timestamp,
@@ -105,7 +105,7 @@ fn resolve(
         *sets = alone;
         return Ok(());
     }
-    for log in args.selection.logs(path)?.iter() {
+    for log in args.selection.logs(source)?.iter() {
         read(log, |record| known.add(record))?;
     }
     sets.iter_mut().try_for_each(|set| set.resolve(&known, is_path, now)).map_err(|e| usage(&e))
@@ -117,7 +117,11 @@ struct Source {
     for_set: [bool; 2],
 }
 
-fn sources(path: &Path, args: &Args, sets: &[Selector; 2]) -> Result<Vec<Source>, Failure> {
+fn sources(
+    source: &Configuration,
+    args: &Args,
+    sets: &[Selector; 2],
+) -> Result<Vec<Source>, Failure> {
     let mut by_paths = BTreeMap::<Vec<PathBuf>, [bool; 2]>::new();
     for (at, set) in sets.iter().enumerate() {
         by_paths.entry(set.paths().to_vec()).or_default()[at] = true;
@@ -133,7 +137,7 @@ fn sources(path: &Path, args: &Args, sets: &[Selector; 2]) -> Result<Vec<Source>
         } else {
             Selection { files, ..args.selection.clone() }
         };
-        sources.push(Source { logs: selection.logs(path)?, for_set });
+        sources.push(Source { logs: selection.logs(source)?, for_set });
     }
     Ok(sources)
 }

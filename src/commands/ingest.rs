@@ -1,9 +1,9 @@
 //! `ingest`: what another program logged, taken into the audit and shown to the gateways.
 
 use super::run::{as_json, as_text, delivered};
-use super::{Failure, check};
+use super::{Configuration, Failure, check};
 use crate::batch::{Ingested, Ingestion};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::ingest::{LogError, OldLog, Standing, Survey, by_age, look_through};
 use crate::metrics::KnownLogs;
@@ -14,7 +14,7 @@ use jiff::fmt::temporal::DateTimeParser;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Which logs, and how they are to be read.
@@ -46,14 +46,21 @@ fn zone(name: &str) -> Result<TimeZone, jiff::Error> {
 
 /// Takes in what is new in the logs.
 pub fn run(
-    path: &Path,
+    source: &Configuration,
     args: &Args,
     json: bool,
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let secrets = if args.dry_run { Secrets::Unneeded } else { Secrets::Needed };
-    let config = Config::load(path, &Environment::read(), secrets)?;
+    let config = source.load(secrets)?;
+    if let Some(shard) = config.shard {
+        let text = format!(
+            "a log of another program belongs to no shard, and each of them would count it: give `--shard none`, in one \
+             place alone (this is shard {shard})"
+        );
+        return Err(Failure::said(Exit::Usage, text));
+    }
     let zone = args.timezone.clone().unwrap_or_else(here);
     if args.dry_run {
         return dry_run(&config, &open(&args.files, &zone)?, out);

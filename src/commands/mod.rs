@@ -14,9 +14,11 @@ pub mod report;
 pub mod run;
 pub mod stats;
 
+mod configuration;
 mod failure;
 mod program;
 mod receiver;
 mod selection;
 
+pub use configuration::Configuration;
 pub use failure::Failure;

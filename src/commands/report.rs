@@ -1,17 +1,17 @@
 //! `report`: one page about the nights, for people.
 
-use super::Failure;
 use super::best::{Champion, diff};
 use super::selection::{Selection, unreadable};
+use super::{Configuration, Failure};
 use crate::audit::{Folder, Log, Manifest, Read};
 use crate::batch::{BatchPlan, now};
-use crate::config::{Config, ConfigError, Environment, Secrets};
+use crate::config::{Config, ConfigError, Secrets};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Direction, Searches};
 use crate::exit::Exit;
 use crate::report::{Batch, Bounds, Change, Delivery, Facts, Reading, Surroundings, Verdict, page};
 use crate::state::{self, State, Store};
-use crate::units::{BatchId, Period, printable};
+use crate::units::{BatchId, Period, Shard, printable};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write};
@@ -28,8 +28,8 @@ pub struct Args {
 }
 
 /// Reads the logs one after the other, makes the page, and says in a line how the night was.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let logs = args.selection.logs(path)?;
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let logs = args.selection.logs(source)?;
     let period = args.selection.period()?;
     let mut facts = Facts::default();
     let mut newest = None;
@@ -47,7 +47,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
         ..Surroundings::default()
     };
     if args.selection.files.is_empty() {
-        look_around(path, args, &mut around)?;
+        look_around(source, args, &mut around)?;
     }
     let verdict = Verdict::of(&facts, &around);
     let text = page(&facts, &around, &verdict);
@@ -135,7 +135,8 @@ fn read(log: &Log, period: Period, facts: &mut Facts) -> Result<Option<Manifest>
     let is_night = reading.is_some();
     if let Some(before) = manifest.as_ref().map(|manifest| &manifest.summary).filter(|_| !is_night)
     {
-        facts.remember(before);
+        let shard = manifest.as_ref().and_then(|one| one.shard).map(Shard::index);
+        facts.remember(before, shard);
     }
     if let Some(reading) = reading {
         facts.end(reading);
@@ -151,6 +152,7 @@ fn batch(id: &BatchId, manifest: Option<&Manifest>) -> Batch {
     let baselines = search.into_iter().flat_map(|search| &search.strategies);
     Batch {
         id: id.clone(),
+        shard: manifest.and_then(|one| one.shard),
         started: summary.map_or_else(|| id.start(), |summary| summary.started),
         status: summary.map(|summary| summary.status),
         seconds: summary.and_then(|summary| summary.duration_seconds),
@@ -190,31 +192,42 @@ fn bounds(config: &str) -> BTreeMap<String, Bounds> {
 }
 
 /// What only the configured agent's own folders say: deliveries, champions, and whether the audit is whole.
-fn look_around(path: &Path, args: &Args, around: &mut Surroundings) -> Result<(), Failure> {
-    let config = Config::load(path, &Environment::read(), Secrets::Unneeded)?;
-    around.of = config.data_dir.display().to_string();
+fn look_around(
+    source: &Configuration,
+    args: &Args,
+    around: &mut Surroundings,
+) -> Result<(), Failure> {
+    let own = source.load(Secrets::Unneeded)?;
+    around.of = own.data_dir.display().to_string();
     if args.selection.until.is_none() {
         around.now = Some(now());
     }
-    let store = Store::new(&config.data_dir);
-    let folder = Folder::new(config.audit.dir.clone());
-    let (verified, state, ()) =
-        state::verify(&store, &folder, || ()).map_err(|error| Failure::new(Exit::Io, &error))?;
-    around.findings = Some(verified.findings.iter().map(ToString::to_string).collect());
-    let Some(state) = state else { return Ok(()) };
-    around.deliveries = deliveries(&config, &state);
+    let (mut searches, mut findings) = (Searches::default(), Vec::new());
+    for config in source.load_all(Secrets::Unneeded)? {
+        let store = Store::new(&config.data_dir);
+        let folder = Folder::new(config.audit.dir.clone());
+        let (verified, state, ()) = state::verify(&store, &folder, || ())
+            .map_err(|error| Failure::new(Exit::Io, &error))?;
+        let of = config.shard.map(|shard| format!("{}: ", shard.folder())).unwrap_or_default();
+        findings.extend(verified.findings.iter().map(|finding| format!("{of}{finding}")));
+        if let Some(state) = state {
+            around.deliveries.extend(deliveries(&config, &state, &of));
+            searches.unite(state.searches);
+        }
+    }
+    around.findings = Some(findings);
     // A report is of what was; that a strategy cannot be read today is no reason to have none.
-    match champions(&config, &state.searches) {
+    match champions(&own, &searches) {
         Ok(champions) => around.champions = champions,
         Err(error) => tracing::warn!(%error, "the better candidates are left out"),
     }
     Ok(())
 }
 
-fn deliveries(config: &Config, state: &State) -> Vec<Delivery> {
+fn deliveries(config: &Config, state: &State, of: &str) -> Vec<Delivery> {
     let all = config.gateways.iter().map(|gateway| Delivery {
-        gateway: gateway.name().to_owned(),
-        is_delivered: state.is_delivered(gateway.name(), gateway.push_url().as_str()),
+        gateway: format!("{of}{}", gateway.name()),
+        is_delivered: state.is_delivered(gateway.name(), gateway.group()),
     });
     all.collect()
 }

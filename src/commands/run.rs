@@ -1,14 +1,13 @@
 //! `run`: one batch, or with `--dry-run` what it would be.
 
-use super::{Failure, check};
+use super::{Configuration, Failure, check};
 use crate::batch::{self, BatchEnd, BatchPlan, Delivered};
-use crate::config::{Config, Environment, Secrets};
+use crate::config::{Config, Secrets};
 use crate::exit::Exit;
 use crate::metrics::BatchSummary;
 use crate::notify::Notifier;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 
 /// What can be said differently from the configuration.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -29,14 +28,14 @@ pub struct Args {
 
 /// Runs a batch and says what became of it in one line.
 pub fn run(
-    path: &Path,
+    source: &Configuration,
     args: &Args,
     json: bool,
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let secrets = if args.dry_run { Secrets::Here } else { Secrets::Needed };
-    let mut config = Config::load(path, &Environment::read(), secrets)?;
+    let mut config = source.load(secrets)?;
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
     config.batch.rounds = args.rounds.unwrap_or(config.batch.rounds);
     config.batch.mutations_per_round = args.mutations.unwrap_or(config.batch.mutations_per_round);
@@ -68,6 +67,13 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
         plan.strategies.len(),
         plan.seed,
     )?;
+    if let Some((shard, turns)) = plan.shard() {
+        let own = plan.attempts();
+        writeln!(
+            out,
+            "as shard {shard}: {own} of the mutations, for there are {turns} in all shards"
+        )?;
+    }
     check::write_strategies(plan, out)?;
     writeln!(out, "would write below {}", config.data_dir.display())?;
     if config.output.keep > 0 {
@@ -79,10 +85,11 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
         )?;
     }
     for gateway in &config.gateways {
-        writeln!(out, "would push to {}", gateway.push_url())?;
+        writeln!(out, "would push to {}", gateway.group())?;
     }
     writeln!(out, "nothing was written or sent")?;
-    Ok(if plan.usable().is_empty() { Exit::NoStrategy } else { Exit::Done })
+    let none = plan.usable().is_empty() && !plan.is_elsewhere();
+    Ok(if none { Exit::NoStrategy } else { Exit::Done })
 }
 
 /// What became of it and where it is, in a line.

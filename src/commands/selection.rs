@@ -1,14 +1,14 @@
 //! Which records a command is to speak of: of which files, from when to when.
 
-use super::Failure;
 use super::failure::unread;
+use super::{Configuration, Failure};
 use crate::audit::{Folder, Log, Logs, Read, ReadError};
 use crate::batch::now;
-use crate::config::{Config, Environment, Secrets};
+use crate::config::Secrets;
 use crate::exit::Exit;
 use crate::record::Record;
 use crate::units::{Moment, Period};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// As it is typed.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -26,10 +26,16 @@ pub(super) struct Selection {
 
 impl Selection {
     /// The logs that are meant; the configuration is read only where none is named.
-    pub(super) fn logs(&self, config: &Path) -> Result<Logs, Failure> {
+    pub(super) fn logs(&self, source: &Configuration) -> Result<Logs, Failure> {
+        if !self.files.is_empty() && source.names_a_shard() {
+            let text =
+                "`--shard` says nothing of files and folders that are named: leave one of them out";
+            return Err(Failure::said(Exit::Usage, text.to_owned()));
+        }
         let logs = if self.files.is_empty() {
-            let config = Config::load(config, &Environment::read(), Secrets::Unneeded)?;
-            Logs::of_folder(&Folder::new(config.audit.dir))
+            let all = source.load_all(Secrets::Unneeded)?.into_iter();
+            let folders: Vec<_> = all.map(|config| Folder::new(config.audit.dir)).collect();
+            Logs::of_folders(&folders)
         } else {
             Logs::of_paths(&self.files)
         };

@@ -3,14 +3,13 @@
 mod bars;
 mod table;
 
-use super::Failure;
 use super::selection::{Selection, is_there};
+use super::{Configuration, Failure};
 use crate::exit::Exit;
 use crate::metrics::{Breakdown, Buckets, Dimension, Group, Key, Statistics, Tally};
 use crate::record::Record;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use std::io::{self, IsTerminal as _, Write};
-use std::path::Path;
 pub(super) use table::write_table;
 
 /// Over which records, in which form.
@@ -49,7 +48,7 @@ impl Counted {
 }
 
 /// Reads the logs one after the other, each on every core, and prints the figures.
-pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
+pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let none = Counted {
         tally: Tally::new(Buckets::default()),
         breakdown: Breakdown::new(args.by.clone()),
@@ -57,7 +56,7 @@ pub fn run(path: &Path, args: &Args, out: &mut dyn Write) -> Result<Exit, Failur
     let mut counted = none.clone();
     let period = args.selection.period()?;
     let mut files = 0;
-    for log in args.selection.logs(path)?.iter() {
+    for log in args.selection.logs(source)?.iter() {
         let visit = |part: &mut Counted, record: &Record<'_>| {
             if period.contains(record.timestamp) {
                 part.add(record);

@@ -182,6 +182,14 @@ impl<'a> Reader<'a> {
         Ok(resolve(self.base, typed))
     }
 
+    /// The folder that is ours in one that all shards have; that one itself where there are none.
+    pub(super) fn own(&self, folder: PathBuf) -> PathBuf {
+        match self.environment.shard {
+            Some(shard) => folder.join(shard.folder()),
+            None => folder,
+        }
+    }
+
     /// A key without a default.
     pub(super) fn required<'v, T>(
         &self,

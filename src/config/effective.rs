@@ -95,7 +95,9 @@ impl Config {
             let labels = gateway.labels.iter().map(|(label, value)| (key(label), value));
             text.key("grouping", inline(labels));
             text.key("format", quoted(gateway.format));
-            text.key("compression", quoted(gateway.compression));
+            if let Some(compression) = gateway.compression {
+                text.key("compression", quoted(compression));
+            }
             let tables =
                 [("basic", &gateway.basic), ("bearer", &gateway.bearer), ("tls", &gateway.tls)];
             for (key, words) in tables {

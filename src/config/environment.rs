@@ -1,5 +1,7 @@
 //! What a config takes from the process's surroundings, as a value, so that tests need none.
 
+use super::fleet::{self, Choice, FleetError};
+use crate::units::Shard;
 use std::path::PathBuf;
 
 /// The surroundings of a config.
@@ -9,6 +11,8 @@ pub struct Environment {
     pub credentials_directory: Option<PathBuf>,
     /// The host's name: the default label `instance`.
     pub host_name: String,
+    /// Which part of the strategies is meant; all if `None`.
+    pub shard: Option<Shard>,
 }
 
 /// Which of the files with secrets and certificates are read. A gateway that lacks one is there, and
@@ -24,17 +28,21 @@ pub enum Secrets {
 }
 
 impl Environment {
-    /// The real one.
+    /// The real one, with the shard that is asked for, or that the surroundings say.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the config's environment is read"
     )]
-    pub fn read() -> Self {
+    pub fn read(asked: Option<Choice>, shards: Option<u32>) -> Result<Self, FleetError> {
         let directory = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty());
-        Self {
+        // One that cannot be read as text is no number either.
+        let variable =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Ok(Self {
             credentials_directory: directory.map(PathBuf::from),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        }
+            shard: fleet::shard(asked, shards, &variable)?,
+        })
     }
 
     /// The folders in which programs without a slash in their names are looked up: `$PATH`.

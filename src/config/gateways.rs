@@ -3,7 +3,8 @@
 use super::checks::{LONGEST_NAME, Reader};
 use super::{ConfigError, credentials, raw};
 use crate::gateway::{
-    self, Compression, Credentials, Format, Gateway, GatewaySettings, GroupingKey, Tls,
+    self, Compression, Credentials, Format, Gateway, GatewayError, GatewaySettings, GroupingKey,
+    Tls,
 };
 use crate::metrics;
 use crate::units::Secret;
@@ -14,7 +15,8 @@ use toml::Spanned;
 
 const TABLE: &str = "[[gateway]]";
 const MOST: usize = 32;
-const FORMATS: [(&str, Format); 2] = [("protobuf", Format::Protobuf), ("text", Format::Text)];
+const FORMATS: [(&str, Format); 3] =
+    [("protobuf", Format::Protobuf), ("text", Format::Text), ("remote_write", Format::RemoteWrite)];
 const COMPRESSIONS: [(&str, Compression); 2] =
     [("none", Compression::None), ("gzip", Compression::Gzip)];
 
@@ -25,7 +27,8 @@ pub(super) struct Typed {
     pub(super) url: String,
     pub(super) labels: Vec<(String, String)>,
     pub(super) format: &'static str,
-    pub(super) compression: &'static str,
+    /// `None` where there is no choice.
+    pub(super) compression: Option<&'static str>,
     pub(super) basic: Vec<(&'static str, String)>,
     pub(super) bearer: Vec<(&'static str, String)>,
     pub(super) tls: Vec<(&'static str, String)>,
@@ -53,6 +56,16 @@ pub(super) fn gateways(
             );
             return Err(reader.invalid(&at, message));
         }
+        if let Some(other) = gateways.iter().find(|other| {
+            other.group() == gateway.group() && gateway.format() == Format::RemoteWrite
+        }) {
+            let message = format!(
+                "the gateway `{}` writes the same series there; give this one another `grouping`",
+                other.name()
+            );
+            let url = table.get_ref().url.as_ref();
+            return Err(reader.invalid(&url.map_or_else(|| table.span(), Spanned::span), message));
+        }
         gateways.push(gateway);
         all_typed.push(typed);
     }
@@ -66,7 +79,8 @@ fn gateway(
 ) -> Result<(Gateway, Typed), ConfigError> {
     let raw = table.get_ref();
     let typed_url = reader.required((TABLE, &table.span()), "url", raw.url.as_ref())?;
-    let url = gateway::base_url(typed_url.get_ref())
+    let format = reader.choice("format", raw.format.as_ref(), &FORMATS)?.unwrap_or_default();
+    let url = gateway::checked_url(typed_url.get_ref(), format)
         .map_err(|error| reader.invalid(&typed_url.span(), error))?;
     let name = match &raw.name {
         Some(typed) => reader.name("name", typed)?,
@@ -77,7 +91,10 @@ fn gateway(
         return Err(reader.invalid(&typed_url.span(), message));
     }
     let (grouping, labels) = grouping(reader, job, raw.grouping.as_ref(), &typed_url.span())?;
-    let format = reader.choice("format", raw.format.as_ref(), &FORMATS)?.unwrap_or_default();
+    let is_remote_write = format == Format::RemoteWrite;
+    if let Some(typed) = raw.compression.as_ref().filter(|_| is_remote_write) {
+        return Err(reader.invalid(&typed.span(), GatewayError::Compression));
+    }
     let compression =
         reader.choice("compression", raw.compression.as_ref(), &COMPRESSIONS)?.unwrap_or_default();
     let (credentials, basic, bearer) = who(reader, raw)?;
@@ -89,10 +106,11 @@ fn gateway(
     };
     let typed = Typed {
         name: name.clone(),
-        url: url.as_str().trim_end_matches('/').to_owned(),
+        url: if is_remote_write { url.as_str() } else { url.as_str().trim_end_matches('/') }
+            .to_owned(),
         labels,
         format: word(&FORMATS, format),
-        compression: word(&COMPRESSIONS, compression),
+        compression: (!is_remote_write).then(|| word(&COMPRESSIONS, compression)),
         basic,
         bearer,
         tls: typed_tls,
@@ -117,14 +135,20 @@ fn host_and_port(url: &Url) -> String {
 
 type Labels = Vec<(String, String)>;
 
+/// The label that tells the groups of shards apart.
+const SHARD: &str = "shard";
+
 fn grouping(
     reader: &Reader<'_>,
     job: &str,
     typed: Option<&Spanned<BTreeMap<Spanned<String>, Spanned<String>>>>,
     fallback: &Range<usize>,
 ) -> Result<(GroupingKey, Labels), ConfigError> {
+    let shard = reader.environment.shard.map(|shard| (SHARD.to_owned(), shard.index().to_string()));
     let Some(typed) = typed else {
-        let labels = vec![("instance".to_owned(), reader.environment.host_name.clone())];
+        // A shard is another host's tomorrow, and the group that it leaves behind would count twice.
+        let host = || ("instance".to_owned(), reader.environment.host_name.clone());
+        let labels = vec![shard.unwrap_or_else(host)];
         let key = GroupingKey::new(job, &labels, metrics::LABELS).map_err(|error| {
             let message = format!("the host's name as label `instance`: {error}; give `grouping`");
             reader.invalid(fallback, message)
@@ -139,8 +163,14 @@ fn grouping(
         let alone = (label.get_ref().clone(), value.get_ref().clone());
         GroupingKey::new(job, std::slice::from_ref(&alone), metrics::LABELS)
             .map_err(|error| reader.invalid(&label.span(), error))?;
+        if shard.is_some() && label.get_ref() == SHARD {
+            let message =
+                "`shard` is the label of the shard that is worked on; name this one otherwise";
+            return Err(reader.invalid(&label.span(), message));
+        }
         labels.push(alone);
     }
+    labels.extend(shard);
     let key = GroupingKey::new(job, &labels, metrics::LABELS)
         .map_err(|error| reader.invalid(&typed.span(), error))?;
     Ok((key, labels))

@@ -37,7 +37,7 @@ impl Config {
 
     /// Checks the text of a config that is in a manifest; no secret is read.
     pub fn replayed(text: &str) -> Result<Self, ConfigError> {
-        let nowhere = Environment { credentials_directory: None, host_name: "replay".to_owned() };
+        let nowhere = Environment { host_name: "replay".to_owned(), ..Environment::default() };
         Self::parse_with(text, Path::new("the manifest's config"), &nowhere, Secrets::Unneeded)
     }
 
@@ -58,6 +58,7 @@ impl Config {
         let mut reader = Reader::new(source, &base, environment, secrets);
 
         let data_dir = reader.path("data_dir", raw.data_dir.as_ref(), "mutation-data")?;
+        let data_dir = reader.own(data_dir);
         let batch = sections::batch(&reader, &raw.batch)?;
         let strategies = strategies::strategies(&reader, &raw.strategies)?;
         let parameters = parameters::parameters(&reader, &raw.parameter)?;
@@ -96,6 +97,7 @@ impl Config {
             gateways,
             push,
             audit,
+            shard: environment.shard,
             warnings,
             typed_gateways,
         })

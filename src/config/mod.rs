@@ -15,6 +15,7 @@ mod diagnosis;
 mod model;
 
 mod environment;
+mod fleet;
 mod load;
 
 mod checks;
@@ -36,6 +37,7 @@ mod tests;
 
 pub use environment::{Environment, Secrets};
 pub use error::{ConfigError, KnownNames, Location};
+pub use fleet::{Choice, FleetError};
 pub use model::{
     Audit, Batch, Config, Evaluator, Evolution, Metrics, Output, Parameter, Promote, Push,
     Strategies, StrategyFile, Variant,

@@ -8,6 +8,7 @@ use crate::gateway::{Gateway, RetryPolicy, Schedule};
 use crate::metrics::Buckets;
 use crate::mutation::{BoundRule, Mutator, Operator};
 use crate::strategy::{PythonVersion, Selector};
+use crate::units::Shard;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Config {
     pub push: Push,
     /// What is kept of every attempt.
     pub audit: Audit,
+    /// Which part of the strategies is worked on; all if `None`. Folders and groups above are that shard's already.
+    pub shard: Option<Shard>,
     /// What is allowed and yet probably not meant; for the log.
     pub warnings: Vec<String>,
     /// The gateways as they were typed, with file names in place of secrets; parallel to `gateways`.

@@ -50,7 +50,7 @@ pub(super) fn batch(reader: &Reader<'_>, raw: &raw::Batch) -> Result<Batch, Conf
 
 pub(super) fn output(reader: &Reader<'_>, raw: &raw::Output) -> Result<Output, ConfigError> {
     Ok(Output {
-        dir: reader.path("dir", raw.dir.as_ref(), "evolved")?,
+        dir: reader.own(reader.path("dir", raw.dir.as_ref(), "evolved")?),
         keep: reader.whole("keep", raw.keep.as_ref(), 10, 0..=100_000)?,
     })
 }
@@ -70,7 +70,11 @@ fn textfile(reader: &Reader<'_>, typed: &Spanned<String>) -> Result<PathBuf, Con
         let message = "`textfile` must end in .prom, or node_exporter will not read it";
         return Err(reader.invalid(&typed.span(), message));
     }
-    Ok(path)
+    // Shards may have one host, and one folder of the collector.
+    Ok(match reader.environment.shard {
+        Some(shard) => path.with_extension(format!("{}.prom", shard.folder())),
+        None => path,
+    })
 }
 
 fn buckets(
@@ -138,7 +142,7 @@ pub(super) fn audit(
     data_dir: &Path,
 ) -> Result<Audit, ConfigError> {
     let dir = match &raw.dir {
-        Some(typed) => reader.given_path("dir", typed)?,
+        Some(typed) => reader.own(reader.given_path("dir", typed)?),
         None => data_dir.join("audit"),
     };
     let flush_interval = reader.duration(

@@ -86,7 +86,8 @@ impl Config {
         let mut files: Vec<StrategyFile> = files.into_iter().collect();
         // The same file by another way, through a link or `..`, is still one strategy.
         files.sort_by_cached_key(|file| (has_parent(&file.path), file.name.clone()));
-        let ours = [canonical(&self.output.dir), canonical(&self.data_dir)];
+        let ours =
+            [&self.output.dir, &self.data_dir].map(|folder| canonical(self.all_shards(folder)));
         let (mut seen, mut folders) = (BTreeSet::new(), BTreeMap::new());
         files.retain(|file| {
             let path = canonical_in(&mut folders, &file.path);
@@ -97,6 +98,11 @@ impl Config {
             return Err(ConfigError::AllExcluded { path: self.path.clone() });
         }
         Ok(files)
+    }
+
+    /// The folder that all shards have theirs in.
+    fn all_shards<'f>(&self, own: &'f Path) -> &'f Path {
+        own.parent().filter(|_| self.shard.is_some()).unwrap_or(own)
     }
 
     fn matches(&self, pattern: &str) -> Result<BTreeSet<StrategyFile>, ConfigError> {

@@ -80,6 +80,15 @@ impl Searches {
         self.all.values().find(|search| search.last_batch() == batch && search.name() == name)
     }
 
+    /// The same where it is worth another attempt: not where it has gone without a better individual for as many rounds as
+    /// patience allows.
+    pub fn active(&self, settings: &Settings, batch: &BatchId, name: &str) -> Option<&Search> {
+        let spent = |search: &Search| {
+            settings.patience.is_some_and(|rounds| search.idle_rounds() >= rounds)
+        };
+        self.get(batch, name).filter(|search| !spent(search))
+    }
+
     /// What metrics show of a batch's searches.
     pub fn summary(&self, settings: &Settings, batch: &BatchId) -> SearchSummary {
         let strategies = self.of(batch).map(|search| {
@@ -102,6 +111,16 @@ impl Searches {
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Search> {
         self.all.values()
+    }
+
+    /// Takes in those of another agent; of the same strategy and source the one that was used last stays.
+    pub fn unite(&mut self, other: Self) {
+        for (key, search) in other.all {
+            let known = self.all.get(&key);
+            if known.is_none_or(|known| known.last_batch() < search.last_batch()) {
+                self.all.insert(key, search);
+            }
+        }
     }
 
     /// How many there are.

@@ -4,25 +4,31 @@ use std::io::Write as _;
 
 use hyper::body::Bytes;
 use prometheus::proto::MetricFamily;
-use prometheus::{Encoder as _, ProtobufEncoder, TextEncoder};
+use prometheus::{ProtobufEncoder, TextEncoder};
 
 use super::check::{self, ExpositionError};
+use super::grouping::GroupingKey;
+use super::remote_write::{self, Moment, Written};
+use crate::units::Timestamp;
 
 /// The only protobuf type that a Pushgateway takes, to the letter.
 const PROTOBUF_TYPE: &str =
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 /// The text format, as it is sent and asked for.
 pub(super) const TEXT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const REMOTE_WRITE_TYPE: &str = "application/x-protobuf";
 
 /// How the body is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Delimited protobuf: safe on the real Pushgateway even when the connection breaks in the middle.
     #[default]
     Protobuf,
     /// The text exposition format, for VictoriaMetrics and others.
     Text,
+    /// Remote write 1.0, for a Prometheus that is told of the metrics itself. Always packed with snappy.
+    RemoteWrite,
 }
 
 /// How the body is packed.
@@ -42,22 +48,56 @@ pub struct Body {
     bytes: Bytes,
     format: Format,
     compression: Compression,
+    written: Written,
+    newest: Option<Timestamp>,
 }
 
 impl Body {
-    /// Encodes and packs. [`super::Gateway::body`] does it as one gateway wants it.
+    /// Encodes and packs; families without samples are left out. A Pushgateway has the labels of the group from the
+    /// path, and is told no `moment`. [`super::Gateway::body`] does it as one gateway wants it.
     pub fn new(
         families: &[MetricFamily],
         format: Format,
         compression: Compression,
+        grouping: &GroupingKey,
+        moment: &Moment<'_>,
     ) -> Result<Self, ExpositionError> {
-        let plain = encode(families, format)?;
+        let filled: Vec<&MetricFamily> =
+            families.iter().filter(|family| !family.get_metric().is_empty()).collect();
+        check::families(&filled)?;
+        let (plain, written) = match format {
+            Format::Protobuf => (encode(&filled, &ProtobufEncoder::new())?, Written::default()),
+            Format::Text => (encode(&filled, &TextEncoder::new())?, Written::default()),
+            Format::RemoteWrite => remote_write::encode(&filled, grouping, moment)?,
+        };
         let bytes = match compression {
             Compression::None => plain,
             Compression::Gzip => gzip(&plain)
                 .map_err(|error| ExpositionError::Encoder { reason: error.to_string() })?,
         };
-        Ok(Self { bytes: bytes.into(), format, compression })
+        let newest = (format == Format::RemoteWrite).then(|| moment.end());
+        Ok(Self { bytes: bytes.into(), format, compression, written, newest })
+    }
+
+    /// Remote write of nothing: it shows whether a receiver would take something.
+    pub(super) fn nothing() -> Result<Self, ExpositionError> {
+        Ok(Self {
+            bytes: remote_write::nothing()?.into(),
+            format: Format::RemoteWrite,
+            compression: Compression::None,
+            written: Written::default(),
+            newest: None,
+        })
+    }
+
+    /// The newest time of its samples, where they have times.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// The series that have a value in it, where they are written one by one.
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 
     /// The bytes as they are sent.
@@ -70,14 +110,16 @@ impl Body {
         match self.format {
             Format::Protobuf => PROTOBUF_TYPE,
             Format::Text => TEXT_TYPE,
+            Format::RemoteWrite => REMOTE_WRITE_TYPE,
         }
     }
 
     /// The value of `Content-Encoding`, where there is one. In lower case: a Pushgateway ignores `GZIP`.
     pub fn content_encoding(&self) -> Option<&'static str> {
-        match self.compression {
-            Compression::None => None,
-            Compression::Gzip => Some("gzip"),
+        match (self.format, self.compression) {
+            (Format::RemoteWrite, _) => Some("snappy"),
+            (Format::Protobuf | Format::Text, Compression::None) => None,
+            (Format::Protobuf | Format::Text, Compression::Gzip) => Some("gzip"),
         }
     }
 
@@ -87,19 +129,15 @@ impl Body {
     }
 }
 
-/// The metrics as bytes, checked; families without samples are left out.
-pub fn encode(families: &[MetricFamily], format: Format) -> Result<Vec<u8>, ExpositionError> {
-    let filled: Vec<&MetricFamily> =
-        families.iter().filter(|family| !family.get_metric().is_empty()).collect();
-    check::families(&filled)?;
+fn encode(
+    families: &[&MetricFamily],
+    encoder: &impl prometheus::Encoder,
+) -> Result<Vec<u8>, ExpositionError> {
     let mut bytes = Vec::new();
-    for family in filled {
-        let family = std::slice::from_ref(family);
-        match format {
-            Format::Protobuf => ProtobufEncoder::new().encode(family, &mut bytes),
-            Format::Text => TextEncoder::new().encode(family, &mut bytes),
-        }
-        .map_err(|error| ExpositionError::Encoder { reason: error.to_string() })?;
+    for family in families {
+        encoder
+            .encode(std::slice::from_ref(*family), &mut bytes)
+            .map_err(|error| ExpositionError::Encoder { reason: error.to_string() })?;
     }
     Ok(bytes)
 }

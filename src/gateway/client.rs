@@ -10,11 +10,12 @@ use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use reqwest::{Certificate, Identity, RequestBuilder, Response};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::{Body, TEXT_TYPE};
+use super::body::{Body, Format, TEXT_TYPE};
 use super::endpoint::{Credentials, Gateway};
 use super::failure::{self, TEXT_LIMIT, readable};
 use super::outcome::{Outcome, Reason, Verdict, verdict};
-use super::retry_after::retry_after;
+use super::remote_write;
+use super::retry_after::{date_of, retry_after};
 use crate::units::Timestamp;
 
 const USER_AGENT: &str = concat!("mutation-agent/", env!("CARGO_PKG_VERSION"));
@@ -22,6 +23,9 @@ const USER_AGENT: &str = concat!("mutation-agent/", env!("CARGO_PKG_VERSION"));
 /// Less than an attempt's usual time, and shared out among a host's addresses, so that one dead route leaves
 /// time for the next.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What newer versions of Prometheus take as well; a receiver's clock may be a little behind.
+const MOST_AHEAD: Duration = Duration::from_mins(10);
 
 /// A shorter secret would black out innocent letters of an answer.
 const SHORTEST_SECRET: usize = 4;
@@ -101,24 +105,57 @@ impl Client {
         &self.gateway
     }
 
-    /// Puts the whole group once. `limit` spans everything, from the look-up of the host to the answer's text.
+    /// Puts the whole group once, or posts all its series. `limit` spans everything, from the look-up of the host to the answer's text.
     ///
     /// Dropping the future closes the connection; the gateway may still apply what arrived.
     /// The system's look-up of a host cannot be broken off and stays behind on a blocking thread, so leave the
     /// runtime with `shutdown_background`, or a dead name server holds the process.
     pub async fn attempt(&self, body: &Body, limit: Duration) -> Outcome {
-        let mut request = self
-            .http
-            .put(self.gateway.push_url().clone())
-            .header(CONTENT_TYPE, body.content_type())
-            .body(body.share());
-        if let Some(encoding) = body.content_encoding() {
-            request = request.header(CONTENT_ENCODING, encoding);
-        }
         let until = Instant::now() + limit.min(FAR);
-        match self.exchange(request, limit, until).await {
+        if let Some(newest) = body.newest()
+            && let Err(outcome) = self.hold_to_clock(newest, limit, until).await
+        {
+            return outcome;
+        }
+        match self.exchange(self.request(body), limit, until).await {
             Ok(response) => self.judge(response, until).await,
             Err(outcome) => outcome,
+        }
+    }
+
+    /// Asks a receiver for its time before it gets samples. Prometheus 2.42 takes what lies ahead, and from then on
+    /// refuses what everybody else writes today.
+    async fn hold_to_clock(
+        &self,
+        newest: Timestamp,
+        limit: Duration,
+        until: Instant,
+    ) -> Result<(), Outcome> {
+        let response = self.exchange(self.request(&nothing()?), limit, until).await?;
+        let status = response.status();
+        // One that does not like the question may like the push, and says more of it.
+        if !status.is_success() && !status.is_client_error() {
+            return Err(self.judge(response, until).await);
+        }
+        match ahead(newest, date_of(response.headers())) {
+            Some(reason) => Err(Outcome::Final { reason }),
+            None => Ok(()),
+        }
+    }
+
+    fn request(&self, body: &Body) -> RequestBuilder {
+        let url = self.gateway.push_url().clone();
+        let request = match self.gateway.format() {
+            Format::Protobuf | Format::Text => self.http.put(url),
+            Format::RemoteWrite => {
+                let (header, version) = remote_write::VERSION;
+                self.http.post(url).header(header, version)
+            }
+        };
+        let request = request.header(CONTENT_TYPE, body.content_type()).body(body.share());
+        match body.content_encoding() {
+            Some(encoding) => request.header(CONTENT_ENCODING, encoding),
+            None => request,
         }
     }
 
@@ -127,14 +164,27 @@ impl Client {
         let url = self.gateway.below(path).map_err(|error| Outcome::Final {
             reason: Reason::Garbage { detail: error.to_string() },
         })?;
+        self.look_by(self.http.get(url), limit).await
+    }
+
+    /// A remote write of nothing, which changes nothing. `Err` as well where its clock is far behind ours.
+    pub(super) async fn look_at_endpoint(&self, limit: Duration) -> Result<Look, Outcome> {
+        let look = self.look_by(self.request(&nothing()?), limit).await?;
+        match ahead((self.clock)(), look.date) {
+            Some(reason) if look.code < 300 => Err(Outcome::Final { reason }),
+            Some(_) | None => Ok(look),
+        }
+    }
+
+    async fn look_by(&self, request: RequestBuilder, limit: Duration) -> Result<Look, Outcome> {
         let until = Instant::now() + limit.min(FAR);
-        let response = self.exchange(self.http.get(url), limit, until).await?;
+        let response = self.exchange(request, limit, until).await?;
         let is_page = response
             .headers()
             .get(CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
-        let code = response.status().as_u16();
-        Ok(Look { code, is_page, reason: self.status(response, until).await })
+        let (code, date) = (response.status().as_u16(), date_of(response.headers()));
+        Ok(Look { code, is_page, date, reason: self.status(response, until).await })
     }
 
     /// A GET below the base URL whose answer is wanted whole, up to `most` bytes.
@@ -243,12 +293,24 @@ impl Client {
     }
 }
 
-/// What a GET saw.
+/// What a look saw.
 pub(super) struct Look {
     pub(super) code: u16,
     /// A page for people, as a catch-all web server gives it for any path.
     pub(super) is_page: bool,
+    date: Option<Timestamp>,
     pub(super) reason: Reason,
+}
+
+fn nothing() -> Result<Body, Outcome> {
+    Body::nothing()
+        .map_err(|error| Outcome::Final { reason: Reason::Garbage { detail: error.to_string() } })
+}
+
+/// Whether samples of that time would be too far ahead of who made an answer at that date.
+fn ahead(newest: Timestamp, date: Option<Timestamp>) -> Option<Reason> {
+    let by = newest.since(date?);
+    (by > MOST_AHEAD).then_some(Reason::Ahead { by })
 }
 
 /// Ten years: further away, the sum with a clock could overflow.

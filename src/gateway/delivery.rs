@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::body::Body;
+use super::body::{Body, Format};
 use super::client::Client;
 use super::outcome::{Outcome, Reason, human};
 use super::retry::RetryPolicy;
@@ -51,6 +51,7 @@ pub struct Delivery {
 pub struct Undelivered {
     gateway: String,
     url: String,
+    format: Format,
     attempts: u32,
     elapsed: Duration,
     ending: Ending,
@@ -82,6 +83,11 @@ impl Undelivered {
     pub fn ending(&self) -> Ending {
         self.ending
     }
+
+    /// Whether a receiver of remote write refused the time of the samples: it has nothing of that time.
+    pub fn is_out_of_bounds(&self) -> bool {
+        self.reason.as_ref().is_some_and(Reason::is_out_of_bounds)
+    }
 }
 
 const LATER: &str = "the next start or `mutation-agent push` tries again";
@@ -90,14 +96,14 @@ impl std::error::Error for Undelivered {}
 
 impl fmt::Display for Undelivered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { gateway, url, attempts, elapsed, ending, reason } = self;
+        let Self { gateway, url, format, attempts, elapsed, ending, reason } = self;
         let plural = if *attempts == 1 { "" } else { "s" };
         write!(f, "gateway `{gateway}` at {url} has not taken the metrics")?;
         write!(f, " ({attempts} attempt{plural} in {})", human(*elapsed))?;
         if let Some(reason) = reason {
             write!(f, ": {reason}")?;
         }
-        if let Some(advice) = reason.as_ref().and_then(Reason::advice) {
+        if let Some(advice) = reason.as_ref().and_then(|reason| reason.advice(*format)) {
             write!(f, "; {advice}")?;
         }
         match ending {
@@ -124,7 +130,13 @@ pub async fn deliver(
     schedule: Schedule,
     stop: impl Future,
 ) -> Delivery {
-    let mut effort = Effort { client, started: Instant::now(), attempts: 0, reason: None };
+    let mut effort = Effort {
+        client,
+        started: Instant::now(),
+        attempts: 0,
+        reason: None,
+        may_have_arrived: false,
+    };
     let end = tokio::select! {
         biased;
         _ = stop => Err(Ending::Stopped),
@@ -177,6 +189,8 @@ struct Effort<'a> {
     started: Instant,
     attempts: u32,
     reason: Option<Reason>,
+    /// Of an attempt nobody knows whether it arrived.
+    may_have_arrived: bool,
 }
 
 impl Effort<'_> {
@@ -187,11 +201,13 @@ impl Effort<'_> {
             let limit = schedule.attempt_timeout.min(left);
             let retry_after = match self.attempt(body, limit).await {
                 Outcome::Delivered { .. } => return Ok(()),
+                Outcome::Final { reason } if self.has_arrived(&reason) => return Ok(()),
                 Outcome::Final { reason } => {
                     self.reason = Some(reason);
                     return Err(Ending::Final);
                 }
                 Outcome::Retryable { reason, retry_after } => {
+                    self.may_have_arrived |= reason.may_have_arrived();
                     self.keep(reason, limit < schedule.attempt_timeout);
                     retry_after
                 }
@@ -202,6 +218,13 @@ impl Effort<'_> {
             self.announce(wait);
             sleep(wait).await;
         }
+    }
+
+    /// All samples of a push are newer than what was sent before. If a receiver has some that are not older, they are
+    /// those of an attempt whose answer got lost.
+    fn has_arrived(&self, refusal: &Reason) -> bool {
+        let is_timed = self.client.gateway().format() == Format::RemoteWrite;
+        is_timed && self.may_have_arrived && refusal.is_behind()
     }
 
     /// An attempt that the deadline has cut short says less than the one before it.
@@ -244,11 +267,12 @@ impl Effort<'_> {
     }
 
     fn close(self, end: Result<(), Ending>) -> Delivery {
-        let Self { client, started, attempts, reason } = self;
+        let Self { client, started, attempts, reason, may_have_arrived: _ } = self;
         let elapsed = started.elapsed();
         let result = end.map_err(|ending| Undelivered {
             gateway: client.gateway().name().to_owned(),
             url: client.gateway().url().to_string(),
+            format: client.gateway().format(),
             attempts,
             elapsed,
             ending,
@@ -290,6 +314,7 @@ fn status(reason: &Reason) -> Option<u16> {
         Reason::Connect { .. }
         | Reason::Tls { .. }
         | Reason::Timeout { .. }
+        | Reason::Ahead { .. }
         | Reason::Transport { .. }
         | Reason::Garbage { .. } => None,
     }

@@ -5,6 +5,7 @@ use reqwest::Url;
 use super::body::{Body, Compression, Format};
 use super::check::ExpositionError;
 use super::grouping::GroupingKey;
+use super::remote_write::Moment;
 use crate::units::Secret;
 
 /// Who we say we are.
@@ -43,7 +44,8 @@ pub struct Tls {
 pub struct GatewaySettings {
     /// The value of the label `gateway`; unique in a config. Without credentials.
     pub name: String,
-    /// Base URL, http or https; a path prefix is kept, with or without a slash at its end.
+    /// Base URL, http or https; a path prefix is kept, with or without a slash at its end. Of remote write, the whole
+    /// endpoint.
     pub url: String,
     /// Grouping key.
     pub grouping: GroupingKey,
@@ -63,6 +65,7 @@ pub struct Gateway {
     name: String,
     url: Url,
     push_url: Url,
+    group: String,
     grouping: GroupingKey,
     format: Format,
     compression: Compression,
@@ -101,6 +104,17 @@ pub enum GatewayError {
         "`url` must be the gateway's base; leave out /metrics/job/… (`job` and `grouping` say it)"
     )]
     PushPath,
+    /// Remote write has no path of its own that could be added to a base.
+    #[error(
+        "`url` must be the whole endpoint of remote write, such as http://HOST:9090/api/v1/write"
+    )]
+    Endpoint,
+    /// Prometheus' own endpoint, which takes nothing else.
+    #[error("`url` is an endpoint of remote write: add `format = \"remote_write\"`")]
+    RemoteWrite,
+    /// Remote write has one of its own.
+    #[error("`compression` must be left out: remote write is always packed, with snappy")]
+    Compression,
     /// A gateway redirects such a path to another.
     #[error("`url` must not contain an empty path segment (`//`) or an encoded slash (`%2F`)")]
     Path,
@@ -126,13 +140,22 @@ impl Gateway {
         if name.is_empty() {
             return Err(GatewayError::NoName);
         }
-        let url = base_url(&url)?;
+        let url = checked_url(&url, format)?;
+        if format == Format::RemoteWrite && compression != Compression::None {
+            return Err(GatewayError::Compression);
+        }
         if url.scheme() != "https" && tls != Tls::default() {
             return Err(GatewayError::TlsWithoutHttps);
         }
         check_credentials(&credentials)?;
-        let push_url = below(&url, &grouping.path())?;
-        Ok(Self { name, url, push_url, grouping, format, compression, credentials, tls })
+        let (push_url, group) = match format {
+            Format::Protobuf | Format::Text => {
+                let push_url = below(&url, &grouping.path())?;
+                (push_url.clone(), push_url.to_string())
+            }
+            Format::RemoteWrite => (url.clone(), format!("{url} {grouping}")),
+        };
+        Ok(Self { name, url, push_url, group, grouping, format, compression, credentials, tls })
     }
 
     /// The value of the label `gateway`.
@@ -140,14 +163,20 @@ impl Gateway {
         &self.name
     }
 
-    /// The base URL, its path ending in a slash; without credentials.
+    /// The base URL, its path ending in a slash, or the endpoint of remote write; without credentials.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The URL of our group, where pushes go.
+    /// Where pushes go: the URL of our group, or the endpoint of remote write.
     pub fn push_url(&self) -> &Url {
         &self.push_url
+    }
+
+    /// What tells our group from any other, for people and for the state: its URL, which holds the labels, or the endpoint
+    /// and the labels.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     /// The grouping key.
@@ -196,9 +225,10 @@ impl Gateway {
     pub fn body(
         &self,
         families: &[prometheus::proto::MetricFamily],
+        moment: &Moment<'_>,
     ) -> Result<Body, ExpositionError> {
         super::check::labels_beside(families, &self.grouping)?;
-        Body::new(families, self.format, self.compression)
+        Body::new(families, self.format, self.compression, &self.grouping, moment)
     }
 
     /// The URL of `path` below the base.
@@ -207,8 +237,9 @@ impl Gateway {
     }
 }
 
-/// Reads and checks a base URL; the result's path ends in a slash.
-pub fn base_url(text: &str) -> Result<Url, GatewayError> {
+/// Reads and checks a base URL, so that the result's path ends in a slash, or an endpoint of remote write, which stays
+/// as it is.
+pub fn checked_url(text: &str, format: Format) -> Result<Url, GatewayError> {
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(GatewayError::UrlBlank);
     }
@@ -224,8 +255,16 @@ pub fn base_url(text: &str) -> Result<Url, GatewayError> {
         return Err(GatewayError::QueryOrFragment);
     }
     let path = url.path().trim_end_matches('/').to_owned();
-    if path.contains("/metrics/job/") || path.contains("/metrics/job@base64/") {
+    let is_push_path = path.contains("/metrics/job/") || path.contains("/metrics/job@base64/");
+    if format == Format::RemoteWrite {
+        let is_endpoint = !path.is_empty() && !is_push_path;
+        return if is_endpoint { Ok(url) } else { Err(GatewayError::Endpoint) };
+    }
+    if is_push_path {
         return Err(GatewayError::PushPath);
+    }
+    if path.ends_with("/api/v1/write") {
+        return Err(GatewayError::RemoteWrite);
     }
     if path.contains("//") || path.to_ascii_lowercase().contains("%2f") {
         return Err(GatewayError::Path);

@@ -1,4 +1,5 @@
-//! Delivery of the metrics to Pushgateways: which group is ours, one request, and how often it is tried.
+//! Delivery of the metrics to Pushgateways, or by remote write: which group is ours, one request, and how often it is
+//! tried.
 //!
 //! What a gateway does, and what would break it for everyone, was measured; the types here refuse locally
 //! whatever it would refuse or choke on, so that a value of [`Gateway`] or [`Body`] can be sent as it is.
@@ -10,13 +11,17 @@ mod grouping;
 pub use grouping::{GroupingError, GroupingKey};
 
 mod endpoint;
-pub use endpoint::{Credentials, Gateway, GatewayError, GatewaySettings, Tls, base_url};
+pub use endpoint::{Credentials, Gateway, GatewayError, GatewaySettings, Tls, checked_url};
 
 mod check;
 pub use check::ExpositionError;
 
+mod remote_write;
+pub(crate) use remote_write::TICK;
+pub use remote_write::{Moment, Written};
+
 mod body;
-pub use body::{Body, Compression, Format, encode};
+pub use body::{Body, Compression, Format};
 
 mod outcome;
 pub use outcome::{Outcome, Reason};

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::body::Format;
+
 /// The end of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -55,6 +57,11 @@ pub enum Reason {
         /// What is odd.
         detail: String,
     },
+    /// The samples would lie in the future of a receiver of remote write. They were not sent.
+    Ahead {
+        /// How far.
+        by: Duration,
+    },
     /// An HTTP status that is no success.
     Status {
         /// The HTTP status.
@@ -87,29 +94,71 @@ pub(super) fn verdict(code: u16) -> Verdict {
 
 impl Reason {
     /// What a person can do about it, where that is known; a fragment.
-    pub fn advice(&self) -> Option<&'static str> {
+    pub fn advice(&self, format: Format) -> Option<&'static str> {
         match self {
             Self::Tls { advice, .. } => *advice,
-            Self::Status { code, text, .. } => status_advice(*code, text),
+            Self::Status { code: 400, .. } if self.is_behind() => Some(
+                "does another agent write series with the same labels, or was the clock set back?",
+            ),
+            Self::Status { .. } if self.is_out_of_bounds() => Some(
+                "is this machine's clock right, and that of all others that write there? What lies ahead shuts out what does not",
+            ),
+            Self::Status { code, text, .. } => status_advice(*code, text, format),
             Self::Connect { .. } => Some("is the gateway running, and is `url` right?"),
             Self::Timeout { .. } | Self::Transport { .. } => None,
-            Self::Garbage { .. } => {
-                Some("does `url` name the Pushgateway, and is http or https right?")
-            }
+            Self::Ahead { .. } => Some("set the clock of this machine, or of that one"),
+            Self::Garbage { .. } => Some(match format {
+                Format::Protobuf | Format::Text => {
+                    "does `url` name the Pushgateway, and is http or https right?"
+                }
+                Format::RemoteWrite => "does `url` name the endpoint, and is http or https right?",
+            }),
+        }
+    }
+
+    /// Whether a receiver of remote write refused samples because it has some that are not older. The specification
+    /// has no code for it, so it is read in the words of Prometheus, which others took over.
+    pub(super) fn is_behind(&self) -> bool {
+        self.refuses(&["out of order", "out-of-order", "duplicate sample"])
+    }
+
+    /// Whether it refused them because their time is too far from its own. It has nothing of that time, then.
+    pub(super) fn is_out_of_bounds(&self) -> bool {
+        matches!(self, Self::Ahead { .. })
+            || self.refuses(&["out of bounds", "too far in the future", "too far in future"])
+    }
+
+    fn refuses(&self, words: &[&str]) -> bool {
+        matches!(self, Self::Status { code: 400, text, .. } if words.iter().any(|word| text.contains(word)))
+    }
+
+    /// Whether what was sent may have arrived all the same, or arrive yet.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Timeout { .. } | Self::Transport { .. } | Self::Garbage { .. } => true,
+            // A proxy that lost the answer.
+            Self::Status { code, .. } => *code >= 500,
+            Self::Connect { .. } | Self::Tls { .. } | Self::Ahead { .. } => false,
         }
     }
 }
 
-fn status_advice(code: u16, text: &str) -> Option<&'static str> {
-    match code {
-        300..=399 => {
+fn status_advice(code: u16, text: &str, format: Format) -> Option<&'static str> {
+    match (code, format) {
+        (300..=399, _) => {
             Some("redirects are not followed; if that place is right, set `url` to its base")
         }
-        400 if text.contains("HTTPS server") => Some("set `url` to https://"),
-        401 => Some("check the user, the password or the token"),
-        403 => Some("these credentials may not push"),
-        404 | 405 | 501 => Some("no Pushgateway answers there; is a path prefix missing in `url`?"),
-        413 => Some("raise the limit of the proxy in front of the gateway"),
+        (400, _) if text.contains("HTTPS server") => Some("set `url` to https://"),
+        (401, _) => Some("check the user, the password or the token"),
+        (403, _) => Some("these credentials may not push"),
+        (404 | 405 | 501, Format::Protobuf | Format::Text) => {
+            Some("no Pushgateway answers there; is a path prefix missing in `url`?")
+        }
+        (404 | 405 | 501, Format::RemoteWrite) => Some(
+            "nothing takes remote write there; start Prometheus with --web.enable-remote-write-receiver, and name the \
+             whole endpoint in `url`",
+        ),
+        (413, _) => Some("raise the limit of the proxy in front of the gateway"),
         _ => None,
     }
 }
@@ -121,6 +170,11 @@ impl fmt::Display for Reason {
             Self::Tls { detail, .. } => write!(f, "no TLS connection: {detail}"),
             Self::Timeout { after } => write!(f, "no answer within {}", human(*after)),
             Self::Transport { detail } => write!(f, "the connection broke: {detail}"),
+            Self::Ahead { by } => write!(
+                f,
+                "not sent: the samples would be {} ahead of the receiver's clock",
+                human(Duration::from_secs(by.as_secs()))
+            ),
             Self::Garbage { detail } => write!(f, "not an answer of a gateway: {detail}"),
             Self::Status { code, text, location } => {
                 write!(f, "HTTP status {code}")?;

@@ -1,9 +1,10 @@
-//! Is there a Pushgateway that would take our pushes? Asked without changing anything on it.
+//! Is there a gateway that would take our pushes? Asked without changing anything on it.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::client::Client;
+use super::body::Format;
+use super::client::{Client, Look};
 use super::outcome::{Outcome, Reason};
 
 /// What `check --gateway` found.
@@ -17,6 +18,8 @@ pub enum Probe {
     Unauthorised(Reason),
     /// Something answers, but not as a Pushgateway does. Other receivers of pushes look like this too.
     NotAPushgateway(Reason),
+    /// Something answers, but takes no remote write.
+    NotAReceiver(Reason),
     /// TLS or its certificates do not fit.
     Tls(Reason),
     /// Nothing answers.
@@ -24,48 +27,50 @@ pub enum Probe {
 }
 
 impl Client {
-    /// Asks `/-/ready` and, where that is unknown, `/-/healthy`, both with our credentials.
+    /// Asks a Pushgateway for `/-/ready` and, where that is unknown, `/-/healthy`; sends a receiver of remote write a
+    /// request without series. Both with our credentials.
     ///
-    /// Only GET, and never on a push path. These two are the endpoints that every Pushgateway since 0.5 has and
-    /// that answer without work; `/metrics` would carry every group over the wire. VictoriaMetrics has
+    /// A Pushgateway is only asked with GET, and never on a push path. These two are the endpoints that every one since
+    /// 0.5 has and that answer without work; `/metrics` would carry every group over the wire. VictoriaMetrics has
     /// neither under its import path and is told as "not a Pushgateway", which is no error for it. A web server
     /// that answers every path with a page for people is not taken for one either.
     pub async fn probe(&self, limit: Duration) -> Probe {
-        let first = self.ask("-/ready", limit).await;
-        match first {
-            Probe::NotAPushgateway(_) => match self.ask("-/healthy", limit).await {
+        if self.gateway().format() == Format::RemoteWrite {
+            return probe_of(self.look_at_endpoint(limit).await, Probe::NotAReceiver);
+        }
+        let ask = async |path| probe_of(self.look(path, limit).await, Probe::NotAPushgateway);
+        match ask("-/ready").await {
+            first @ Probe::NotAPushgateway(_) => match ask("-/healthy").await {
                 Probe::Ready => Probe::Ready,
                 _ => first,
             },
-            _ => first,
-        }
-    }
-
-    async fn ask(&self, path: &str, limit: Duration) -> Probe {
-        let look = match self.look(path, limit).await {
-            Ok(look) => look,
-            Err(Outcome::Final { reason } | Outcome::Retryable { reason, .. }) => {
-                return unanswered(reason);
-            }
-            // A look has no such end.
-            Err(Outcome::Delivered { .. }) => return Probe::Ready,
-        };
-        match look.code {
-            200..=299 if !look.is_page => Probe::Ready,
-            401 | 403 => Probe::Unauthorised(look.reason),
-            429 | 500..=599 => Probe::NotReady(look.reason),
-            _ => Probe::NotAPushgateway(look.reason),
+            first => first,
         }
     }
 }
 
-fn unanswered(reason: Reason) -> Probe {
-    match &reason {
-        Reason::Tls { .. } => Probe::Tls(reason),
-        Reason::Connect { .. } | Reason::Timeout { .. } | Reason::Transport { .. } => {
-            Probe::Unreachable(reason)
+/// What an answer says; `other` is what has answered if it is none of those that were meant.
+fn probe_of(look: Result<Look, Outcome>, other: fn(Reason) -> Probe) -> Probe {
+    let look = match look {
+        Ok(look) => look,
+        Err(Outcome::Final { reason } | Outcome::Retryable { reason, .. }) => {
+            return match &reason {
+                Reason::Tls { .. } => Probe::Tls(reason),
+                Reason::Connect { .. } | Reason::Timeout { .. } | Reason::Transport { .. } => {
+                    Probe::Unreachable(reason)
+                }
+                Reason::Ahead { .. } => Probe::NotReady(reason),
+                Reason::Garbage { .. } | Reason::Status { .. } => other(reason),
+            };
         }
-        Reason::Garbage { .. } | Reason::Status { .. } => Probe::NotAPushgateway(reason),
+        // A look has no such end.
+        Err(Outcome::Delivered { .. }) => return Probe::Ready,
+    };
+    match look.code {
+        200..=299 if !look.is_page => Probe::Ready,
+        401 | 403 => Probe::Unauthorised(look.reason),
+        429 | 500..=599 => Probe::NotReady(look.reason),
+        _ => other(look.reason),
     }
 }
 
@@ -76,10 +81,15 @@ impl fmt::Display for Probe {
             Self::NotReady(reason) => ("not ready", reason),
             Self::Unauthorised(reason) => ("refuses the credentials", reason),
             Self::NotAPushgateway(reason) => ("does not answer as a Pushgateway", reason),
+            Self::NotAReceiver(reason) => ("does not take remote write", reason),
             Self::Tls(reason) => ("TLS trouble", reason),
             Self::Unreachable(reason) => ("unreachable", reason),
         };
         write!(f, "{what}: {reason}")?;
-        reason.advice().map_or(Ok(()), |advice| write!(f, "; {advice}"))
+        let format = match self {
+            Self::NotAReceiver(_) => Format::RemoteWrite,
+            _ => Format::default(),
+        };
+        reason.advice(format).map_or(Ok(()), |advice| write!(f, "; {advice}"))
     }
 }

@@ -20,8 +20,12 @@ pub(super) fn retry_after(
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
     }
     let until = date(text)?;
-    let from = headers.get(DATE).and_then(|value| date(value.to_str().ok()?));
-    Some(until.since(from.unwrap_or_else(now)))
+    Some(until.since(date_of(headers).unwrap_or_else(now)))
+}
+
+/// When an answer was made, by the clock of who made it, to the second.
+pub(super) fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    date(headers.get(DATE)?.to_str().ok()?)
 }
 
 fn date(text: &str) -> Option<Timestamp> {

@@ -1,5 +1,6 @@
 //! What a gateway shows of our group at this moment, as a scrape would see it.
 
+use super::body::Format;
 use super::client::Client;
 use super::grouping::GroupingKey;
 use super::outcome::Reason;
@@ -27,6 +28,8 @@ pub enum Shown {
     NoGroup,
     /// Something answers, but does not show groups: other receivers of pushes look like this.
     NotAPushgateway(Reason),
+    /// Remote write is one way: it is not asked.
+    WriteOnly,
     /// No answer that could be read.
     Unreachable(Reason),
 }
@@ -34,6 +37,9 @@ pub enum Shown {
 impl Client {
     /// Asks `/metrics` once, with our credentials; `limit` spans everything.
     pub async fn shown(&self, limit: Duration) -> Shown {
+        if self.gateway().format() == Format::RemoteWrite {
+            return Shown::WriteOnly;
+        }
         let bytes = match self.fetch("metrics", limit, MOST).await {
             Ok(bytes) => bytes,
             Err(reason @ Reason::Status { code: 204 | 400 | 404 | 405, .. }) => {

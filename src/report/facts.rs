@@ -5,17 +5,23 @@ use crate::metrics::{
     Baseline, BatchFigures, BatchSummary, Buckets, Extremes, Recent, Status, Tally,
 };
 use crate::record::{Outcome, Record};
-use crate::units::{BatchId, Timestamp};
+use crate::units::{BatchId, Shard, Timestamp};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many strategies have a fitness of their own in a report.
 const MOST_STRATEGIES: usize = 1_000;
+
+/// Batches that begin within so long are one night's.
+pub(super) const NIGHT: Duration = Duration::from_hours(26);
 
 /// A batch as its manifest has it, before its records are read.
 #[derive(Clone, Debug)]
 pub struct Batch {
     /// Which one.
     pub id: BatchId,
+    /// Which shard's it was; `None` where one agent has all strategies.
+    pub shard: Option<Shard>,
     /// When it started.
     pub started: Timestamp,
     /// How it ended; `None` where no manifest says so.
@@ -82,7 +88,8 @@ pub struct Facts {
     pub clamping: BTreeMap<String, Clamping>,
     /// Logs that could not be read, or not to their end, and why.
     pub damage: Vec<String>,
-    recent: Recent,
+    /// By shard.
+    recent: BTreeMap<Option<u32>, Recent>,
 }
 
 impl Default for Facts {
@@ -96,7 +103,7 @@ impl Default for Facts {
             rounds: BTreeMap::new(),
             clamping: BTreeMap::new(),
             damage: Vec::new(),
-            recent: Recent::default(),
+            recent: BTreeMap::new(),
         }
     }
 }
@@ -154,9 +161,9 @@ impl Facts {
     }
 
     /// A batch of before the time that is reported: it is only what later ones are held to.
-    pub fn remember(&mut self, before: &BatchSummary) {
+    pub fn remember(&mut self, before: &BatchSummary, shard: Option<u32>) {
         if before.status == Status::Completed {
-            self.recent.push(BatchFigures::of(&before.tally));
+            self.recent.entry(shard).or_default().push(BatchFigures::of(&before.tally));
         }
     }
 
@@ -174,9 +181,10 @@ impl Facts {
             (name.clone(), Clamping { draws: one.draws(), clamped: one.clamped })
         });
         self.clamping = clamping.collect();
-        let usual = self.recent.baseline(figures.attempts);
+        let recent = self.recent.entry(batch.shard.map(Shard::index)).or_default();
+        let usual = recent.baseline(figures.attempts);
         if batch.status == Some(Status::Completed) {
-            self.recent.push(figures);
+            recent.push(figures);
         }
         self.nights.push(Night {
             figures,
@@ -214,5 +222,27 @@ impl Facts {
     /// The newest batch.
     pub fn newest(&self) -> Option<&Night> {
         self.nights.last()
+    }
+
+    /// The last batch, where one agent has all strategies; else that of each of the shards that there are, by number, and
+    /// of an agent for all where one was at work as well. Each with the batch before it.
+    pub fn last_of_each(&self) -> Vec<(&Night, Option<&Night>)> {
+        let Some(newest) = self.newest() else { return Vec::new() };
+        let is_tonight = |night: &Night| newest.batch.started.since(night.batch.started) < NIGHT;
+        let sharded = self.nights.iter().rev().find(|night| night.batch.shard.is_some());
+        let sharded = sharded.filter(|night| is_tonight(night));
+        // With another number of shards those beyond it have ended.
+        let count = sharded.and_then(|night| night.batch.shard).map_or(0, Shard::count);
+        let mut last = BTreeMap::<_, (&Night, Option<&Night>)>::new();
+        for night in &self.nights {
+            let key = night.batch.shard.map(Shard::index);
+            let before = last.get(&key).map(|(before, _)| *before);
+            last.insert(key, (night, before));
+        }
+        let counts = |(key, (night, _)): &(Option<u32>, (&Night, Option<&Night>))| match key {
+            Some(index) => *index < count,
+            None => is_tonight(night),
+        };
+        last.into_iter().filter(counts).map(|(_, last)| last).collect()
     }
 }

@@ -48,7 +48,8 @@ fn newest(facts: &Facts) -> Markup {
     let batch = &night.batch;
     let targets: Vec<_> =
         batch.targets.iter().map(|(state, count)| format!("{count} {state}")).collect();
-    let rows = [
+    let shard = batch.shard.map(|shard| ("Shard", shard.to_string()));
+    let rows = shard.into_iter().chain([
         ("Ended as", status(night).to_owned()),
         (
             "Exit code, before the last push",
@@ -60,7 +61,7 @@ fn newest(facts: &Facts) -> Markup {
         ("Succeeded", night.figures.successes.to_string()),
         ("Evaluated", night.evaluated.to_string()),
         ("Targets", if targets.is_empty() { "–".to_owned() } else { targets.join(", ") }),
-    ];
+    ]);
     html! {
         section {
             h2 { "What happened" }
@@ -82,6 +83,7 @@ fn over_batches(facts: &Facts) -> Markup {
         return html! {};
     }
     let shown = nights.iter().rev().take(MOST_NIGHTS);
+    let of_shards = nights.iter().any(|night| night.batch.shard.is_some());
     let is_usual_known = nights.iter().any(|night| night.usual.is_some());
     html! {
         section {
@@ -102,13 +104,16 @@ fn over_batches(facts: &Facts) -> Markup {
                 table {
                     caption { @if nights.len() > MOST_NIGHTS { "The newest " (MOST_NIGHTS) " of " (nights.len()) " batches" } @else { "Newest first" } }
                     thead { tr {
-                        th scope="col" { "Begun" } th scope="col" { "Ended as" }
+                        th scope="col" { "Begun" }
+                        @if of_shards { th scope="col" { "Shard" } }
+                        th scope="col" { "Ended as" }
                         @for name in ["Mutations", "Succeeded", "Rate", "Median", "95 %", "Took"] { th.number scope="col" { (name) } }
                     } }
                     tbody {
                         @for night in shown {
                             tr {
                                 th.when scope="row" { (time(night.batch.started)) }
+                                @if of_shards { td { (night.batch.shard.map_or("–".to_owned(), |shard| shard.to_string())) } }
                                 td { (status(night)) }
                                 td.number { (night.figures.attempts) }
                                 td.number { (night.figures.successes) }

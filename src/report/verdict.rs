@@ -1,13 +1,11 @@
 //! Whether the night was good, and why.
 
+use super::facts::NIGHT;
 use super::{Facts, Night, Surroundings};
 use crate::metrics::Status;
-use crate::units::seconds;
+use crate::units::{Shard, seconds};
 use std::fmt::Write as _;
-use std::time::Duration;
 
-/// After so long without a batch a night is missing.
-const NIGHT: Duration = Duration::from_hours(26);
 /// Fewer attempts than these say nothing about shares.
 const ENOUGH: u64 = 30;
 
@@ -52,19 +50,27 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Over the newest batch, and over the audit as a whole.
+    /// Over the newest batch, of shards over that of each, and over the audit as a whole.
     pub fn of(facts: &Facts, around: &Surroundings) -> Self {
         let mut reasons = Reasons(Vec::new());
-        match facts.newest() {
-            None => reasons.add(Grade::Bad, "There is no batch."),
-            Some(night) => {
-                reasons.of_end(night);
-                reasons.of_success(night);
-                reasons.of_durations(night);
-                reasons.of_evaluator(night);
-                reasons.of_targets(night);
-                reasons.of_age(night, around);
-                reasons.of_the_one_before(facts);
+        let last = facts.last_of_each();
+        if last.is_empty() {
+            reasons.add(Grade::Bad, "There is no batch.");
+        }
+        reasons.of_shards(&last);
+        for (night, before) in last {
+            let known = reasons.0.len();
+            reasons.of_end(night);
+            reasons.of_success(night);
+            reasons.of_durations(night);
+            reasons.of_evaluator(night);
+            reasons.of_targets(night);
+            reasons.of_age(night, around);
+            reasons.of_the_one_before(before);
+            if let Some(shard) = night.batch.shard {
+                for reason in &mut reasons.0[known..] {
+                    reason.text = format!("Shard {}: {}", shard.index(), reason.text);
+                }
             }
         }
         reasons.of_clamping(facts);
@@ -82,6 +88,26 @@ struct Reasons(Vec<Reason>);
 impl Reasons {
     fn add(&mut self, grade: Grade, text: impl Into<String>) {
         self.0.push(Reason { grade, text: text.into() });
+    }
+
+    /// That one of several has never run.
+    fn of_shards(&mut self, last: &[(&Night, Option<&Night>)]) {
+        let shards: Vec<Shard> = last.iter().filter_map(|(night, _)| night.batch.shard).collect();
+        let Some(count) = shards.iter().map(|shard| shard.count()).max() else { return };
+        let nights = last.iter().filter(|(night, _)| night.batch.shard.is_some());
+        let figures = nights.map(|(night, _)| (night.figures.attempts, night.figures.successes));
+        let (attempts, successes) = figures.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let rate = percent(successes as f64 / attempts.max(1) as f64);
+        let text = format!("{successes} of {attempts} mutations of all shards succeeded ({rate}).");
+        self.add(if successes == 0 { Grade::Bad } else { Grade::Good }, text);
+        let missing: Vec<String> = (0..count)
+            .filter(|index| !shards.iter().any(|shard| shard.index() == *index))
+            .map(|index| index.to_string())
+            .collect();
+        if !missing.is_empty() {
+            let missing = missing.join(", ");
+            self.add(Grade::Bad, format!("Of {count} shards these have no batch: {missing}."));
+        }
     }
 
     fn of_end(&mut self, night: &Night) {
@@ -102,6 +128,10 @@ impl Reasons {
 
     fn of_success(&mut self, night: &Night) {
         let figures = night.figures;
+        // A shard may have no turn.
+        if figures.attempts == 0 && night.batch.shard.is_some() {
+            return;
+        }
         if figures.attempts == 0 {
             return self.add(Grade::Bad, "The batch attempted no mutation.");
         }
@@ -192,8 +222,7 @@ impl Reasons {
         }
     }
 
-    fn of_the_one_before(&mut self, facts: &Facts) {
-        let before = facts.nights.iter().rev().nth(1);
+    fn of_the_one_before(&mut self, before: Option<&Night>) {
         if before.is_some_and(|night| night.batch.status == Some(Status::Crashed)) {
             self.add(
                 Grade::Look,

@@ -97,6 +97,14 @@ impl DataDir {
         self.store.save(&self.state)
     }
 
+    /// Saves the times of a push before it begins. Where that fails it begins all the same: it may be what tells
+    /// somebody of the full disk.
+    pub fn save_times(&self) {
+        if let Err(error) = self.save() {
+            tracing::error!(%error, "the times of what is pushed are not noted; if the clock is set back, it is refused");
+        }
+    }
+
     /// Lets files of the audit be made, renamed or removed. What somebody else has changed there since the last time
     /// is found by a list, and no longer without one.
     pub fn change<T>(&mut self, change: impl FnOnce(&Folder) -> T) -> T {

@@ -3,6 +3,7 @@
 use crate::audit::Pruned;
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::Searches;
+use crate::gateway;
 use crate::metrics::{Buckets, Totals};
 use crate::units::{BatchId, Digest, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -57,10 +58,14 @@ pub struct FoldedBatch {
 pub struct GatewayMark {
     /// The last batch whose totals it took.
     pub delivered: Option<BatchId>,
-    /// Where: another job or grouping is another group, which has seen nothing.
+    /// Which group there ([`crate::gateway::Gateway::group`]): another job or grouping is another, which has seen nothing.
     pub push_url: Option<String>,
     /// Why the last push failed, in its words and ours.
     pub last_error: Option<String>,
+    /// Of remote write: the newest time of a sample that it may have. It is on disk before the sample is sent, so that
+    /// no later one is older, whatever becomes of this process and of the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_sample: Option<Timestamp>,
 }
 
 impl State {
@@ -76,7 +81,7 @@ impl State {
         }
     }
 
-    /// Whether the gateway has the newest totals in the group at `push_url`. True where there are
+    /// Whether the gateway has the newest totals in the group `push_url`. True where there are
     /// none.
     pub fn is_delivered(&self, gateway: &str, push_url: &str) -> bool {
         let Some(last) = &self.last_batch else { return true };
@@ -93,14 +98,30 @@ impl State {
         let mark = self.gateways.entry(gateway.to_owned()).or_default();
         match result {
             Ok(()) => {
-                let push_url = Some(push_url.to_owned());
-                *mark = GatewayMark { delivered: last, push_url, last_error: None };
+                mark.delivered = last;
+                mark.push_url = Some(push_url.to_owned());
+                mark.last_error = None;
             }
             Err(error) => {
                 mark.delivered = mark.delivered.take().filter(|seen| Some(seen) != last.as_ref());
                 mark.last_error = Some(error);
             }
         }
+    }
+}
+
+impl State {
+    /// The time of the samples that a gateway is sent `now`: to the millisecond, and later than all that it may have,
+    /// even where the clock was set back.
+    pub fn time_for(&self, gateway: &str, now: Timestamp) -> Timestamp {
+        let now = Timestamp::from_micros(now.micros().div_euclid(1000) * 1000);
+        let newest = self.gateways.get(gateway).and_then(|mark| mark.newest_sample);
+        newest.map_or(now, |newest| now.max(newest.plus(gateway::TICK)))
+    }
+
+    /// Notes the newest time of what is about to be sent, or that what was sent did not arrive for its time.
+    pub fn note_sample(&mut self, gateway: &str, newest: Option<Timestamp>) {
+        self.gateways.entry(gateway.to_owned()).or_default().newest_sample = newest;
     }
 }
 
@@ -169,10 +190,18 @@ impl Store {
         Ok(Some(state))
     }
 
-    /// Tells whether it has changed since; `None` where there is none, or none that could be loaded.
+    /// Tells whether it has changed since, but for the times of pushes, which move while a batch runs; `None` where there
+    /// is none, or none that could be loaded.
     pub fn digest(&self) -> Option<Digest> {
         let bytes = disk::read(&self.path, LONGEST).ok().flatten()?;
-        Some(Digest::of(&bytes))
+        if memchr::memmem::find(&bytes, b"\"newest_sample\"").is_none() {
+            return Some(Digest::of(&bytes));
+        }
+        let Ok(mut state) = serde_json::from_slice::<State>(&bytes) else {
+            return Some(Digest::of(&bytes));
+        };
+        state.gateways.values_mut().for_each(|mark| mark.newest_sample = None);
+        serde_json::to_vec(&state).ok().map(|rest| Digest::of(&rest))
     }
 
     /// Sets a state aside that is of no use, under a name that says why, and gives that name.
@@ -223,5 +252,62 @@ impl Store {
             .map_err(|error| DiskError::new("write", &self.path)(error.into()))?;
         bytes.push(b'\n');
         disk::replace(&self.path, &bytes, Mode::Private)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn state() -> State {
+        State::new(Buckets::default())
+    }
+
+    #[test]
+    fn each_time_is_later_than_the_one_before_whatever_the_clock_says() {
+        let mut state = state();
+        assert_eq!(state.time_for("p", at(5_000_999)), at(5_000_000));
+        state.note_sample("p", Some(at(5_000_000)));
+        assert_eq!(state.time_for("p", at(5_000_999)), at(5_001_000));
+        assert_eq!(state.time_for("p", at(-1)), at(5_001_000));
+        assert_eq!(state.time_for("p", at(5_002_000)), at(5_002_000));
+        assert_eq!(state.time_for("q", at(-1)), at(-1000));
+        state.note_sample("p", None);
+        assert_eq!(state.time_for("p", at(7)), at(0));
+    }
+
+    #[test]
+    fn a_mark_keeps_its_time_and_older_ones_have_none() {
+        let mut state = state();
+        state.note_sample("p", Some(at(5_000_000)));
+        state.mark("p", "g", Ok(()));
+        state.mark("q", "g", Err("no".into()));
+        state.mark("p", "g", Err("no".into()));
+        let text = serde_json::to_string(&state).unwrap();
+        let read: State = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, state);
+        assert_eq!(read.gateways["p"].newest_sample, Some(at(5_000_000)));
+        let older = r#"{"delivered":null,"push_url":null,"last_error":"no"}"#;
+        assert!(text.contains(older), "{text}");
+        assert_eq!(serde_json::from_str::<GatewayMark>(older).unwrap(), read.gateways["q"]);
+    }
+    #[test]
+    fn a_push_on_its_way_is_no_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path());
+        let mut state = state();
+        let mut digest = |time: i64, error: &str| {
+            state.note_sample("p", Some(at(time)));
+            state.mark("p", "g", Err(error.into()));
+            store.save(&state).unwrap();
+            store.digest().unwrap()
+        };
+        let before = digest(5_000_000, "no");
+        assert_eq!(digest(6_000_000, "no"), before);
+        assert_ne!(digest(6_000_000, "yes"), before);
     }
 }

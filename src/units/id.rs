@@ -1,6 +1,6 @@
 //! Names of batches and mutations. They identify records and files; they are never labels.
 
-use super::Timestamp;
+use super::{Shard, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -36,6 +36,20 @@ impl BatchId {
         }
         let after = last.start().plus(std::time::Duration::from_secs(1));
         Self(format!("{}-{:06x}", after.to_compact(), random % SUFFIXES))
+    }
+
+    /// The same id, or the first after it that only this shard can have: the suffix tells the shards of one run apart, so
+    /// that those which start in the same second never have the same id.
+    #[must_use]
+    pub fn of_shard(self, shard: Shard) -> Self {
+        let (index, count) = (shard.index(), shard.count());
+        let suffix = self.suffix();
+        let own = suffix + (index + count - suffix % count) % count;
+        if own < SUFFIXES {
+            return Self(format!("{}-{own:06x}", self.second()));
+        }
+        let after = self.start().plus(std::time::Duration::from_secs(1));
+        Self(format!("{}-{index:06x}", after.to_compact()))
     }
 
     /// The text.
@@ -152,6 +166,23 @@ mod tests {
         }
         let later = BatchId::next(at(1_795_399_300), 1, Some(&last));
         assert_eq!(later.as_str(), "20261123T020140Z-000001");
+    }
+
+    #[test]
+    fn shards_that_start_together_have_ids_of_their_own_which_rise() {
+        for random in [0, 41, 0xff_ffff] {
+            let ids: std::collections::BTreeSet<_> = (0..7)
+                .map(|index| {
+                    let shard = Shard::new(index, 7).unwrap();
+                    let id = BatchId::next(at(5), random, None);
+                    let own = id.clone().of_shard(shard);
+                    assert!(own >= id, "{own} after {id}");
+                    assert_eq!(own.as_str().parse().as_ref(), Ok(&own));
+                    own
+                })
+                .collect();
+            assert_eq!(ids.len(), 7);
+        }
     }
 
     #[test]

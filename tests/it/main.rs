@@ -49,6 +49,7 @@ mod report;
 mod retention;
 mod secrets;
 mod service;
+mod shards;
 mod shown;
 mod signals;
 mod state;

@@ -103,7 +103,7 @@ async fn our_authority_opens_tls_and_another_is_final() {
         let delivery = push(&wrong, 8).await;
         let reason = final_reason(&delivery);
         assert!(matches!(reason, Reason::Tls { .. }), "{reason}");
-        assert!(reason.advice().unwrap_or_default().contains(advice), "{reason}");
+        assert!(reason.advice(Format::default()).unwrap_or_default().contains(advice), "{reason}");
         assert!(matches!(wrong.probe(LONG).await, Probe::Tls(_)));
     }
 }
@@ -114,13 +114,13 @@ async fn http_and_https_taken_for_each_other_are_final_and_told() {
     let secure = Pushgateway::start(&[&files.web_config(TLS)]);
     let delivery = push(&client(ours(&secure.url)), 7).await;
     assert!(matches!(final_reason(&delivery), Reason::Status { code: 400, .. }));
-    assert_eq!(final_reason(&delivery).advice(), Some("set `url` to https://"));
+    assert_eq!(final_reason(&delivery).advice(Format::default()), Some("set `url` to https://"));
 
     let plain = Pushgateway::start(&[]);
     let delivery = push(&client(ours(&plain.url.replace("http:", "https:"))), 7).await;
     let reason = final_reason(&delivery);
     assert!(matches!(reason, Reason::Tls { .. }), "{reason}");
-    assert!(reason.advice().unwrap_or_default().contains("http://"), "{reason}");
+    assert!(reason.advice(Format::default()).unwrap_or_default().contains("http://"), "{reason}");
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_client_certificate_opens_the_gateway() {
 
     for wrong in [None, Some(Certificates::new().client())] {
         let wrong = with(wrong);
-        let body = wrong.gateway().body(&families(8)).unwrap();
+        let body = wrong.gateway().body(&families(8), &Moment::default()).unwrap();
         let schedule = Schedule { deadline: Duration::from_secs(1), ..patient() };
         let undelivered =
             deliver(&wrong, &body, schedule, pending::<()>()).await.result.unwrap_err();

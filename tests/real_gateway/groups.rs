@@ -89,7 +89,7 @@ async fn a_push_replaces_its_own_group_and_no_other() {
     push(&ours, 2).await.result.unwrap();
 
     let fewer: Vec<_> = families(3).into_iter().filter(|f| f.name() == "t_total").collect();
-    let body = ours.gateway().body(&fewer).unwrap();
+    let body = ours.gateway().body(&fewer, &Moment::default()).unwrap();
     deliver(&ours, &body, patient(), pending::<()>()).await.result.unwrap();
 
     let groups = gateway.groups().await;
@@ -134,7 +134,7 @@ async fn the_gateways_own_words_come_back_with_a_refusal() {
     let mut gauge = families(1).into_iter().find(|f| f.name() == "t_ratio").unwrap();
     gauge.set_name("t_total".into());
     assert_eq!(gauge.get_field_type(), MetricType::GAUGE);
-    let body = other.gateway().body(&[gauge]).unwrap();
+    let body = other.gateway().body(&[gauge], &Moment::default()).unwrap();
     deliver(&other, &body, patient(), pending::<()>()).await.result.unwrap();
 
     let ours = client(settings(&gateway.url, grouping("ours", &[("instance", "h")])));

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use mutation_agent::gateway::{
     Client, Compression, Credentials, Delivery, Format, Gateway, GatewaySettings, GroupingKey,
-    RetryPolicy, Schedule, Tls, deliver,
+    Moment, RetryPolicy, Schedule, Tls, deliver,
 };
 use mutation_agent::units::Timestamp;
 use prometheus::proto::MetricFamily;
@@ -80,6 +80,6 @@ fn patient() -> Schedule {
 }
 
 async fn push(client: &Client, count: u64) -> Delivery {
-    let body = client.gateway().body(&families(count)).unwrap();
+    let body = client.gateway().body(&families(count), &Moment::default()).unwrap();
     deliver(client, &body, patient(), pending::<()>()).await
 }

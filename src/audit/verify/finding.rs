@@ -41,6 +41,8 @@ pub enum Fault {
     Repeated { line: u64, found: MutationId, expected: MutationId },
     #[error("line {line}{} has the id {found} a second time", and_more(*more))]
     Twice { line: u64, more: u64, found: MutationId },
+    #[error("line {line}{} has the id {found} where {expected} belongs", and_more(*more))]
+    OutOfTurn { line: u64, more: u64, found: MutationId, expected: MutationId },
     #[error(
         "line {line} was added: it has the id {found} where {expected} belongs, which comes after it"
     )]

@@ -81,10 +81,10 @@ impl Expected {
         state: Option<&State>,
     ) -> Comparison {
         let gateway = client.gateway().name().to_owned();
-        let push_url = client.gateway().push_url().as_str();
+        let group = client.gateway().group();
         // After a kill between the seal and the state, the newest batch waits to be counted.
         let delivered = state.is_none_or(|state| {
-            state.is_delivered(&gateway, push_url) && state.totals.ended() == self.ended
+            state.is_delivered(&gateway, group) && state.totals.ended() == self.ended
         });
         let of = |result, message: String| Comparison {
             gateway: gateway.clone(),
@@ -95,11 +95,18 @@ impl Expected {
         };
         let samples = match shown {
             Shown::Unreachable(reason) => {
-                let advice = reason.advice().map_or(String::new(), |advice| format!("; {advice}"));
+                let advice = reason.advice(client.gateway().format());
+                let advice = advice.map_or(String::new(), |advice| format!("; {advice}"));
                 return of(Verdict::Unreachable, format!("cannot be asked: {reason}{advice}"));
             }
             Shown::NotAPushgateway(reason) => {
                 let (verdict, message) = elsewhere(client, &reason, delivered);
+                return of(verdict, message);
+            }
+            Shown::WriteOnly => {
+                let message =
+                    "not compared: what was written by remote write cannot be read back there";
+                let (verdict, message) = uncompared(message.to_owned(), delivered);
                 return of(verdict, message);
             }
             Shown::NoGroup if self.is_empty => {
@@ -228,6 +235,11 @@ fn elsewhere(client: &Client, reason: &Reason, delivered: bool) -> (Verdict, Str
         return (Verdict::Unreachable, message);
     }
     let message = format!("not compared: it does not show groups as a Pushgateway does: {reason}");
+    uncompared(message, delivered)
+}
+
+/// Of what shows nothing, only the state says whether it is up to date.
+fn uncompared(message: String, delivered: bool) -> (Verdict, String) {
     if delivered {
         return (Verdict::NotAPushgateway, message);
     }

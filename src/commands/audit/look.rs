@@ -1,10 +1,9 @@
 //! Looking at a data folder without its lock, and figures for people.
 
 use crate::commands::Failure;
-use crate::config::{Config, Environment, Secrets};
+use crate::config::Config;
 use crate::state::{State, Store};
 use bytesize::ByteSize;
-use std::path::Path;
 
 /// The state, if there is one that can be read.
 pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
@@ -18,10 +17,6 @@ pub(super) fn state_of(config: &Config) -> Result<Option<State>, Failure> {
         }
         None => Ok(None),
     }
-}
-
-pub(super) fn load(path: &Path, secrets: Secrets) -> Result<Config, Failure> {
-    Ok(Config::load(path, &Environment::read(), secrets)?)
 }
 
 /// `9.3 MiB`.

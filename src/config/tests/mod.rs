@@ -17,7 +17,7 @@ mod values;
 const STRATEGIES: &str = "[strategies]\ninclude = [\"*.py\"]\n";
 
 fn environment() -> Environment {
-    Environment { credentials_directory: None, host_name: "test-host".to_owned() }
+    Environment { host_name: "test-host".to_owned(), ..Environment::default() }
 }
 
 fn parse(text: &str) -> Result<Config, ConfigError> {

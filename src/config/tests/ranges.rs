@@ -201,8 +201,40 @@ fn gateways_are_checked() {
     );
     assert_eq!(
         first_line("[[gateway]]\nurl = \"http://h\"\nformat = \"txt\""),
-        "3:10: `format` cannot be `txt`; did you mean `text`? (known: `protobuf`, `text`)"
+        "3:10: `format` cannot be `txt`; did you mean `text`? (known: `protobuf`, `text`, `remote_write`)"
     );
+}
+
+#[test]
+fn remote_write_has_an_endpoint_and_no_choice_of_compression() {
+    let remote = |url: &str, more: &str| {
+        first_line(&format!("[[gateway]]\nformat = \"remote_write\"\nurl = \"{url}\"\n{more}"))
+    };
+    for base in ["http://h:9090", "http://h/metrics/job/x"] {
+        assert_eq!(
+            remote(base, ""),
+            "3:7: `url` must be the whole endpoint of remote write, such as http://HOST:9090/api/v1/write"
+        );
+    }
+    for compression in ["gzip", "none"] {
+        assert_eq!(
+            remote("http://h/api/v1/write", &format!("compression = \"{compression}\"")),
+            "4:15: `compression` must be left out: remote write is always packed, with snappy"
+        );
+    }
+    assert_eq!(
+        first_line("[[gateway]]\nurl = \"http://h/api/v1/write\""),
+        "2:7: `url` is an endpoint of remote write: add `format = \"remote_write\"`"
+    );
+    let twice = |more: &str| {
+        let one = "[[gateway]]\nformat = \"remote_write\"\nurl = \"http://h/api/v1/write\"\n";
+        format!("{one}{one}name = \"second\"\n{more}")
+    };
+    assert_eq!(
+        first_line(&twice("")),
+        "6:7: the gateway `h:80` writes the same series there; give this one another `grouping`"
+    );
+    config(&twice("grouping = { shard = \"b\" }"));
 }
 
 #[test]

@@ -192,6 +192,10 @@ compression = "gzip"
 url = "https://h"
 name = "second"
 grouping = { instance = "i/\u0001", "shard" = "" }
+[[gateway]]
+url = "https://h/api/v1/push/"
+name = "third"
+format = "remote_write"
 [push]
 interval = "1500ms"
 attempt_timeout = "250us 1ms"

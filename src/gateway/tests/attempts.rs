@@ -46,7 +46,7 @@ async fn text_and_gzip_are_named_in_the_headers() {
         compression: Compression::Gzip,
         ..settings(&format!("{}/pgw/", gateway.url()))
     });
-    let body = client.gateway().body(&families()).unwrap();
+    let body = client.gateway().body(&families(), &Moment::default()).unwrap();
     client.attempt(&body, LONG).await;
     let request = gateway.requests().remove(0);
     assert_eq!(request.path, "/pgw/metrics/job/exit_evolution/instance/night-1");
@@ -234,7 +234,7 @@ async fn https_to_a_gateway_without_tls_is_final_and_names_http() {
     });
     let outcome = client(&url).attempt(&body(), LONG).await;
     assert!(matches!(outcome, Outcome::Final { reason: Reason::Tls { .. } }), "{outcome:?}");
-    assert!(reason(outcome).advice().unwrap().contains("http://"));
+    assert!(reason(outcome).advice(Format::default()).unwrap().contains("http://"));
     server.await.unwrap();
 }
 

@@ -46,6 +46,10 @@ fn histogram(buckets: &[(f64, u64)], count: u64) -> MetricFamily {
     family("h", MetricType::HISTOGRAM, vec![metric])
 }
 
+fn encode(families: &[MetricFamily], format: Format) -> Result<Vec<u8>, ExpositionError> {
+    body_of(families, format).map(|body| body.bytes().to_vec())
+}
+
 fn refused(families: &[MetricFamily]) -> ExpositionError {
     let error = encode(families, Format::Text).unwrap_err();
     assert_eq!(encode(families, Format::Protobuf).unwrap_err(), error);
@@ -133,12 +137,15 @@ fn a_histogram_is_cumulative_and_ends_at_its_count() {
 #[test]
 fn a_label_of_the_group_cannot_stand_in_a_sample() {
     let gateway = Gateway::new(settings("http://h")).unwrap();
-    let error = gateway.body(&[gauges("g", vec![gauge(&[("instance", "x")])])]).unwrap_err();
+    let families = [gauges("g", vec![gauge(&[("instance", "x")])])];
+    let error = gateway.body(&families, &Moment::default()).unwrap_err();
     assert!(matches!(error, ExpositionError::Label { .. }));
 }
 
 #[test]
 fn the_same_metrics_give_the_same_packed_bytes() {
-    let pack = || Body::new(&families(), Format::Text, Compression::Gzip).unwrap();
+    let settings = GatewaySettings { compression: Compression::Gzip, ..settings("http://h") };
+    let gateway = Gateway::new(settings).unwrap();
+    let pack = || gateway.body(&families(), &Moment::default()).unwrap();
     assert_eq!(pack(), pack());
 }

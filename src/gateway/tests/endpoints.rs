@@ -23,6 +23,28 @@ fn a_path_prefix_is_kept_with_or_without_its_slash() {
 }
 
 #[test]
+fn an_endpoint_of_remote_write_stays_as_it_is() {
+    let new =
+        |url: &str| Gateway::new(GatewaySettings { format: Format::RemoteWrite, ..settings(url) });
+    for url in ["http://h:9090/api/v1/write", "https://h/api/v1/push/", "http://h/a//b%2Fc"] {
+        let gateway = new(url).unwrap();
+        assert_eq!(gateway.push_url().as_str(), url);
+        let labels = r#"{job="exit_evolution",instance="night-1"}"#;
+        assert_eq!(gateway.group(), format!("{url} {labels}"));
+    }
+    for url in ["http://h:9090", "http://h/", "http://h/metrics/job/x"] {
+        assert_eq!(new(url).unwrap_err(), GatewayError::Endpoint, "{url}");
+    }
+    assert_eq!(error("http://h:9090/api/v1/write"), GatewayError::RemoteWrite);
+    let gzip = GatewaySettings {
+        format: Format::RemoteWrite,
+        compression: Compression::Gzip,
+        ..settings("http://h/api/v1/write")
+    };
+    assert_eq!(Gateway::new(gzip).unwrap_err(), GatewayError::Compression);
+}
+
+#[test]
 fn what_is_no_base_url_is_refused_with_the_reason() {
     assert_eq!(error("localhost:9091"), GatewayError::Scheme);
     assert_eq!(error("ftp://h/"), GatewayError::Scheme);

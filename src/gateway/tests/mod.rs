@@ -8,6 +8,7 @@ mod bodies;
 mod deliveries;
 mod endpoints;
 mod probes;
+mod remote_writes;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -61,7 +62,12 @@ fn families() -> Vec<MetricFamily> {
 }
 
 fn body() -> Body {
-    Body::new(&families(), Format::Protobuf, Compression::None).unwrap()
+    body_of(&families(), Format::Protobuf).unwrap()
+}
+
+fn body_of(families: &[MetricFamily], format: Format) -> Result<Body, ExpositionError> {
+    let grouping = settings("http://h").grouping;
+    Body::new(families, format, Compression::None, &grouping, &Moment::default())
 }
 
 /// Waits of a few milliseconds and plenty of time.
