@@ -43,7 +43,7 @@ checks=(
     e2e/readme e2e/nightly_job e2e/scraped e2e/rules e2e/alerts e2e/dashboard e2e/interop
     e2e/gateway_away e2e/gateway_stories e2e/remote_write e2e/groups e2e/verify e2e/access e2e/terminal
     e2e/stop e2e/signals e2e/starts e2e/hostile e2e/clock e2e/schedule e2e/judge e2e/real_strategies e2e/memory e2e/cron
-    e2e/evaluators e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare e2e/report
+    e2e/evaluators e2e/engines e2e/five_nights e2e/evolution e2e/evaluation_ends e2e/compare e2e/report
     e2e/ingest e2e/follow
     e2e/package e2e/systemd e2e/kubernetes e2e/slurm benches faults/full_disk faults/evolution
 )
@@ -147,6 +147,7 @@ npm npm
 /usr/bin/time time
 cc gcc
 mmdebstrap mmdebstrap
+ip iproute2
 dpkg-shlibdeps dpkg-dev
 systemd-analyze systemd
 python3 python3

@@ -11,14 +11,19 @@ from measuring import ENVIRONMENT, Agent, Table, built, config, equal, median, s
 TITLE = "Evaluation"
 
 
-def agent_with(evaluator, folder, mode, workers):
+# Requests in flight, beside one.
+IN_FLIGHT = (100, 1_000)
+
+
+def agent_with(evaluator, folder, mode, workers, in_flight=1):
     """An agent that judges by it; what was tried may be tried again, so that each attempt is one evaluation."""
-    words = [str(evaluator), "--stream"] if mode == "stream" else [str(evaluator), "{candidate}"]
+    words = [str(evaluator), "--stream", str(in_flight)] if mode == "stream" else [str(evaluator), "{candidate}"]
     more = f"""
         [evaluator]
         command = {words!r}
         mode = "{mode}"
         workers = {workers}
+        in_flight = {in_flight}
         [evolution]
         memory = 0
     """
@@ -62,8 +67,9 @@ def compare(table, brief, folder, evaluator):
     turns = 1 if brief else 3
     process = agent_with(evaluator, folder / "process", "process", 1)
     stream = agent_with(evaluator, folder / "stream", "stream", 1)
-    count, many = (50, 200) if brief else (2_000, 10_000)
-    found = {"process": [], "bare process": [], "python": [], "stream": [], "bare stream": []}
+    flights = {at_once: agent_with(evaluator, folder / f"flight{at_once}", "stream", 1, at_once) for at_once in IN_FLIGHT}
+    count, many = (50, 200) if brief else (2_000, 20_000)
+    found = {name: [] for name in ("process", "bare process", "python", "stream", "bare stream", *IN_FLIGHT)}
     for _ in range(turns):
         found["bare process"].append(median([one.wall for one in starts(count, [evaluator])]))
         found["process"].append(cost(process, count))
@@ -71,18 +77,23 @@ def compare(table, brief, folder, evaluator):
         said = subprocess.run([evaluator, "--bare", str(many)], capture_output=True, text=True, check=True)
         found["bare stream"].append(int(said.stdout) / 1e9)
         found["stream"].append(cost(stream, many))
+        for at_once, agent in flights.items():
+            found[at_once].append(cost(agent, many))
     at = {name: median(seconds) for name, seconds in found.items()}
-    above = lambda name: median([one - bare for one, bare in zip(found[name], found[f"bare {name}"])])
-    for name, bare in (("process", "vfork, exec, wait"), ("stream", "a line and its answer, by pipes")):
-        signed = above(name)
-        table.add(f"`mode = \"{name}\"`", span(at[name]), f"{bare}: {span(at[f'bare {name}'])}",
-                  span(signed) if signed > 0 else f"-{span(-signed)}")
+    line = "a line and its answer, by pipes"
+    for name, words, bare, what in (
+        ("process", '`mode = "process"`', "bare process", "vfork, exec, wait"), ("stream", '`mode = "stream"`', "bare stream", line),
+        *((at_once, f"the same, `in_flight = {at_once}`", "bare stream", line) for at_once in IN_FLIGHT),
+    ):
+        above = median([one - least for one, least in zip(found[name], found[bare])])
+        table.add(words, span(at[name]), f"{what}: {span(at[bare])}", span(above) if above > 0 else f"-{span(-above)}")
     table.add("Python, `subprocess.run`", span(at["python"]), "", span(at["python"] - at["bare process"]))
     table.notes.append(
         f"One worker; medians of {turns} turns of {count:,} evaluations ({many:,} in stream mode) by an evaluator in C"
         " that answers at once. Ours has proposing, the candidate's file, the record on disk and the search in it. What is"
         " above the least is the median of the turns' differences; by pipes the least depends on whether both ends sit on one"
-        " core or on two, and so differs from run to run."
+        " core or on two, and so differs from run to run. With several in flight the evaluator answers one once so many are"
+        " unanswered, so each still waits for a line and its answer."
     )
 
 

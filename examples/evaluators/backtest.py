@@ -12,6 +12,7 @@ exit rules are read from wherever the strategies here keep them: module, class, 
 The fitness is the annual Sharpe ratio of the daily returns, days without a position and costs included.
 """
 
+import functools
 import json
 import math
 import sys
@@ -123,6 +124,11 @@ def judge(path, closes):
     }
 
 
+def evaluate(path, seed):
+    """The same for ray_adapter.py and dask_adapter.py. Nothing here is drawn, so the seed is not needed."""
+    return judge(path, read_prices()[:HOLDOUT_FROM])
+
+
 def stream(closes):
     """An answer per request. What goes wrong with one candidate is an answer, too, and not the end of the worker."""
     for line in sys.stdin:
@@ -135,6 +141,7 @@ def stream(closes):
         print(json.dumps({"id": request["id"]} | answer), flush=True)
 
 
+@functools.cache
 def read_prices():
     """The closes of all days."""
     return [float(line.split(",")[1]) for line in PRICES.read_text().splitlines()[1:]]

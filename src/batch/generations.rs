@@ -158,9 +158,10 @@ impl<'a> Evolving<'a> {
                 let attempt = self.answered(&mut judged, desk)?;
                 records.extend(self.record(attempt, round, desk, progress)?);
             }
-            // A round may have nothing to judge, and so nothing to wait for.
-            if Judge::is_over(self.shutdown, self.deadline) {
-                return Err(self.stopped());
+            // A round may have nothing to judge, and so nothing to wait for. What has ended is recorded even then.
+            while Judge::is_over(self.shutdown, self.deadline) {
+                let attempt = self.answered(&mut judged, desk)?;
+                records.extend(self.record(attempt, round, desk, progress)?);
             }
             let Some((mut attempt, text)) = proposer.attempt(nth) else { continue };
             match text {

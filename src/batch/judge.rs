@@ -20,7 +20,10 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// The evaluator at work, and the folder that its candidates are in.
 pub(super) struct Judge {
     pool: Pool,
-    workers: usize,
+    /// Evaluations at once.
+    at_once: usize,
+    /// Whether answers come by id alone, so that no two requests may have the same.
+    by_id: bool,
     places: Places,
     /// Where those are that are being judged, by the caller's number.
     judging: HashMap<u64, Place>,
@@ -32,7 +35,7 @@ pub(super) struct Judge {
 pub(super) struct Candidate<'a> {
     /// The caller's number for it, which no other has at the time.
     pub(super) number: u64,
-    /// What the evaluator is told; not 0.
+    /// What the evaluator is told; 0 for what is no attempt.
     pub(super) mutation: MutationId,
     pub(super) strategy: &'a PlannedStrategy,
     pub(super) values: &'a Values,
@@ -58,29 +61,32 @@ impl Judge {
         disk::create_folder(&folder, Mode::Private)?;
         // A relative path would be one of another folder for the evaluator.
         let folder = folder.canonicalize().map_err(DiskError::new("find", &folder))?;
-        let workers = evaluations_at_once(evaluator);
+        let workers = workers(evaluator);
         let settings = Settings {
             command: evaluator.command.clone(),
             mode: evaluator.mode,
             timeout: evaluator.timeout,
             workers,
+            in_flight: evaluator.in_flight,
             memory: evaluator.memory,
             cpu: evaluator.cpu,
             folder: batch.config.base.clone(),
         };
         let pool = Pool::start(settings, batch.id.as_str(), PathBuf::from("/proc/self/exe"))?;
         let places = Places::below(folder);
-        Ok(Self { pool, workers, places, judging: HashMap::new(), judged: None })
+        let at_once = workers.saturating_mul(evaluator.in_flight);
+        let by_id = evaluator.in_flight > 1;
+        Ok(Self { pool, at_once, by_id, places, judging: HashMap::new(), judged: None })
     }
 
     /// Whether another candidate would have to wait.
     pub(super) fn is_busy(&self) -> bool {
-        self.pool.in_flight() >= self.workers
+        self.pool.in_flight() >= self.at_once
     }
 
     /// Whether one waits already, for a worker that becomes free to begin with at once.
     pub(super) fn is_ahead(&self) -> bool {
-        self.pool.in_flight() > self.workers
+        self.pool.in_flight() > self.at_once
     }
 
     /// Whether nothing is being judged.
@@ -94,9 +100,15 @@ impl Judge {
         let place = self.places.put(name, candidate.text)?;
         let path = place.path.clone();
         self.judging.insert(candidate.number, place);
+        let Candidate { mutation, number, .. } = candidate;
+        let mutation_id = if self.by_id && mutation.0 == 0 {
+            format!("{mutation}-{number}")
+        } else {
+            mutation.to_string()
+        };
         self.pool.submit(Job {
             number: candidate.number,
-            mutation_id: candidate.mutation.to_string(),
+            mutation_id,
             strategy: candidate.strategy.name.clone(),
             candidate: path,
             parameters: candidate.values.clone(),
@@ -139,9 +151,10 @@ impl Judge {
     }
 }
 
-/// Evaluations at once that a config asks for.
-pub(crate) fn evaluations_at_once(evaluator: &Evaluator) -> usize {
+/// Processes of the evaluator that a config asks for. One that takes several requests at once spreads them by itself.
+pub(crate) fn workers(evaluator: &Evaluator) -> usize {
     match evaluator.workers {
+        0 if evaluator.in_flight > 1 => 1,
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         workers => workers,
     }

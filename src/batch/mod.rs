@@ -47,7 +47,7 @@ pub use clock::{Clock, now, random};
 pub use delivery::{Delivered, deliver_totals};
 pub use ending::BatchEnd;
 pub use ingestion::{IngestError, Ingested, Ingestion};
-pub(crate) use judge::evaluations_at_once;
+pub(crate) use judge::workers;
 pub use plan::{BatchPlan, PlannedVariant};
 pub use planned::{PlannedStrategy, Target};
 pub use progress::{Progress, StderrBesideBar};

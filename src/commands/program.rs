@@ -28,12 +28,16 @@ pub(super) fn write_programs(
         let program = evaluator.command.first().map_or("", String::as_str);
         match find(program, &config.base, folders) {
             Ok(path) => {
-                let workers = batch::evaluations_at_once(evaluator);
+                let (workers, each) = (batch::workers(evaluator), evaluator.in_flight);
+                let at_once = match each {
+                    1 => format!("{workers} at once"),
+                    _ => format!("{workers} with {each} in flight of each"),
+                };
                 let once = match evaluator.mode {
                     Mode::Process => "for each candidate",
                     Mode::Stream => "once per worker",
                 };
-                writeln!(out, "evaluator  {}  {once}, {workers} at once", path.display())?;
+                writeln!(out, "evaluator  {}  {once}, {at_once}", path.display())?;
             }
             Err(why) => {
                 exit = Exit::Failed;

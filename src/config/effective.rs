@@ -207,6 +207,9 @@ fn write_evaluator(text: &mut Text, evaluator: &Evaluator) {
     );
     text.key("timeout", quoted(&duration_text(evaluator.timeout)));
     text.key("workers", evaluator.workers);
+    if evaluator.mode == Mode::Stream {
+        text.key("in_flight", evaluator.in_flight);
+    }
     if let Some(memory) = evaluator.memory {
         text.key("memory", quoted(&size_text(memory)));
     }

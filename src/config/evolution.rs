@@ -30,6 +30,10 @@ pub(super) fn evaluator(
     let modes = [("process", Mode::Process), ("stream", Mode::Stream)];
     let mode = reader.choice("mode", raw.mode.as_ref(), &modes)?.unwrap_or(Mode::Process);
     let command = command(reader, words, |command| check_command(command, mode))?;
+    let in_flight = reader.whole("in_flight", raw.in_flight.as_ref(), 1, 1..=10_000)?;
+    if let Some(typed) = raw.in_flight.as_ref().filter(|_| mode == Mode::Process && in_flight > 1) {
+        return Err(reader.invalid(&typed.span(), EvaluatorError::InFlight.to_string()));
+    }
     let least = Duration::from_millis(10);
     let memory = raw.memory.as_ref().map(|typed| match typed.get_ref().0 {
         bytes if bytes < LEAST_MEMORY => {
@@ -51,6 +55,7 @@ pub(super) fn evaluator(
         mode,
         timeout: reader.duration("timeout", raw.timeout.as_ref(), Duration::from_mins(1), least)?,
         workers: reader.whole("workers", raw.workers.as_ref(), 0, 0..=1024)?,
+        in_flight,
         memory: memory.transpose()?,
         cpu: cpu.transpose()?,
     }))
@@ -232,9 +237,10 @@ fn command(
                 EvaluatorError::Candidate => {
                     words.iter().find(|word| word.get_ref().contains(PLACEHOLDER))
                 }
-                EvaluatorError::Empty | EvaluatorError::NoCandidate | EvaluatorError::Zero(_) => {
-                    None
-                }
+                EvaluatorError::Empty
+                | EvaluatorError::NoCandidate
+                | EvaluatorError::InFlight
+                | EvaluatorError::Zero(_) => None,
             };
             Err(reader.invalid(&word.map_or_else(|| typed.span(), Spanned::span), error))
         }

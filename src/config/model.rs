@@ -149,8 +149,10 @@ pub struct Evaluator {
     pub mode: Mode,
     /// How long one evaluation may take.
     pub timeout: Duration,
-    /// Evaluations at once; 0 is one per core.
+    /// Processes of the evaluator; 0 is one per core, or one where each has several requests in flight.
     pub workers: usize,
+    /// Requests that each worker may have unanswered; 1 in process mode.
+    pub in_flight: usize,
     /// Bytes of address space that each of its processes may have.
     pub memory: Option<u64>,
     /// Processor time that each of its processes may use for an evaluation.

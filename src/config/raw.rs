@@ -94,6 +94,7 @@ pub(super) struct Evaluator {
     pub(super) direction: Maybe<String>,
     pub(super) timeout: Maybe<DurationText>,
     pub(super) workers: Maybe<i64>,
+    pub(super) in_flight: Maybe<i64>,
     pub(super) memory: Maybe<SizeText>,
     pub(super) cpu: Maybe<DurationText>,
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// A candidate to judge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// The caller's own number for it; comes back in the answer.
+    /// The caller's own number for it, which no other job in flight has; comes back in the answer.
     pub number: u64,
     /// Told to the evaluator: `MUTATION_ID`, or `id` in a stream.
     pub mutation_id: String,

@@ -28,4 +28,6 @@ pub mod host;
 
 mod processes;
 
+mod pipes;
+
 mod wait;

@@ -61,7 +61,7 @@ impl Pool {
     }
 
     fn working(&self) -> usize {
-        self.answers.len() + self.posts.iter().filter(|post| post.is_busy()).count()
+        self.answers.len() + self.posts.iter().map(Post::in_flight).sum::<usize>()
     }
 
     /// The next answer, in the order in which evaluations end. Waits for it, `patience` at the most; `None` at once
@@ -76,7 +76,6 @@ impl Pool {
             }
             if self.answers.is_empty() {
                 self.listen(until);
-                self.bury_the_overdue();
                 if self.answers.is_empty() && until.is_some_and(|until| Instant::now() >= until) {
                     return None;
                 }
@@ -110,14 +109,18 @@ impl Pool {
         }
     }
 
-    /// Gives what is queued to idle workers, new ones where there are too few. An answer that nobody has taken yet counts
-    /// as a worker, so that a kill never loses more evaluations than there are workers. To be called when an answer is on
-    /// record: the next job then begins at once.
+    /// Gives what is queued to the workers that have least to do, new ones where there are too few. An answer that nobody
+    /// has taken yet counts as in flight, so that a kill never loses more evaluations than may be. To be called when an
+    /// answer is on record: the next job then begins at once.
     pub fn hand_out(&mut self) {
-        while !self.queue.is_empty() && self.working() < self.settings.workers {
-            let idle = match self.posts.iter().position(|post| !post.is_busy()) {
-                Some(idle) => idle,
-                None if self.posts.len() < self.settings.workers => match self.open() {
+        while !self.queue.is_empty() && self.working() < self.settings.at_once() {
+            let posts = self.posts.iter().enumerate();
+            let least = posts.map(|(at, post)| (post.in_flight(), at)).min();
+            let is_complete = self.posts.len() >= self.settings.workers;
+            let at = match least {
+                Some((0, at)) => at,
+                Some((_, at)) if is_complete => at,
+                Some(_) | None => match self.open() {
                     Ok(post) => {
                         self.posts.push(post);
                         self.posts.len() - 1
@@ -130,25 +133,19 @@ impl Pool {
                         continue;
                     }
                 },
-                None => return,
             };
             let Some(job) = self.queue.pop_front() else { return };
-            self.give(idle, job);
+            self.give(at, job);
         }
     }
 
-    /// Gives a job to an idle worker, or to another one where that has died since its last job.
-    fn give(&mut self, idle: usize, job: Job) {
-        let waits = match self.settings.mode {
-            Mode::Process => SLACK,
-            Mode::Stream => SLACK + LONGEST_PAUSE,
-        };
-        let overdue = self.settings.timeout.saturating_add(GRACE + GRACE + waits);
+    /// Gives a job to a worker, or to another one where that has died since its last job.
+    fn give(&mut self, at: usize, job: Job) {
         match order(&job) {
-            Ok(order) if self.posts[idle].send(&order, overdue) => {}
+            Ok(order) if self.posts[at].give(&order) => {}
             Ok(_) => {
                 self.queue.push_front(job);
-                self.posts.swap_remove(idle).bury(&self.batch_id);
+                self.bury(at, host_ended);
             }
             Err(verdict) => {
                 self.answers.push_back(Answer {
@@ -160,6 +157,17 @@ impl Pool {
         }
     }
 
+    /// How long a host that has jobs may be silent: what it wrote to its worker is answered, or its time is over; where
+    /// the worker was lost meanwhile, once more.
+    fn patience(&self) -> Duration {
+        let waits = match self.settings.mode {
+            Mode::Process => SLACK,
+            Mode::Stream => SLACK + LONGEST_PAUSE,
+        };
+        let once = self.settings.timeout.saturating_add(GRACE + GRACE + waits);
+        if self.settings.in_flight > 1 { once.saturating_mul(2) } else { once }
+    }
+
     fn open(&self) -> io::Result<Post> {
         let assignment = Assignment {
             batch_id: self.batch_id.clone(),
@@ -168,6 +176,7 @@ impl Pool {
             timeout: self.settings.timeout,
             memory: self.settings.memory,
             cpu: self.settings.cpu,
+            in_flight: self.settings.in_flight,
         };
         Post::open(&self.host, &self.settings.folder, &assignment)
     }
@@ -179,56 +188,76 @@ impl Pool {
         }
     }
 
-    /// Waits until a host says something, a host is overdue, or `until`.
+    /// Waits until a host says something, a host is overdue, or `until`; takes in what was said, and buries those that
+    /// have ended and those that are overdue.
     fn listen(&mut self, until: Option<Instant>) {
-        let busy: Vec<usize> =
-            (0..self.posts.len()).filter(|at| self.posts[*at].is_busy()).collect();
-        let overdue = busy.iter().filter_map(|at| self.posts[*at].overdue()).min();
-        let until = until.into_iter().chain(overdue).min();
-        let fds = busy.iter().map(|at| PollFd::new(self.posts[*at].reports(), PollFlags::IN));
-        let mut fds: Vec<PollFd<'_>> = fds.collect();
+        let patience = self.patience();
+        let overdue =
+            |post: &Post| post.silent_since().and_then(|since| since.checked_add(patience));
+        let until = self.posts.iter().filter_map(overdue).chain(until).min();
+        let (mut sources, mut fds) = (Vec::new(), Vec::new());
+        for (at, post) in self.posts.iter().enumerate() {
+            let ends = [(post.reports(), PollFlags::IN), (post.orders(), PollFlags::OUT)];
+            for (fd, flags) in ends {
+                if let Some(fd) = fd {
+                    sources.push((at, flags));
+                    fds.push(PollFd::from_borrowed_fd(fd, flags));
+                }
+            }
+        }
         wait(&mut fds, until);
-        let said: Vec<usize> = busy
-            .iter()
-            .zip(&fds)
-            .filter(|(_, fd)| !fd.revents().is_empty())
-            .map(|(at, _)| *at)
-            .collect();
+        let ready = sources.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
+        let ready: Vec<(usize, PollFlags)> = ready.map(|(source, _)| *source).collect();
         drop(fds);
-        // From behind, since one that ended is taken out.
-        for at in said.into_iter().rev() {
-            let alive = self.posts[at].read();
-            self.was_ready |= self.posts[at].is_ready();
-            self.answers.extend(self.posts[at].answer());
-            if !alive {
-                self.bury(at, |how| Verdict::Failed(format!("the evaluator's host ended: {how}")));
-            }
-        }
-    }
-
-    fn bury_the_overdue(&mut self) {
         let now = Instant::now();
-        for at in (0..self.posts.len()).rev() {
-            if self.posts[at].overdue().is_some_and(|overdue| overdue <= now) {
-                let text = "the evaluator's host did not answer in time and was killed";
-                self.bury(at, |_| Verdict::Timeout(text.to_owned()));
+        let silent = |(at, post)| {
+            Some(at).filter(|at| {
+                overdue(post).is_some_and(|overdue| overdue <= now)
+                    && !ready.contains(&(*at, PollFlags::IN))
+            })
+        };
+        let mut lost: Vec<(usize, bool)> =
+            self.posts.iter().enumerate().filter_map(silent).map(|at| (at, true)).collect();
+        for (at, flags) in ready {
+            let post = &mut self.posts[at];
+            if flags == PollFlags::OUT {
+                post.send();
+                continue;
             }
+            let alive = post.read(&mut self.answers);
+            self.was_ready |= post.is_ready();
+            if !alive {
+                lost.push((at, false));
+            }
+        }
+        // From behind, since each is taken out.
+        lost.sort_unstable();
+        for (at, is_overdue) in lost.into_iter().rev() {
+            self.bury(at, if is_overdue { host_overdue } else { host_ended });
         }
     }
 
-    /// Ends a host and all that is left of its session; answers for the job that it had.
-    fn bury(&mut self, at: usize, verdict: impl FnOnce(&str) -> Verdict) {
-        let post = self.posts.swap_remove(at);
-        let job = post.job();
+    /// Ends a host and all that is left of its session; answers for the jobs that it had.
+    fn bury(&mut self, at: usize, verdict: fn(&str) -> Verdict) {
+        let mut post = self.posts.swap_remove(at);
+        let jobs = post.take_jobs();
         let how = post.bury(&self.batch_id);
-        let Some((number, took)) = job else { return };
         let verdict = if self.was_ready {
             verdict(&how)
         } else {
             Verdict::Unusable(format!("the evaluator's host did not come up: {how}"))
         };
-        self.answers.push_back(Answer { number, took, verdict });
+        let answer = |(number, took)| Answer { number, took, verdict: verdict.clone() };
+        self.answers.extend(jobs.into_iter().map(answer));
     }
+}
+
+fn host_ended(how: &str) -> Verdict {
+    Verdict::Failed(format!("the evaluator's host ended: {how}"))
+}
+
+fn host_overdue(_how: &str) -> Verdict {
+    Verdict::Timeout("the evaluator's host did not answer in time and was killed".to_owned())
 }
 
 impl Drop for Pool {

@@ -1,17 +1,19 @@
-//! The agent's end of one host: its pipes, the job that it has, and its end.
+//! The agent's end of one host: its pipes, the jobs that it has, and its end.
 
-use std::io::{self, Read as _, Write as _};
+use std::collections::{HashMap, VecDeque};
+use std::io::{self, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::job::Answer;
+use super::pipes::{Lines, Outbox};
 use super::processes::{belonging, signal_each};
 use super::protocol::{Assignment, MARK, Order, Report, mark};
 use super::wait::wait;
 use rustix::event::{PollFd, PollFlags};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
 /// What is the agent's own business with its service manager, and not its evaluators'.
@@ -32,26 +34,23 @@ const BURIAL: Duration = Duration::from_secs(5);
 /// How long a host that closed its pipe may take to end by itself.
 const OWN_END: Duration = Duration::from_millis(100);
 
-/// A host, and the job that it has.
+/// A host, and the jobs that it has.
 #[derive(Debug)]
 pub(super) struct Post {
     child: Child,
     /// Says when the host has ended.
     ended: OwnedFd,
     /// Closing it ends the host.
-    orders: Option<ChildStdin>,
-    reports: ChildStdout,
-    buffer: Vec<u8>,
+    orders: Outbox<ChildStdin>,
+    /// Closed before it is waited for: what it would still say must not hold it.
+    reports: Option<ChildStdout>,
+    lines: Lines,
+    chunk: Vec<u8>,
     ready: bool,
-    job: Option<Given>,
-    answer: Option<Answer>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Given {
-    number: u64,
-    at: Instant,
-    overdue: Option<Instant>,
+    /// By number, since when.
+    jobs: HashMap<u64, Instant>,
+    /// The last answer, or when there were no jobs before the ones that it has.
+    heard: Instant,
 }
 
 impl Post {
@@ -64,26 +63,27 @@ impl Post {
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let gone = || io::Error::other("its pipes are not there");
-        let orders = child.stdin.take().ok_or_else(gone)?;
-        let reports = child.stdout.take().ok_or_else(gone)?;
+        let orders = Outbox::new(child.stdin.take())?;
+        let reports = Some(child.stdout.take().ok_or_else(gone)?);
         let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())?;
         let mut post = Self {
             child,
             ended,
-            orders: Some(orders),
+            orders,
             reports,
-            buffer: Vec::new(),
+            lines: Lines::default(),
+            chunk: vec![0; 16 * 1024],
             ready: false,
-            job: None,
-            answer: None,
+            jobs: HashMap::new(),
+            heard: Instant::now(),
         };
         post.write(assignment);
         Ok(post)
     }
 
-    /// Whether it has a job.
-    pub(super) const fn is_busy(&self) -> bool {
-        self.job.is_some()
+    /// The jobs that it has.
+    pub(super) fn in_flight(&self) -> usize {
+        self.jobs.len()
     }
 
     /// Whether it ever understood what it is for.
@@ -91,35 +91,38 @@ impl Post {
         self.ready
     }
 
-    /// Where it reports.
-    pub(super) const fn reports(&self) -> &ChildStdout {
-        &self.reports
+    /// Where it reports, as long as it has jobs.
+    pub(super) fn reports(&self) -> Option<BorrowedFd<'_>> {
+        self.reports.as_ref().filter(|_| !self.jobs.is_empty()).map(|fd| fd.as_fd())
     }
 
-    /// When it should have answered, if it has a job.
-    pub(super) fn overdue(&self) -> Option<Instant> {
-        self.job?.overdue
+    /// Where it reads, as long as it has not read all.
+    pub(super) fn orders(&self) -> Option<BorrowedFd<'_>> {
+        self.orders.fd()
     }
 
-    /// The job that it has, and for how long.
-    pub(super) fn job(&self) -> Option<(u64, Duration)> {
-        self.job.map(|job| (job.number, job.at.elapsed()))
+    /// Sends what it has not read.
+    pub(super) fn send(&mut self) {
+        self.orders.send();
     }
 
-    /// The answer that it gave, once.
-    pub(super) const fn answer(&mut self) -> Option<Answer> {
-        self.answer.take()
+    /// Since when it has not answered, if it has jobs.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        (!self.jobs.is_empty()).then_some(self.heard)
     }
 
-    /// Gives it a job, to be answered within `patience`; false if it has ended since its last one.
-    pub(super) fn send(&mut self, order: &Order, patience: Duration) -> bool {
-        let at = Instant::now();
+    /// Gives it a job; false if it has ended since its last one.
+    pub(super) fn give(&mut self, order: &Order) -> bool {
+        let now = Instant::now();
         self.write(order);
         // One that never came up shows that where it is read.
-        if self.orders.is_none() && self.ready {
+        if !self.orders.is_open() && self.ready {
             return false;
         }
-        self.job = Some(Given { number: order.number, at, overdue: at.checked_add(patience) });
+        if self.jobs.is_empty() {
+            self.heard = now;
+        }
+        self.jobs.insert(order.number, now);
         true
     }
 
@@ -127,30 +130,26 @@ impl Post {
         let Ok(mut line) = serde_json::to_vec(line) else { return };
         line.push(b'\n');
         // A host that cannot be written to has ended, which shows where it is read.
-        let written = self.orders.as_mut().map(|orders| orders.write_all(&line));
-        if !matches!(written, Some(Ok(()))) {
-            self.orders = None;
-        }
+        self.orders.put(&line);
     }
 
     /// Takes in what it said; false when it has ended. Called where there is something to read.
-    pub(super) fn read(&mut self) -> bool {
-        let mut chunk = [0; 4 * 1024];
-        match self.reports.read(&mut chunk) {
+    pub(super) fn read(&mut self, answers: &mut VecDeque<Answer>) -> bool {
+        let Some(reports) = &mut self.reports else { return false };
+        match reports.read(&mut self.chunk) {
             Ok(0) => return false,
-            Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),
+            Ok(read) => self.lines.extend(&self.chunk[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
             Err(_) => return false,
         }
-        while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.buffer.drain(..=end).collect();
+        while let Some(line) = self.lines.next() {
             match serde_json::from_slice(&line) {
                 Ok(Report::Ready) => self.ready = true,
                 Ok(Report::Done { number, took, verdict })
-                    if self.job.is_some_and(|job| job.number == number) =>
+                    if self.jobs.remove(&number).is_some() =>
                 {
-                    self.job = None;
-                    self.answer = Some(Answer { number, took, verdict });
+                    self.heard = Instant::now();
+                    answers.push_back(Answer { number, took, verdict });
                 }
                 // Not ours, or not us.
                 Ok(Report::Done { .. }) | Err(_) => return false,
@@ -161,12 +160,21 @@ impl Post {
 
     /// Lets it end by itself.
     pub(super) fn dismiss(&mut self) {
-        self.orders = None;
+        self.orders.close();
+        self.reports = None;
+    }
+
+    /// Takes out the jobs that it has, in their order, and for how long.
+    pub(super) fn take_jobs(&mut self) -> Vec<(u64, Duration)> {
+        let jobs = std::mem::take(&mut self.jobs).into_iter();
+        let mut jobs: Vec<_> = jobs.map(|(number, at)| (number, at.elapsed())).collect();
+        jobs.sort_unstable();
+        jobs
     }
 
     /// Kills it and whatever is left below it, and says how it ended.
     pub(super) fn bury(mut self, batch_id: &str) -> String {
-        self.orders = None;
+        self.dismiss();
         let until = Instant::now() + BURIAL;
         // One that is ending by itself says how.
         wait_for_ends(std::slice::from_ref(&self), Instant::now() + OWN_END);

@@ -26,6 +26,8 @@ pub(super) struct Assignment {
     pub(super) timeout: Duration,
     pub(super) memory: Option<u64>,
     pub(super) cpu: Option<Duration>,
+    /// Orders that it may have unanswered.
+    pub(super) in_flight: usize,
 }
 
 /// Every other line to a host.

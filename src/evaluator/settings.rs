@@ -18,8 +18,10 @@ pub struct Settings {
     pub mode: Mode,
     /// How long one evaluation may take.
     pub timeout: Duration,
-    /// Evaluations at once, 1 at the least.
+    /// Processes of the evaluator, 1 at the least.
     pub workers: usize,
+    /// Requests that each worker may have unanswered, 1 at the least; more in a stream alone.
+    pub in_flight: usize,
     /// Bytes of address space that each of its processes may have.
     pub memory: Option<u64>,
     /// Processor time of an evaluation, by process; the kernel counts whole seconds, so it is rounded up.
@@ -58,17 +60,26 @@ pub enum EvaluatorError {
          leave it out, or say mode = \"process\""
     )]
     Candidate,
+    /// A process judges one candidate.
+    #[error("`in_flight` above 1 needs mode = \"stream\"; a process judges one candidate")]
+    InFlight,
     /// Nothing would ever be judged.
     #[error("{0} is zero")]
     Zero(&'static str),
 }
 
 impl Settings {
+    /// Evaluations at once.
+    pub(super) const fn at_once(&self) -> usize {
+        self.workers.saturating_mul(self.in_flight)
+    }
+
     /// Whether an evaluator can be run so, as far as that can be said without running it.
     pub fn check(&self) -> Result<(), EvaluatorError> {
         check_command(&self.command, self.mode)?;
         for (name, zero) in [
             ("workers", self.workers == 0),
+            ("in_flight", self.in_flight == 0),
             ("timeout", self.timeout.is_zero()),
             ("memory", self.memory == Some(0)),
             ("cpu", self.cpu.is_some_and(|cpu| cpu.is_zero())),
@@ -76,6 +87,9 @@ impl Settings {
             if zero {
                 return Err(EvaluatorError::Zero(name));
             }
+        }
+        if self.mode == Mode::Process && self.in_flight > 1 {
+            return Err(EvaluatorError::InFlight);
         }
         Ok(())
     }
@@ -136,13 +150,22 @@ mod tests {
             mode: Mode::Stream,
             timeout: Duration::from_secs(1),
             workers: 1,
+            in_flight: 2,
             memory: None,
             cpu: None,
             folder: PathBuf::new(),
         };
         assert_eq!(good.check(), Ok(()));
+        let process = Settings {
+            mode: Mode::Process,
+            command: vec!["judge {candidate}".to_owned()],
+            ..good.clone()
+        };
+        assert_eq!(Settings { in_flight: 1, ..process.clone() }.check(), Ok(()));
+        assert_eq!(process.check(), Err(EvaluatorError::InFlight));
         let bad = [
             ("workers", Settings { workers: 0, ..good.clone() }),
+            ("in_flight", Settings { in_flight: 0, ..good.clone() }),
             ("timeout", Settings { timeout: Duration::ZERO, ..good.clone() }),
             ("memory", Settings { memory: Some(0), ..good.clone() }),
             ("cpu", Settings { cpu: Some(Duration::ZERO), ..good.clone() }),

@@ -19,18 +19,24 @@ SLOW = "sleep 0.02"
 STUBBORN = "trap '' TERM HUP INT; sleep 1000 & sleep 1000"
 # It ends its evaluator's whole family within this, and seals.
 SHUTDOWN = 10
+# All that it is asked at once.
 STREAM = """
-import json, os, signal, sys, time
+import json, os, signal, sys, threading
 signal.signal(signal.SIGTERM, signal.ON_TERM)
-for line in sys.stdin:
-    job = json.loads(line)
+one_at_a_time = threading.Lock()
+def say(line, **where):
+    with one_at_a_time:
+        print(line, **where, flush=True)
+def judge(job):
     values = job["parameters"]
-    note = [job["id"], job["strategy"], values["stop_loss_pct"], values["take_profit_pct"], job["seed"]]
-    print("start", os.environ["BATCH_ID"], *note, file=open("calls.log", "a"), flush=True)
-    if job["id"] != "exit_mut_000000":
+    note = f"{os.environ['BATCH_ID']} {job['id']} {job['strategy']} {values['stop_loss_pct']} {values['take_profit_pct']} {job['seed']}"
+    say(f"start {note}", file=open("calls.log", "a"))
+    if not job["id"].startswith("exit_mut_000000"):
         os.system("sleep HOW")
-    print(json.dumps({"id": job["id"], "fitness": -values["stop_loss_pct"]}), flush=True)
-    print("end", os.environ["BATCH_ID"], *note, file=open("calls.log", "a"), flush=True)
+    say(json.dumps({"id": job["id"], "fitness": -values["stop_loss_pct"]}))
+    say(f"end {note}", file=open("calls.log", "a"))
+for line in sys.stdin:
+    threading.Thread(target=judge, args=(json.loads(line),), daemon=True).start()
 """
 
 
@@ -230,13 +236,16 @@ def a_deadline_ends_the_evaluators():
 
 
 def streams_are_killed_too():
-    """The workers that were started once."""
-    house = Nights(
-        ["python3", "stream.py"], evaluator=f'workers = {WORKERS}\nmode = "stream"',
-        batch="rounds = 4\nmutations_per_round = 8",
-    )
-    (house.folder / "stream.py").write_text(STREAM.replace("HOW", "0.02").replace("ON_TERM", "SIG_DFL"))
-    return "streams: " + a_kill_loses_what_is_in_flight_and_no_more(house, (1, 5, 9, 14, 19, 24))
+    """Workers that were started once, and one that has as many in flight as they have together."""
+    told = []
+    for evaluator, moments in ((f"workers = {WORKERS}", (1, 5, 9, 14, 19, 24)), (f"in_flight = {WORKERS}", (5, 14, 24))):
+        house = Nights(
+            ["python3", "stream.py"], evaluator=f'{evaluator}\nmode = "stream"',
+            batch="rounds = 4\nmutations_per_round = 8",
+        )
+        (house.folder / "stream.py").write_text(STREAM.replace("HOW", "0.02").replace("ON_TERM", "SIG_DFL"))
+        told.append(f"{evaluator}: {a_kill_loses_what_is_in_flight_and_no_more(house, moments)}")
+    return "streams: " + "; ".join(told)
 
 
 def processes_are_killed():

@@ -49,7 +49,7 @@ class Host:
         )
         timeout = {"secs": int(timeout), "nanos": int(timeout % 1 * 1e9)}
         self.say({"batch_id": "e2e", "mode": mode, "command": command, "timeout": timeout,
-                  "memory": None, "cpu": None} | limits)
+                  "memory": None, "cpu": None, "in_flight": 1} | limits)
         equal("the first report", self.hear(), "ready")
 
     def say(self, line):

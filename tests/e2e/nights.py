@@ -55,7 +55,7 @@ class Call:
     @property
     def is_baseline(self):
         """A source, or a survivor that is judged again."""
-        return self.mutation == BASELINE
+        return self.mutation.split("-")[0] == BASELINE
 
 
 class Nights(Agent):

@@ -35,8 +35,8 @@ FILES = (
     "/usr/share/doc/mutation-agent/examples/agent.toml.example",
     *(f"/usr/share/doc/mutation-agent/examples/strategies/{path.name}"
       for path in (ROOT / "examples/strategies").glob("*.py")),
-    "/usr/share/doc/mutation-agent/examples/evaluators/backtest.py",
-    "/usr/share/doc/mutation-agent/examples/evaluators/prices.csv",
+    *(f"/usr/share/doc/mutation-agent/examples/evaluators/{name}"
+      for name in ("backtest.py", "ray_adapter.py", "dask_adapter.py", "prices.csv")),
     *(f"/usr/share/doc/mutation-agent/examples/{path.relative_to(ROOT / 'examples')}"
       for folder in ("kubernetes", "slurm") for path in (ROOT / "examples" / folder).iterdir()),
 )

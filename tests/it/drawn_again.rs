@@ -22,6 +22,19 @@ fn evaluated(workers: &str) -> Story {
     story
 }
 
+/// The same as a stream, in which one of three is answered late.
+const STREAM: &str = r#"
+while read -r line; do
+    (
+        id=${line#*'"id":"'}; id=${id%%'"'*}
+        stop=${line#*'"stop_loss_pct":0.'}; stop=${stop%%[,\}]*}
+        case $id in *[258]) sleep 0.02 ;; esac
+        echo "{\"id\": \"$id\", \"fitness\": -0.$stop}"
+    ) &
+done
+wait
+"#;
+
 fn assert_same(story: &Story, batches: usize) {
     let shown = story.expect(0, &["replay", "--json"]).stdout;
     let rows: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -50,6 +63,42 @@ fn any_number_of_workers_is_drawn_again_over_several_nights() {
         story.set("evolution", "survivors", "1");
         assert_same(&story, 3);
     }
+}
+
+#[test]
+fn any_number_of_requests_in_flight_comes_to_the_same() {
+    let searched = |in_flight: &str| {
+        let mut story = evaluated("0");
+        story.write("judge.sh", STREAM);
+        // Their sources are judged beside one another.
+        for name in ["b", "c"] {
+            story.write(&format!("strategies/{name}.py"), "stop_loss_pct = 0.15\n");
+        }
+        story.set("batch", "seed", "5");
+        story.set("evaluator", "command", r#"["sh", "judge.sh"]"#);
+        story.set("evaluator", "mode", "\"stream\"");
+        story.set("evaluator", "in_flight", in_flight);
+        story.expect(0, &["run"]);
+        story.expect(0, &["run"]);
+        assert_same(&story, 2);
+        let fields = ["mutation_id", "strategy", "parent", "new_value", "outcome", "fitness"];
+        let shape = |line: &Value| {
+            // A parent of the night before has that batch's id before its own.
+            let values = fields.map(|name| line[name].to_string());
+            values.map(|value| value.rsplit('/').next().unwrap_or_default().to_owned()).join(" ")
+        };
+        let nights = story.batches().into_iter().map(|id| {
+            let mut shapes: Vec<String> = story.lines(&id).iter().map(shape).collect();
+            shapes.sort();
+            shapes
+        });
+        nights.collect::<Vec<_>>()
+    };
+    let one = searched("1");
+    assert_eq!(one.concat().len(), 2 * 4 * 9);
+    assert!(one.iter().flatten().any(|line| line.contains("c.py")), "{one:?}");
+    assert!(searched("7") == one);
+    assert!(searched("100") == one);
 }
 
 #[test]

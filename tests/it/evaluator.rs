@@ -29,6 +29,7 @@ pub(crate) fn settings(mode: Mode, command: &[&str]) -> Settings {
         mode,
         timeout: LONG,
         workers: 1,
+        in_flight: 1,
         memory: None,
         cpu: None,
         folder: std::env::temp_dir(),

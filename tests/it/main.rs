@@ -31,6 +31,7 @@ mod demo;
 mod disk_full;
 mod drawn_again;
 mod evaluator;
+mod evaluator_in_flight;
 mod evaluator_orphans;
 mod evaluator_stream;
 mod evolution;

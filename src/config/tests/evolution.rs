@@ -45,6 +45,14 @@ fn what_makes_no_sense_is_answered_with_what_would() {
             "3:7: `cpu` must be whole seconds, not 1500ms",
         ),
         (
+            "[evaluator]\ncommand = [\"j\", \"{candidate}\"]\nin_flight = 2",
+            "3:13: `in_flight` above 1 needs mode = \"stream\"; a process judges one candidate",
+        ),
+        (
+            "[evaluator]\ncommand = [\"j\"]\nmode = \"stream\"\nin_flight = 10001",
+            "4:13: `in_flight` must be a whole number from 1 to 10000, not 10001",
+        ),
+        (
             "[evolution]\nsurvivors = 0",
             "2:13: `survivors` must be a whole number from 1 to 1000, not 0",
         ),
@@ -92,7 +100,7 @@ fn a_variant_says_what_differs_and_the_rest_is_the_parameters_own() {
 fn what_is_shown_of_it_reads_back() {
     let config = config(
         "[evaluator]\ncommand = [\"judge\", \"a b\", \"\\\"x\\\"\"]\nmode = \"stream\"\ndirection = \"minimize\"\n\
-         timeout = \"90s\"\nworkers = 3\nmemory = \"2GiB\"\ncpu = \"7s\"\n\
+         timeout = \"90s\"\nworkers = 3\nin_flight = 20\nmemory = \"2GiB\"\ncpu = \"7s\"\n\
          [evolution]\nsurvivors = 2\nparameters_per_mutation = 3\npatience = 4\nmemory = 0\n\
          [promote]\ncommand = [\"check\"]\nmin_improvement = 0.25\n\
          [[constraint]]\nrule = \"2 * stop_loss_pct+0.01<=take_profit_pct\"\n\

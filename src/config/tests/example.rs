@@ -136,7 +136,7 @@ fn each_table_that_is_not_there_parses_when_it_is_uncommented() {
         ["#[", "#command", "#memory", "#cpu"].iter().any(|start| lines[**at].starts_with(start))
     };
     let needed: Vec<usize> = evaluator.iter().filter(needed).copied().collect();
-    assert_eq!((needed.len(), evaluator.len()), (4, 8));
+    assert_eq!((needed.len(), evaluator.len()), (4, 9));
     assert_same(&parse(&with(&needed), &environment()), &parse(&with(evaluator), &environment()));
     // Of the schedule, all but the cron expression.
     let schedule = &tables[3];

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
+use super::super::pipes::Lines;
 use super::super::wait::wait;
 use rustix::event::{PollFd, PollFlags};
 
@@ -11,14 +12,14 @@ use rustix::event::{PollFd, PollFlags};
 #[derive(Debug)]
 pub(super) struct Agent {
     input: io::Stdin,
-    buffer: Vec<u8>,
+    lines: Lines,
     gone: bool,
 }
 
 impl Agent {
     /// On our standard input.
     pub(super) fn new() -> Self {
-        Self { input: io::stdin(), buffer: Vec::new(), gone: false }
+        Self { input: io::stdin(), lines: Lines::default(), gone: false }
     }
 
     /// Whether it has dismissed us or has died.
@@ -33,16 +34,15 @@ impl Agent {
 
     /// The next order, if it has come in whole.
     pub(super) fn line(&mut self) -> Option<Vec<u8>> {
-        let end = self.buffer.iter().position(|byte| *byte == b'\n')?;
-        Some(self.buffer.drain(..=end).collect())
+        self.lines.next()
     }
 
     /// Reads once, where there is something to read.
     pub(super) fn take_in(&mut self) {
-        let mut chunk = [0; 4 * 1024];
+        let mut chunk = [0; 16 * 1024];
         match rustix::io::read(self.input.as_fd(), &mut chunk) {
             Ok(0) => self.gone = true,
-            Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),
+            Ok(read) => self.lines.extend(&chunk[..read]),
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(_) => self.gone = true,
         }

@@ -1,5 +1,7 @@
 //! What is kept of an evaluator's output: however much it writes, little.
 
+use super::super::pipes;
+
 /// The longest line that is read.
 pub(super) const LINE_LIMIT: usize = 64 * 1024;
 
@@ -20,7 +22,7 @@ impl Output {
     pub(super) fn take(&mut self, chunk: &[u8]) {
         match self {
             Self::Last(last) => last.take(chunk),
-            Self::Lines(lines) => lines.buffer.extend_from_slice(chunk),
+            Self::Lines(lines) => lines.lines.extend(chunk),
         }
     }
 
@@ -28,7 +30,7 @@ impl Output {
     pub(super) const fn is_full(&self) -> bool {
         match self {
             Self::Last(_) => false,
-            Self::Lines(lines) => lines.buffer.len() > LINE_LIMIT,
+            Self::Lines(lines) => lines.lines.len() > LINE_LIMIT,
         }
     }
 }
@@ -109,7 +111,7 @@ impl LastLine {
 /// Lines in their order.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    buffer: Vec<u8>,
+    lines: pipes::Lines,
 }
 
 /// A line that never ends.
@@ -119,8 +121,7 @@ pub(super) struct TooLong;
 impl Lines {
     /// The next line that is not blank, if it has come in whole.
     pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, TooLong> {
-        while let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.buffer.drain(..=end).collect();
+        while let Some(line) = self.lines.next() {
             if line.len() > LINE_LIMIT {
                 return Err(TooLong);
             }
@@ -128,7 +129,7 @@ impl Lines {
                 return Ok(Some(line));
             }
         }
-        if self.buffer.len() > LINE_LIMIT { Err(TooLong) } else { Ok(None) }
+        if self.lines.len() > LINE_LIMIT { Err(TooLong) } else { Ok(None) }
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::super::pipes::Outbox;
 use super::super::processes::{cpu_time, descendants, signal_each};
 use super::super::protocol::GRACE;
 use super::super::wait::wait;
@@ -32,7 +33,8 @@ pub(super) struct Child {
     ended: bool,
     /// How, once it is reaped; its number may then be another's.
     status: Option<WaitStatus>,
-    input: Option<ChildStdin>,
+    /// Where requests go.
+    pub(super) input: Outbox<ChildStdin>,
     output: Option<ChildStdout>,
     errors: Option<ChildStderr>,
     /// What it wrote.
@@ -80,12 +82,11 @@ impl Child {
         let mut child = limits.start(|| command.spawn())?;
         let pid = Pid::from_child(&child);
         limits.put_upon(pid);
-        let input = child.stdin.take();
         // One that does not read must not hold us.
-        let unblocked =
-            input.as_ref().map_or(Ok(()), |input| rustix::io::ioctl_fionbio(input, true));
-        let handle = match unblocked.and_then(|()| pidfd_open(pid, PidfdFlags::empty())) {
-            Ok(handle) => handle,
+        let input = Outbox::new(child.stdin.take());
+        let opened = input.and_then(|input| Ok((input, pidfd_open(pid, PidfdFlags::empty())?)));
+        let (input, handle) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 child.kill()?;
                 child.wait()?;
@@ -123,14 +124,8 @@ impl Child {
     }
 
     /// Waits until something happens or `until`, and takes it in: what the agent says, what the process writes, its
-    /// end, and that it reads more of `request`.
-    pub(super) fn attend(
-        &mut self,
-        agent: &mut Agent,
-        until: Option<Instant>,
-        request: Option<&mut &[u8]>,
-    ) {
-        let wanted = request.as_ref().is_some_and(|request| !request.is_empty());
+    /// end, and that it reads more of what it is told.
+    pub(super) fn attend(&mut self, agent: &mut Agent, until: Option<Instant>) {
         let mut sources = Vec::with_capacity(5);
         let mut fds = Vec::with_capacity(5);
         let mut add = |source, fd: Option<_>, flags| {
@@ -144,8 +139,7 @@ impl Child {
         let output = self.output.as_ref().filter(|_| !self.written.is_full());
         add(Source::Output, output.map(|fd| fd.as_fd()), PollFlags::IN);
         add(Source::Errors, self.errors.as_ref().map(|fd| fd.as_fd()), PollFlags::IN);
-        let input = self.input.as_ref().filter(|_| wanted);
-        add(Source::Input, input.map(|fd| fd.as_fd()), PollFlags::OUT);
+        add(Source::Input, self.input.fd(), PollFlags::OUT);
         wait(&mut fds, until);
         let ready = sources.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
         let ready: Vec<Source> = ready.map(|(source, _)| *source).collect();
@@ -155,8 +149,8 @@ impl Child {
         }
         self.ended |= ready.contains(&Source::End);
         self.take_in(&ready);
-        if let Some(request) = request.filter(|_| ready.contains(&Source::Input)) {
-            self.feed(request);
+        if ready.contains(&Source::Input) {
+            self.input.send();
         }
     }
 
@@ -173,22 +167,9 @@ impl Child {
         }
     }
 
-    /// Writes as much of a request as it takes now.
-    pub(super) fn feed(&mut self, request: &mut &[u8]) {
-        let Some(input) = &self.input else { return };
-        match rustix::io::write(input, request) {
-            Ok(written) => *request = &request[written..],
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
-            // It reads no more. What it has to say about that is on its other pipes.
-            Err(_) => {
-                self.input = None;
-                *request = &[];
-            }
-        }
-    }
-
-    /// Takes in what stands in its pipes, without waiting for more.
-    pub(super) fn drain(&mut self) {
+    /// Takes in what stands in its pipes, without waiting for more; whether that was anything.
+    pub(super) fn drain(&mut self) -> bool {
+        let mut is_any = false;
         loop {
             let mut sources = Vec::with_capacity(2);
             let mut fds = Vec::with_capacity(2);
@@ -201,15 +182,16 @@ impl Child {
                 fds.push(PollFd::new(fd, PollFlags::IN));
             }
             if fds.is_empty() {
-                return;
+                return is_any;
             }
             wait(&mut fds, Some(Instant::now()));
             let ready = sources.iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty());
             let ready: Vec<Source> = ready.map(|(source, _)| *source).collect();
             drop(fds);
             if ready.is_empty() {
-                return;
+                return is_any;
             }
+            is_any = true;
             self.take_in(&ready);
         }
     }
@@ -223,7 +205,7 @@ impl Child {
         signal_each(&others, Signal::TERM);
         let until = Instant::now() + GRACE;
         while Instant::now() < until && !family().is_empty() {
-            self.attend(agent, Some((Instant::now() + LOOK).min(until)), None);
+            self.attend(agent, Some((Instant::now() + LOOK).min(until)));
         }
     }
 
@@ -247,7 +229,7 @@ impl Child {
     /// Ends whatever is left of it, and says how its first process had ended.
     pub(super) fn finish(mut self) -> Ended {
         self.signal_group(Signal::KILL);
-        self.input = None;
+        self.input.close();
         let until = Instant::now() + REAPING;
         while !self.ended && Instant::now() < until {
             let mut fds = [PollFd::new(&self.handle, PollFlags::IN)];

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::job::Verdict;
+use super::super::protocol::Order;
 use super::capture::Line;
 use super::text::quoted;
 use serde_json::{Map, Value};
@@ -35,29 +36,62 @@ pub(super) fn of_last_line(line: &Line) -> Verdict {
     }
 }
 
-/// An answer of a stream worker to the request `id`; as an error, what is wrong with it.
-pub(super) fn of_answer(line: &[u8], id: &str) -> Result<Verdict, String> {
-    const EXPECTED: &str =
-        "expected one line {\"id\", \"fitness\", \"metrics\"} or {\"id\", \"error\"} per request";
+/// An answer of a stream worker.
+#[derive(Debug, PartialEq)]
+pub(super) struct Reply {
+    /// The request's.
+    pub(super) id: String,
+    /// As an error, what is wrong with the answer.
+    pub(super) verdict: Result<Verdict, String>,
+}
+
+/// An answer of a stream worker; as an error, why nobody can say which request it is for.
+pub(super) fn of_answer(line: &[u8]) -> Result<Reply, String> {
     let line = line.trim_ascii();
-    let wrong = |why: &str| format!("{EXPECTED}, found {}: {why}", quoted(line));
     let object = match serde_json::from_slice(line) {
         Ok(Value::Object(object)) => object,
-        Ok(_) => return Err(wrong("no JSON object; write logs to stderr")),
+        Ok(_) => return Err(wrong(line, "no JSON object; write logs to stderr")),
         Err(_) => {
-            return Err(wrong(
+            let why = wrong(
+                line,
                 "no JSON (which has no NaN and no Infinity either); write logs to stderr",
-            ));
+            );
+            return id_at_the_beginning(line)
+                .map(|id| Reply { id, verdict: Err(why.clone()) })
+                .ok_or(why);
         }
     };
-    if object.get("id").and_then(Value::as_str) != Some(id) {
-        return Err(wrong(&format!("the request's id is {}", quoted(id.as_bytes()))));
-    }
-    match object.get("error") {
-        None | Some(Value::Null) => of_object(&object).map_err(wrong),
+    let Some(id) = object.get("id").and_then(Value::as_str) else {
+        return Err(wrong(line, "there is no `id` that is a text"));
+    };
+    let verdict = match object.get("error") {
+        None | Some(Value::Null) => of_object(&object).map_err(|why| wrong(line, why)),
         Some(Value::String(error)) => Ok(Verdict::Failed(super::text::with_tail(error, b""))),
-        Some(_) => Err(wrong("`error` is no text")),
-    }
+        Some(_) => Err(wrong(line, "`error` is no text")),
+    };
+    Ok(Reply { id: id.to_owned(), verdict })
+}
+
+/// What is wrong with an answer to something that was not asked; `only` is what was, where it is one request.
+pub(super) fn of_another(line: &[u8], only: Option<&Order>) -> String {
+    let why = only.map_or_else(
+        || "no request with this id waits for an answer".to_owned(),
+        |order| format!("the request's id is {}", quoted(order.mutation_id.as_bytes())),
+    );
+    wrong(line.trim_ascii(), &why)
+}
+
+fn wrong(line: &[u8], why: &str) -> String {
+    const EXPECTED: &str =
+        "expected one line {\"id\", \"fitness\", \"metrics\"} or {\"id\", \"error\"} per request";
+    format!("{EXPECTED}, found {}: {why}", quoted(line))
+}
+
+/// The id of an answer that is no JSON for what comes after it, such as a `NaN`.
+fn id_at_the_beginning(line: &[u8]) -> Option<String> {
+    let rest = line.strip_prefix(b"{")?.trim_ascii_start();
+    let rest = rest.strip_prefix(b"\"id\"")?.trim_ascii_start().strip_prefix(b":")?;
+    serde_json::Deserializer::from_slice(rest).into_iter().next()?.ok()
 }
 
 fn of_object(object: &Map<String, Value>) -> Result<Verdict, &'static str> {
@@ -147,23 +181,34 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_id_of_its_request() {
-        let answer = |line: &str| of_answer(line.as_bytes(), "m1");
-        assert_eq!(answer("{\"id\":\"m1\",\"fitness\":1}\n"), Ok(fitness(1.0, &[])));
+        let verdict = |line: &str| {
+            let Reply { id, verdict } = of_answer(line.as_bytes()).unwrap();
+            assert_eq!(id, "m1", "{line}");
+            verdict
+        };
+        assert_eq!(verdict("{\"id\":\"m1\",\"fitness\":1}\n"), Ok(fitness(1.0, &[])));
         assert_eq!(
-            answer("{\"id\":\"m1\",\"error\":\"no\\ndata\"}"),
+            verdict("{\"id\":\"m1\",\"error\":\"no\\ndata\"}"),
             Ok(Verdict::Failed("no\\ndata".to_owned()))
         );
         for line in [
-            "{\"id\":\"m2\",\"fitness\":1}",
-            "{\"fitness\":1}",
-            "{\"id\":1,\"fitness\":1}",
-            "1",
-            "loading",
             "{\"id\":\"m1\"}",
             "{\"id\":\"m1\",\"fitness\":NaN}",
+            " { \"id\" : \"m1\" , \"fitness\": Infinity}",
             "{\"id\":\"m1\",\"error\":1}",
         ] {
-            let why = answer(line).unwrap_err();
+            let why = verdict(line).unwrap_err();
+            assert!(why.contains(line.trim()), "{line}: {why}");
+        }
+        for line in [
+            "{\"fitness\":1}",
+            "{\"id\":1,\"fitness\":1}",
+            "{\"fitness\":NaN,\"id\":\"m1\"}",
+            "{\"id\":\"m1",
+            "1",
+            "loading",
+        ] {
+            let why = of_answer(line.as_bytes()).unwrap_err();
             assert!(why.contains(line), "{line}: {why}");
         }
     }

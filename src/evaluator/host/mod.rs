@@ -20,6 +20,8 @@ mod text;
 
 mod process;
 
+mod asked;
+
 mod stream;
 
 mod serve;

@@ -42,7 +42,7 @@ pub(super) fn evaluate(
             let ended = child.finish();
             return (late(assignment.timeout, said(&ended)), began.elapsed());
         }
-        child.attend(agent, until, None);
+        child.attend(agent, until);
     }
     let took = began.elapsed();
     if agent.is_gone() {

@@ -31,50 +31,71 @@ pub enum HostError {
 pub fn serve(out: &mut dyn Write) -> Result<(), HostError> {
     own_what_descends().map_err(HostError::Own)?;
     let mut agent = Agent::new();
-    let mut stream = Stream::default();
-    let Some(line) = next(&mut agent, &mut stream) else { return Ok(()) };
+    let Some(line) = next(&mut agent) else { return Ok(()) };
     let assignment: Assignment = serde_json::from_slice(&line).map_err(HostError::Line)?;
-    report(out, &Report::Ready)?;
-    let served = orders(&assignment, &mut agent, &mut stream, out);
-    stream.end(&mut agent);
+    report(out, &[Report::Ready])?;
+    let served = match assignment.mode {
+        Mode::Process => one_by_one(&assignment, &mut agent, out),
+        Mode::Stream => streaming(&assignment, &mut agent, out),
+    };
     end_all();
     served
 }
 
-fn orders(
+fn one_by_one(
     assignment: &Assignment,
     agent: &mut Agent,
-    stream: &mut Stream,
     out: &mut dyn Write,
 ) -> Result<(), HostError> {
-    while let Some(line) = next(agent, stream) {
+    while let Some(line) = next(agent) {
         let order: Order = serde_json::from_slice(&line).map_err(HostError::Line)?;
-        let (verdict, took) = match assignment.mode {
-            Mode::Process => process::evaluate(assignment, &order, agent),
-            Mode::Stream => stream.evaluate(assignment, &order, agent),
-        };
-        if !agent.is_gone() {
-            report(out, &Report::Done { number: order.number, took, verdict })?;
-        }
+        let (verdict, took) = process::evaluate(assignment, &order, agent);
+        report(out, &[Report::Done { number: order.number, took, verdict }])?;
+    }
+    Ok(())
+}
+
+fn streaming(
+    assignment: &Assignment,
+    agent: &mut Agent,
+    out: &mut dyn Write,
+) -> Result<(), HostError> {
+    let mut stream = Stream::default();
+    let mut served = Ok(());
+    while served.is_ok() && !agent.is_gone() {
+        served =
+            orders(agent, &mut stream).and_then(|()| report(out, &stream.turn(assignment, agent)));
+    }
+    stream.end(agent);
+    served
+}
+
+/// Hands over the orders that have come in.
+fn orders(agent: &mut Agent, stream: &mut Stream) -> Result<(), HostError> {
+    while let Some(line) = agent.line() {
+        stream.take(serde_json::from_slice(&line).map_err(HostError::Line)?);
     }
     Ok(())
 }
 
 /// The next line; none when the agent is gone.
-fn next(agent: &mut Agent, stream: &mut Stream) -> Option<Vec<u8>> {
+fn next(agent: &mut Agent) -> Option<Vec<u8>> {
     while !agent.is_gone() {
         if let Some(line) = agent.line() {
             return Some(line);
         }
-        stream.idle(agent);
+        agent.attend(None);
     }
     None
 }
 
-fn report(out: &mut dyn Write, report: &Report) -> Result<(), HostError> {
-    let mut line = serde_json::to_vec(report).map_err(HostError::Line)?;
-    line.push(b'\n');
-    match out.write_all(&line).and_then(|()| out.flush()) {
+fn report(out: &mut dyn Write, reports: &[Report]) -> Result<(), HostError> {
+    let mut lines = Vec::new();
+    for report in reports {
+        serde_json::to_writer(&mut lines, report).map_err(HostError::Line)?;
+        lines.push(b'\n');
+    }
+    match out.write_all(&lines).and_then(|()| out.flush()) {
         // Nobody is there to hear it. The orders have ended as well, which is seen next.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(HostError::Report),
