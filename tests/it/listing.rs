@@ -50,11 +50,12 @@ fn rows_are_json_where_that_is_asked_for() {
         ("bytes", json!(bytes)),
         ("form", json!("plain")),
         ("counted", json!(true)),
+        ("shard", Value::Null),
         ("problem", Value::Null),
     ] {
         assert_eq!(row[key], value, "{key}");
     }
-    assert_eq!(row.as_object().unwrap().len(), 11);
+    assert_eq!(row.as_object().unwrap().len(), 12);
 }
 
 #[test]
