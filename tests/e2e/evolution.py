@@ -137,7 +137,8 @@ def an_evaluator_that_fails_for_one_strategy_leaves_that_one_out():
     manifest, records = house.newest()
     equal("strategies", {record["strategy"] for record in records}, {"strategies/a.py"})
     equal("status", manifest["status"], "completed")
-    equal("attempts", len(records), 30)
+    # The turns of the other one are nobody's, as where it is another shard's.
+    equal("attempts", len(records), 15)
     house.holds()
     house.judged_by()
     house("run")
