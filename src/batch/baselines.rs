@@ -138,9 +138,7 @@ impl<'a> Evolving<'a> {
                 }
                 None => None,
             };
-            if let Some(search) =
-                self.searches.of_mut(&self.batch.id).find(|one| one.name() == name)
-            {
+            if let Some(search) = self.searches.get_mut(&self.batch.id, name) {
                 search.reassess(&settings, fitness);
             }
         }
