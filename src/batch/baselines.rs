@@ -99,7 +99,8 @@ impl<'a> Evolving<'a> {
             },
         );
         let starts: Vec<Start<'_>> = starts.collect();
-        self.searches.begin(&settings, &self.batch.id, plan.seed, &starts);
+        let strategies = plan.strategies.len();
+        self.searches.begin(&settings, &self.batch.id, plan.seed, &starts, strategies);
         self.reassess(desk)
     }
 

@@ -17,15 +17,28 @@ pub struct Searches {
 }
 
 impl Searches {
-    /// So many are kept; beyond, those are forgotten that were not used for the longest time.
+    /// So many are kept, or two for each strategy that there is where that is more; beyond, those are forgotten that were not
+    /// used for the longest time.
     pub const LIMIT: usize = 1000;
+
+    /// So many value sets are remembered of all strategies together, which as JSON are a hundred megabytes; where the
+    /// strategies are too many for `memory` of each, each has its share.
+    pub const REMEMBERED: usize = 10_000_000;
 
     /// So many texts of one strategy are: what was edited may be as it was again.
     pub const TEXTS: usize = 3;
 
     /// Begins a batch: each strategy goes on with the search of its name and digest, or else with
-    /// a copy of the last one that has its digest, or from its source.
-    pub fn begin(&mut self, settings: &Settings, batch: &BatchId, seed: u64, starts: &[Start<'_>]) {
+    /// a copy of the last one that has its digest, or from its source. There are `strategies`, some of which
+    /// may not start tonight, because they could not be judged.
+    pub fn begin(
+        &mut self,
+        settings: &Settings,
+        batch: &BatchId,
+        seed: u64,
+        starts: &[Start<'_>],
+        strategies: usize,
+    ) {
         let mut latest = self.latest();
         for start in starts {
             let known = self.exact(start.name, start.source).or_else(|| {
@@ -37,7 +50,9 @@ impl Searches {
             note(&mut latest, &search);
             self.insert(search);
         }
-        self.forget(batch);
+        self.forget(batch, Self::LIMIT.max(2 * strategies));
+        let share = self.share(settings);
+        self.all.values_mut().flatten().for_each(|search| search.remember(&share));
     }
 
     /// Folds a record of the batch that was begun; those of a round in any order. One that is of
@@ -50,14 +65,16 @@ impl Searches {
 
     /// The same for what a record says, of the strategy that is named.
     pub fn take_trial(&mut self, settings: &Settings, batch: &BatchId, name: &str, trial: Trial) {
+        let share = self.share(settings);
         if let Some(search) = self.get_mut(batch, name) {
-            search.take(settings, trial);
+            search.take(&share, trial);
         }
     }
 
     /// Ends the round whose records were taken.
     pub fn end_round(&mut self, settings: &Settings) {
-        self.all.values_mut().flatten().for_each(|search| search.end_round(settings));
+        let share = self.share(settings);
+        self.all.values_mut().flatten().for_each(|search| search.end_round(&share));
     }
 
     /// Whether every strategy of the batch has gone without a better individual for as many rounds
@@ -158,8 +175,16 @@ impl Searches {
         latest
     }
 
-    /// Forgets what is too much, but nothing of the batch that begins.
-    fn forget(&mut self, batch: &BatchId) {
+    /// The settings with as much memory as there is for each strategy.
+    fn share(&self, settings: &Settings) -> Settings {
+        let share = Self::REMEMBERED / self.all.len().max(1);
+        let memory =
+            u32::try_from(share).map_or(settings.memory, |share| share.min(settings.memory));
+        Settings { memory, ..*settings }
+    }
+
+    /// Forgets what is more than `limit`, but nothing of the batch that begins.
+    fn forget(&mut self, batch: &BatchId, limit: usize) {
         for texts in self.all.values_mut().filter(|texts| texts.len() > Self::TEXTS) {
             let mut batches: Vec<BatchId> =
                 texts.iter().map(|one| one.last_batch().clone()).collect();
@@ -167,7 +192,7 @@ impl Searches {
             let from = &batches[batches.len() - Self::TEXTS];
             texts.retain(|search| search.last_batch() == batch || search.last_batch() >= from);
         }
-        let surplus = self.len().saturating_sub(Self::LIMIT);
+        let surplus = self.len().saturating_sub(limit);
         if surplus == 0 {
             return;
         }
