@@ -1,7 +1,8 @@
 /* An evaluator that takes no time, in both modes of the agent.
  *
  *     evaluator FILE        says a number and ends
- *     evaluator --stream    answers each line
+ *     evaluator --stream    answers each line; the same values of a strategy have the same fitness every night
+ *     evaluator --drift     the same with another fitness each night, as of data that go on
  *     evaluator --bare N    starts itself with --stream, and asks N times over two pipes what the agent would ask:
  *                           prints nanoseconds per answer, which nobody can beat who asks by pipes */
 #define _GNU_SOURCE
@@ -25,13 +26,16 @@ static size_t next(int from) {
     return length;
 }
 
-static int stream(void) {
+static int stream(const char *until) {
     char answer[256];
     size_t length;
     while ((length = next(0)) > 0) {
         unsigned sum = 0;
-        for (size_t at = 0; at < length; at++)
-            sum += (unsigned char)line[at];
+        const char *from = memmem(line, length, "\"strategy\":", 11), *to = memmem(line, length, until, strlen(until));
+        if (!from || !to)
+            return 1;
+        for (const char *at = from; at < to; at++)
+            sum = sum * 31 + (unsigned char)*at;
         /* The line begins with {"id":"…", and so does the answer. */
         const char *end = memchr(line + 7, '"', length - 7);
         if (strncmp(line, "{\"id\":\"", 7) || !end)
@@ -70,7 +74,9 @@ static int bare(const char *self, long count) {
 
 int main(int count, char **words) {
     if (count == 2 && !strcmp(words[1], "--stream"))
-        return stream();
+        return stream("\"seed\":");
+    if (count == 2 && !strcmp(words[1], "--drift"))
+        return stream("}\n");
     if (count == 3 && !strcmp(words[1], "--bare"))
         return bare(words[0], atol(words[2]));
     return puts("1.5") < 0;
