@@ -84,7 +84,7 @@ impl<'a> Turns<'a> {
     pub(super) fn at(&self, index: u32) -> Option<Turn> {
         let all = self.circle.all;
         let slot = self.circle.own.binary_search(&((self.first + index as usize) % all)).ok()?;
-        Some(Turn { slot, number: index as u64 / all as u64, index })
+        Some(Turn { slot, number: u64::from(index) / all as u64, index })
     }
 
     /// Our attempt number `nth` of the round, from 0.

@@ -20,7 +20,7 @@ pub struct Configuration {
     #[arg(long, global = true, value_name = "I/N")]
     shard: Option<Choice>,
 
-    /// Of how many parts this is one; which one, says JOB_COMPLETION_INDEX or SLURM_ARRAY_TASK_ID
+    /// Of how many parts this is one; which one, says `JOB_COMPLETION_INDEX` or `SLURM_ARRAY_TASK_ID`
     #[arg(long, global = true, value_name = "N", conflicts_with = "shard",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(Shard::MOST)))]
     shards: Option<u32>,

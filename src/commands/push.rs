@@ -69,7 +69,9 @@ fn push(
         exit = deliver(config, &waiting, &mut data, &mut lines)?;
     }
     if let Some(shard) = config.shard {
-        lines.iter_mut().for_each(|line| *line = format!("{}: {line}", shard.folder()));
+        for line in &mut lines {
+            *line = format!("{}: {line}", shard.folder());
+        }
     }
     notifier.status(&lines.join("; "));
     // The exit code says what became of it, even to a reader that went away.

@@ -139,8 +139,8 @@ mod tests {
         told(&all, None)
     }
 
-    fn of(index: u32, count: u32) -> Result<Option<Shard>, String> {
-        Ok(Some(Shard::new(index, count).unwrap()))
+    fn of(index: u32, count: u32) -> Shard {
+        Shard::new(index, count).unwrap()
     }
 
     #[test]
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_indexed_job_says_which_and_the_command_line_of_how_many() {
-        assert_eq!(told(&[(INDEX, "3")], Some(8)), of(3, 8));
+        assert_eq!(told(&[(INDEX, "3")], Some(8)), Ok(Some(of(3, 8))));
         assert!(told(&[(INDEX, "3")], None).unwrap_err().contains("`--shards N`"));
         assert!(told(&[], Some(8)).unwrap_err().contains("`--shard I/8`"));
         assert_eq!(
@@ -170,10 +170,10 @@ mod tests {
 
     #[test]
     fn an_array_of_slurm_says_both_whether_it_counts_from_0_or_1() {
-        assert_eq!(array("0", "0", "7", "8"), of(0, 8));
-        assert_eq!(array("7", "0", "7", "8"), of(7, 8));
-        assert_eq!(array("1", "1", "8", "8"), of(0, 8));
-        assert_eq!(array("8", "1", "8", "8"), of(7, 8));
+        assert_eq!(array("0", "0", "7", "8"), Ok(Some(of(0, 8))));
+        assert_eq!(array("7", "0", "7", "8"), Ok(Some(of(7, 8))));
+        assert_eq!(array("1", "1", "8", "8"), Ok(Some(of(0, 8))));
+        assert_eq!(array("8", "1", "8", "8"), Ok(Some(of(7, 8))));
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
             let error = array(task, min, max, count).unwrap_err();
             assert!(error.contains("`--shards N`"), "{error}");
         }
-        assert_eq!(told(&[(TASK, "7")], Some(8)), of(7, 8));
+        assert_eq!(told(&[(TASK, "7")], Some(8)), Ok(Some(of(7, 8))));
         assert!(told(&[(TASK, "8")], Some(8)).is_err());
     }
 

@@ -48,8 +48,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn records(story: &Story, folder: &str) -> Vec<String> {
     let mut all = Vec::new();
     for path in files(&story.path(folder)) {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        if !name.starts_with('2') || !name.ends_with(".jsonl") {
+        // No link, no manifest, no log of another program.
+        if path.is_symlink() || path.extension() != Some("jsonl".as_ref()) {
             continue;
         }
         for line in fs::read_to_string(&path).unwrap().lines() {
