@@ -90,9 +90,25 @@ def by_strategies(brief, folder):
         shutil.rmtree(agent.folder)
     table.notes.append(
         f"Strategies of 153 lines with four targets each. A night of {mutations:,} mutations in ten rounds; medians of {turns},"
-        " the greatest peaks. No candidates are written (`[output] keep = 0`): by default they are ten for each strategy."
+        f" the greatest peaks. No candidates are written (`[output] keep = 0`); {candidates(folder / 'candidates', 100 if brief else 1_000)}"
     )
     return table
+
+
+def candidates(folder, count):
+    """What it takes to write those that there are by default, as a sentence."""
+    walls = []
+    for kept, more in (("none", NO_CANDIDATES), ("ten", "")):
+        agent = agent_of(folder / kept, count, more=more)
+        walls.append(took(agent.command("run", "--rounds", 1, "--mutations", 20 * count), cwd="/").wall)
+    files = [path for path in (agent.folder / "evolved").rglob("*.py") if not any(one.is_symlink() for one in path.parents)]
+    equal("candidates", len(files), 10 * count)
+    disk = sum(path.stat().st_blocks * 512 for path in files)
+    shutil.rmtree(folder)
+    return (
+        f"the default, ten for each strategy, are {len(files):,} files for {count:,} strategies, {size(disk)}, which take"
+        f" {span(walls[1] - walls[0])}."
+    )
 
 
 def by_judged_strategies(brief, folder):
