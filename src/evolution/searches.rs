@@ -233,14 +233,15 @@ impl TryFrom<Vec<Search>> for Searches {
 
     /// What was read may be anybody's.
     fn try_from(all: Vec<Search>) -> Result<Self, Self::Error> {
-        match all.iter().find_map(|search| Some((search.name(), search.fault()?))) {
-            Some((name, fault)) => Err(format!("the search of `{name}` has {fault}")),
-            None => {
-                let mut searches = Self::default();
-                all.into_iter().for_each(|search| searches.insert(search));
-                Ok(searches)
-            }
+        let fault = all.iter().find_map(|search| Some((search.name(), search.fault()?)));
+        if let Some((name, fault)) = fault {
+            return Err(format!("the search of `{name}` has {fault}"));
         }
+        let mut searches = Self::default();
+        for search in all {
+            searches.insert(search);
+        }
+        Ok(searches)
     }
 }
 

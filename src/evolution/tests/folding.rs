@@ -110,16 +110,19 @@ fn of_a_long_way_the_end_is_kept_and_the_rest_is_counted() {
     let settings = settings(1);
     let first = trial(1, None, "a", 0.1001, 2.0);
     let mut search = folded([first], &settings);
-    let rounds = Individual::WAY as u64 + 8;
+    let rounds = u32::try_from(Individual::WAY).unwrap() + 8;
     for round in 2..=rounds {
-        let value = 0.1 + round as f64 / 10_000.0;
-        let next = trial(round, Some(round - 1), "a", value, 1.0 + round as f64);
-        let next = Trial { round: round as u32, ..next };
+        let (id, value) = (u64::from(round), 0.1 + f64::from(round) / 10_000.0);
+        let next = trial(id, Some(id - 1), "a", value, 1.0 + f64::from(round));
+        let next = Trial { round, ..next };
         search = folded_into(search, [next], &settings);
     }
     let best = &search.population()[0];
     assert_eq!((best.lineage.len(), best.earlier), (Individual::WAY, 8));
-    assert_eq!((best.lineage[0].born.mutation.0, best.born().unwrap().mutation.0), (9, rounds));
+    assert_eq!(
+        (best.lineage[0].born.mutation.0, best.born().unwrap().mutation.0),
+        (9, rounds.into())
+    );
     let step = Step { fitness: 99.0, ..best.lineage[0].clone() };
     let child = Individual::child(best, best.values.clone(), step);
     assert_eq!((child.lineage.len(), child.earlier, child.fitness), (Individual::WAY, 9, 99.0));
