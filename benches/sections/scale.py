@@ -90,7 +90,7 @@ def by_strategies(brief, folder):
         shutil.rmtree(agent.folder)
     table.notes.append(
         f"Strategies of 153 lines with four targets each. A night of {mutations:,} mutations in ten rounds; medians of {turns},"
-        f" the greatest peaks. No candidates are written (`[output] keep = 0`); {candidates(folder / 'candidates', 100 if brief else 1_000)}"
+        f" the greatest peaks. No candidates are written (`[output] keep = 0`); {candidates(folder / 'candidates', 20 if brief else 1_000)}"
     )
     return table
 
