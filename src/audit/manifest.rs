@@ -4,6 +4,7 @@ use super::{Folder, ReadError, Tail};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::{Searches, Settings};
 use crate::metrics::{BatchSummary, PushResult, Status, Totals};
+use crate::mutation::Circle;
 use crate::record::Record;
 use crate::units::{BatchId, Digest, Number, Shard};
 use serde::de::DeserializeOwned;
@@ -24,7 +25,7 @@ pub struct Manifest {
     /// The batch as metrics show it, its whole tally among it.
     #[serde(flatten)]
     pub summary: BatchSummary,
-    /// Why it ended: `rounds`, `deadline`, `patience`, `evaluator`, `signal`, `no_target`, `ingested`, `error`, `crash`.
+    /// Why it ended: `rounds`, `deadline`, `patience`, `evaluator`, `signal`, `no_target`, `elsewhere`, `ingested`, `error`, `crash`.
     pub ended_by: Option<String>,
     /// What went wrong, in words.
     pub error: Option<String>,
@@ -44,7 +45,11 @@ pub struct Manifest {
     pub mutations_per_round: u32,
     /// Which of the strategies were this batch's; `None` where all were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<ShardEntry>,
+    pub shard: Option<Shard>,
+    /// How many strategies took turns, in all shards: those with usable targets. `None` where nothing was drawn, and in
+    /// manifests of when turns were those of the strategies that could be judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<usize>,
     /// The strategies as they were read.
     pub strategies: Vec<StrategyEntry>,
     /// Lines in the log.
@@ -88,16 +93,6 @@ impl Evolution {
         searches.end_round(&self.settings);
         Ok(searches)
     }
-}
-
-/// The shard of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShardEntry {
-    /// Which, and of how many.
-    #[serde(flatten)]
-    pub shard: Shard,
-    /// Strategies with usable targets in all shards, which take turns.
-    pub turns: usize,
 }
 
 /// A strategy in a manifest.
@@ -192,6 +187,7 @@ impl Manifest {
             rounds_planned: 0,
             mutations_per_round: 0,
             shard: None,
+            turns: None,
             strategies: Vec::new(),
             records: 0,
             bytes: 0,
@@ -206,6 +202,23 @@ impl Manifest {
     /// Whether its candidates were evaluated.
     pub const fn is_evaluated(&self) -> bool {
         self.evolution.is_some()
+    }
+
+    /// Whose turn was when; `None` where that cannot be told.
+    pub fn circle(&self) -> Option<Circle> {
+        let Some(turns) = self.turns.filter(|_| self.shard.is_some()) else {
+            let usable = self.strategies.iter().filter(|entry| !entry.usable.is_empty());
+            return self.shard.is_none().then(|| Circle::whole(usable.count()));
+        };
+        Circle::new(turns, self.strategies.iter().filter_map(|entry| entry.turn).collect())
+    }
+
+    /// Whether so many rounds can be complete where the log's last one is `last`: one in which nobody of ours had a turn,
+    /// or all who had were left out, leaves nothing in it.
+    pub fn can_have_completed(&self, rounds: u32, last: u32) -> bool {
+        let most =
+            if self.is_evaluated() || self.shard.is_some() { self.rounds_planned } else { last };
+        rounds <= most.max(last)
     }
 
     /// Takes from the records that `read` hands over how far the batch had come in the logs of another program. What it

@@ -31,8 +31,7 @@ pub use ids::Order;
 pub use journal::{Journal, JournalEnd};
 pub use logs::{Log, Logs, Read};
 pub use manifest::{
-    Evolution, Manifest, ManifestError, Pushes, ShardEntry, StrategyEntry, TargetEntry,
-    UnusableEntry,
+    Evolution, Manifest, ManifestError, Pushes, StrategyEntry, TargetEntry, UnusableEntry,
 };
 pub use reader::{ReadError, Tail, read_own_records, read_records};
 pub use retention::{Anchor, PruneReason, Pruned, Retention, RetentionError, SealedBatch};

@@ -87,7 +87,7 @@ impl LogFold {
         manifest.sha256 == end.sha256
             && manifest.bytes == end.bytes
             && manifest.records == self.tally.attempts()
-            && manifest.summary.rounds_completed <= self.round
+            && manifest.can_have_completed(manifest.summary.rounds_completed, self.round)
             && manifest.summary.tally == self.tally
     }
 
@@ -96,8 +96,10 @@ impl LogFold {
         let JournalEnd { bytes, sha256 } = self.end();
         (manifest.bytes, manifest.sha256) = (bytes, sha256);
         manifest.records = self.tally.attempts();
-        let rounds = &mut manifest.summary.rounds_completed;
-        *rounds = self.round.min(*rounds);
+        let rounds = manifest.summary.rounds_completed;
+        if !manifest.can_have_completed(rounds, self.round) {
+            manifest.summary.rounds_completed = self.round;
+        }
         manifest.summary.tally = self.tally;
     }
 
@@ -122,7 +124,7 @@ pub fn read_open(
     folder: &Folder,
     id: &BatchId,
     buckets: &Buckets,
-    order: Order,
+    order: &Order,
 ) -> Result<(LogFold, bool), DiskError> {
     fold_log(&folder.open_journal(id), id, buckets, order)
 }
@@ -132,7 +134,7 @@ pub fn look_at_open(
     folder: &Folder,
     id: &BatchId,
     buckets: &Buckets,
-    order: Order,
+    order: &Order,
 ) -> Result<(LogFold, bool), DiskError> {
     let path = folder.open_journal(id);
     fold(&disk::open(&path)?, &path, id, LogFold::new(buckets.clone()), order)
@@ -143,7 +145,7 @@ pub fn fold_log(
     path: &Path,
     id: &BatchId,
     buckets: &Buckets,
-    order: Order,
+    order: &Order,
 ) -> Result<(LogFold, bool), DiskError> {
     fold(&disk::open_own(path)?, path, id, LogFold::new(buckets.clone()), order)
 }
@@ -154,7 +156,7 @@ fn fold(
     path: &Path,
     id: &BatchId,
     mut log: LogFold,
-    order: Order,
+    order: &Order,
 ) -> Result<(LogFold, bool), DiskError> {
     let buckets = log.tally.duration_histogram().buckets().clone();
     let mut ids = Ids::new(order);
@@ -220,7 +222,7 @@ pub fn salvage(
     folder: &Folder,
     id: &BatchId,
     buckets: &Buckets,
-    order: Order,
+    order: &Order,
     noted: &Path,
 ) -> Result<Salvaged, DiskError> {
     let path = folder.open_journal(id);

@@ -51,9 +51,10 @@ pub(super) enum Ended {
 impl OpenBatch<'_> {
     /// Why there is nothing to do, if there is nothing.
     pub(super) fn nothing_to_do(&self) -> Option<Ended> {
-        let nothing = self.plan.usable().is_empty();
-        let why = if self.plan.is_elsewhere() { Ended::Elsewhere } else { Ended::NoTarget };
-        nothing.then_some(why)
+        if self.plan.is_elsewhere() {
+            return Some(Ended::Elsewhere);
+        }
+        self.plan.usable().is_empty().then_some(Ended::NoTarget)
     }
 
     /// Writes the candidates, seals, folds.

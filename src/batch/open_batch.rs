@@ -71,7 +71,8 @@ impl OpenBatch<'_> {
             rounds_planned: self.plan.rounds,
             mutations_per_round: self.plan.mutations_per_round,
             strategies: self.plan.entries(),
-            shard: self.plan.shard_entry(),
+            shard: self.config.shard,
+            turns: self.ingest.is_none().then(|| self.plan.circle().all()),
             previous_sha256: data
                 .state
                 .last_batch

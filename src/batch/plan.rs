@@ -1,12 +1,11 @@
 //! What a batch will attempt: every strategy read and parsed once, every target found or told why not.
 
 use super::planned::{self, PlannedStrategy};
-use super::turns::Circle;
-use crate::audit::{ShardEntry, StrategyEntry, TargetEntry, UnusableEntry};
+use crate::audit::{StrategyEntry, TargetEntry, UnusableEntry};
 use crate::config::{Config, ConfigError};
 use crate::evolution::Constraint;
 use crate::metrics::OutcomeSeries;
-use crate::mutation::Weights;
+use crate::mutation::{Circle, Weights};
 use crate::units::{MutationId, Shard};
 use rand::Rng;
 use std::collections::BTreeMap;
@@ -51,10 +50,22 @@ impl BatchPlan {
     /// Reads all strategies. One that cannot be used is a finding, not an error. Which of them have turns decides which
     /// attempt is whose, and so those of other shards are read as well.
     pub fn make(config: &Config, seed: u64) -> Result<Self, ConfigError> {
+        Self::of(config, seed, config.shard)
+    }
+
+    /// The strategies of all shards, for who looks at all that there is.
+    pub fn whole(config: &Config) -> Result<Self, ConfigError> {
+        Self::of(config, 0, None)
+    }
+
+    fn of(config: &Config, seed: u64, shard: Option<Shard>) -> Result<Self, ConfigError> {
         let files = config.strategy_files()?;
         let mut strategies = planned::read_all(config, &files);
-        let circle = circle(&strategies, config.shard);
-        strategies.retain(|strategy| is_ours(config.shard, strategy));
+        let ours: Vec<bool> =
+            strategies.iter().map(|one| shard.is_none_or(|shard| shard.owns(&one.name))).collect();
+        let circle = circle(&strategies, &ours);
+        let mut ours = ours.into_iter();
+        strategies.retain(|_| ours.next() == Some(true));
         let all = strategies.iter_mut().flat_map(|strategy| &mut strategy.targets);
         all.enumerate().for_each(|(number, target)| target.number = number);
         let usable = strategies.iter().enumerate().filter(|(_, one)| one.weights().is_some());
@@ -70,7 +81,7 @@ impl BatchPlan {
             mutations_per_round: config.batch.mutations_per_round,
             usable: usable.map(|(index, _)| index).collect(),
             circle,
-            shard: config.shard,
+            shard,
             strategies,
             constraints: config.constraints.clone(),
             variants: variants.collect(),
@@ -133,9 +144,9 @@ impl BatchPlan {
         &self.circle
     }
 
-    /// Whether there is nothing to do because all that could be is other shards'.
+    /// Whether there is nothing to do, because all turns are other shards'.
     pub fn is_elsewhere(&self) -> bool {
-        self.usable.is_empty() && self.circle.all() > 0
+        self.attempts() == 0 && self.circle.all() > 0
     }
 
     /// Which of the strategies are ours, and of how many; `None` where all are.
@@ -201,11 +212,6 @@ impl BatchPlan {
         self.circle.own().get(own).copied()
     }
 
-    /// The shard as the manifest has it.
-    pub(super) fn shard_entry(&self) -> Option<ShardEntry> {
-        self.shard.map(|shard| ShardEntry { shard, turns: self.circle.all() })
-    }
-
     /// The series that this batch can count in.
     pub fn series(config: &Config) -> impl Iterator<Item = OutcomeSeries> + '_ {
         let own = config.parameters.iter().map(|one| (one, &one.mutator, None));
@@ -223,16 +229,14 @@ impl BatchPlan {
     }
 }
 
-fn is_ours(shard: Option<Shard>, strategy: &PlannedStrategy) -> bool {
-    shard.is_none_or(|shard| shard.owns(&strategy.name))
-}
-
-/// The turns of strategies, of which some are the shard's.
-fn circle(strategies: &[PlannedStrategy], shard: Option<Shard>) -> Circle {
-    let usable = strategies.iter().filter(|one| one.weights().is_some());
-    let ours: Vec<bool> = usable.map(|strategy| is_ours(shard, strategy)).collect();
-    let own = ours.iter().enumerate().filter(|(_, is_ours)| **is_ours);
-    Circle::new(ours.len(), own.map(|(place, _)| place).collect())
+/// The turns of strategies, of which these are ours.
+fn circle(strategies: &[PlannedStrategy], ours: &[bool]) -> Circle {
+    let usable = strategies.iter().zip(ours).filter(|(one, _)| one.weights().is_some());
+    let usable: Vec<bool> = usable.map(|(_, is_ours)| *is_ours).collect();
+    let own = usable.iter().enumerate().filter(|(_, is_ours)| **is_ours);
+    // Numbers that were counted rise.
+    Circle::new(usable.len(), own.map(|(place, _)| place).collect())
+        .unwrap_or_else(|| Circle::whole(usable.len()))
 }
 
 fn count(number: u32) -> usize {

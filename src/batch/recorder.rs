@@ -261,7 +261,7 @@ impl<'a> Recorder<'a> {
     /// The fold over what the next start will find, after somebody has meddled with the journal.
     pub(super) fn found(&self, folder: &Folder) -> Tally {
         let buckets = self.tally.duration_histogram().buckets();
-        match read_open(folder, self.batch_id, buckets, self.order) {
+        match read_open(folder, self.batch_id, buckets, &self.order) {
             Ok((log, _)) => log.tally,
             // It is gone, or no file of ours.
             Err(_) => Tally::new(buckets.clone()),
@@ -281,7 +281,7 @@ impl<'a> Recorder<'a> {
     pub(super) fn cut_back(&mut self, folder: &Folder) -> Result<(), DiskError> {
         self.journal.cut_back()?;
         let buckets = self.tally.duration_histogram().buckets().clone();
-        let (log, whole) = read_open(folder, self.batch_id, &buckets, self.order)?;
+        let (log, whole) = read_open(folder, self.batch_id, &buckets, &self.order)?;
         if !whole {
             // Sealed, it would be a log that its own manifest does not fit.
             let told = "its lines were changed while the batch ran, and not by this program";

@@ -3,13 +3,13 @@
 //! It needs neither the strategies nor today's config: the manifest has the values that stood in the
 //! sources, the config in force, and where the search began.
 
-use super::turns::{Circle, Turn, Turns};
-use crate::audit::{Manifest, ShardEntry, StrategyEntry, TargetEntry};
+use super::turns::{Turn, Turns};
+use crate::audit::{Manifest, StrategyEntry, TargetEntry};
 use crate::config::{Config, ConfigError};
 use crate::evolution::{
     Constraint, Draft, Fate, Gene, Move, Proposing, Searches, Settings, Values, moves,
 };
-use crate::mutation::{Streams, Weights};
+use crate::mutation::{Circle, Streams, Weights};
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
 use rand::Rng;
@@ -115,7 +115,7 @@ impl Replay {
         let strategies: Vec<Option<Strategy>> =
             entries.map(|entry| Strategy::of(entry, &config)).collect::<Result<_, _>>()?;
         let strategies: Vec<Strategy> = strategies.into_iter().flatten().collect();
-        let circle = circle(manifest, strategies.len())?;
+        let circle = circle(manifest, &config, strategies.len())?;
         let variants: Vec<f64> = config.variants.iter().map(|variant| variant.weight).collect();
         Ok(Self {
             id: id.clone(),
@@ -267,14 +267,19 @@ impl Replay {
 }
 
 /// The turns as the manifest lists them, of so many strategies that are the batch's.
-fn circle(manifest: &Manifest, own: usize) -> Result<Circle, ReplayError> {
-    let Some(ShardEntry { turns, .. }) = manifest.shard else { return Ok(Circle::whole(own)) };
-    let places: Vec<usize> = manifest.strategies.iter().filter_map(|entry| entry.turn).collect();
-    let rising = places.is_sorted_by(|one, next| one < next);
-    if places.len() != own || !rising || places.last().is_some_and(|last| *last >= turns) {
-        return Err(ReplayError::Missing("the turns of its strategies"));
+fn circle(manifest: &Manifest, config: &Config, own: usize) -> Result<Circle, ReplayError> {
+    let id = &manifest.summary.batch_id;
+    let is_left_out = |searches: &Searches| {
+        let mut usable = manifest.strategies.iter().filter(|entry| !entry.usable.is_empty());
+        usable.any(|entry| searches.get(id, &entry.path).is_none())
+    };
+    let searches = manifest.evolution.as_ref().map(|evolution| &evolution.searches);
+    let patience = config.evolution.settings.patience.is_some();
+    if manifest.turns.is_none() && searches.is_some_and(|all| patience || is_left_out(all)) {
+        return Err(ReplayError::Missing("its turns: an older version gave them by another rule"));
     }
-    Ok(Circle::new(turns, places))
+    let circle = manifest.circle().filter(|circle| circle.own().len() == own);
+    circle.ok_or(ReplayError::Missing("the turns of its strategies"))
 }
 
 impl Strategy {

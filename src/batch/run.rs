@@ -150,7 +150,7 @@ fn announce(plan: &BatchPlan) {
     let strategies = plan.strategies.len();
     tracing::info!(seed = plan.seed, shard, strategies, usable, "batch begins");
     if plan.is_elsewhere() {
-        tracing::info!("all strategies that can be mutated belong to other shards: nothing to do");
+        tracing::info!("all turns are other shards': nothing to do");
     }
     if !states.is_empty() {
         tracing::warn!(unusable = ?states, "targets are left out; `mutation-agent check` lists them");

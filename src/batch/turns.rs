@@ -1,44 +1,9 @@
 //! Which strategy an attempt is for: all in turn, so that none is favoured within a round or over the rounds.
 //!
-//! A shard makes those attempts alone that are its own strategies' turn. Turns are counted over all strategies, and so
-//! each attempt has the number, and with it the random stream and the id, that it has where one agent makes all.
+//! A shard makes those attempts alone that are its own strategies' turn, with the number, and so the random stream, that
+//! each has where one agent makes all.
 
-/// The strategies that have turns, and which of them are ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Circle {
-    all: usize,
-    /// The places of ours, rising.
-    own: Vec<usize>,
-}
-
-impl Circle {
-    /// Of `all` strategies; ours have these places, which rise and are less than `all`.
-    pub(super) const fn new(all: usize, own: Vec<usize>) -> Self {
-        Self { all, own }
-    }
-
-    /// Of so many strategies, all of them ours.
-    pub(super) fn whole(all: usize) -> Self {
-        Self::new(all, (0..all).collect())
-    }
-
-    /// How many strategies have turns, here and elsewhere.
-    pub(super) const fn all(&self) -> usize {
-        self.all
-    }
-
-    /// The places of ours.
-    pub(super) fn own(&self) -> &[usize] {
-        &self.own
-    }
-
-    /// How many of the first so many attempts of a batch are ours.
-    pub(super) fn attempts(&self, of: u64) -> u64 {
-        let (all, own) = (self.all.max(1) as u64, self.own.len() as u64);
-        let rest = usize::try_from(of % all).unwrap_or(0);
-        of / all * own + self.own.partition_point(|place| *place < rest) as u64
-    }
-}
+use crate::mutation::Circle;
 
 /// The turns of one round.
 #[derive(Clone, Copy, Debug)]
@@ -67,8 +32,8 @@ impl<'a> Turns<'a> {
     /// Of `round`, from 1; one of the strategies at least is ours.
     pub(super) fn new(circle: &'a Circle, round: u32, mutations_per_round: u32) -> Self {
         let before = u64::from(round - 1) * u64::from(mutations_per_round);
-        let first = usize::try_from(before % circle.all as u64).unwrap_or(0);
-        let own_first = circle.own.partition_point(|place| *place < first);
+        let first = usize::try_from(before % circle.all() as u64).unwrap_or(0);
+        let own_first = circle.own().partition_point(|place| *place < first);
         let ours = circle.attempts(before + u64::from(mutations_per_round));
         // Of a `u32` of attempts no more are ours.
         let count = u32::try_from(ours - circle.attempts(before)).unwrap_or(u32::MAX);
@@ -82,14 +47,14 @@ impl<'a> Turns<'a> {
 
     /// The attempt number `index` of all of the round, from 0, if it is ours.
     pub(super) fn at(&self, index: u32) -> Option<Turn> {
-        let all = self.circle.all;
-        let slot = self.circle.own.binary_search(&((self.first + index as usize) % all)).ok()?;
+        let all = self.circle.all();
+        let slot = self.circle.own().binary_search(&((self.first + index as usize) % all)).ok()?;
         Some(Turn { slot, number: u64::from(index) / all as u64, index })
     }
 
     /// Our attempt number `nth` of the round, from 0.
     pub(super) fn of(&self, nth: u32) -> Turn {
-        let (all, own) = (self.circle.all, &self.circle.own);
+        let (all, own) = (self.circle.all(), self.circle.own());
         let (number, at) = (nth as usize / own.len(), self.own_first + nth as usize % own.len());
         let slot = if at < own.len() { at } else { at - own.len() };
         let place = own[slot];
@@ -106,12 +71,12 @@ mod tests {
 
     /// Of all rounds: round, place of the strategy, the attempt's number among its own, and among all of the round.
     fn turns(circle: &Circle, rounds: u32, per_round: u32) -> Vec<(u32, usize, u64, u32)> {
-        let all = (1..=rounds).filter(|_| !circle.own.is_empty()).flat_map(|round| {
+        let all = (1..=rounds).filter(|_| !circle.own().is_empty()).flat_map(|round| {
             let turns = Turns::new(circle, round, per_round);
             (0..turns.count()).map(move |nth| {
                 let turn @ Turn { slot, number, index } = turns.of(nth);
                 assert_eq!(turns.at(index), Some(turn));
-                (round, circle.own[slot], number, index)
+                (round, circle.own()[slot], number, index)
             })
         });
         all.collect()
@@ -135,7 +100,7 @@ mod tests {
             let mut united = Vec::new();
             for shard in 0..4 {
                 let own = (0..owners.len()).filter(|place| owners[*place] == shard).collect();
-                let circle = Circle::new(owners.len(), own);
+                let circle = Circle::new(owners.len(), own).unwrap();
                 let turns = turns(&circle, rounds, per_round);
                 let rising = turns.is_sorted_by_key(|(round, _, _, index)| (*round, *index));
                 prop_assert!(rising, "{:?}", turns);

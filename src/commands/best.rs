@@ -27,7 +27,8 @@ pub struct Args {
 /// Shows the champions, also while a batch runs; those are the ones of the batches before it.
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
     let config = source.load(Secrets::Unneeded)?;
-    let plan = BatchPlan::make(&config, 0)?;
+    let all = args.strategies.is_empty();
+    let plan = if all { BatchPlan::make(&config, 0)? } else { BatchPlan::whole(&config)? };
     let searches = searches(&source.load_all(Secrets::Unneeded)?)?;
     let direction = config.evolution.settings.direction;
     let mut wanted: Vec<&PlannedStrategy> = plan.strategies.iter().collect();
@@ -122,7 +123,8 @@ fn searches(configs: &[Config]) -> Result<Searches, Failure> {
     Ok(all)
 }
 
-fn searches_of(config: &Config) -> Result<Searches, Failure> {
+/// The searches of one data folder.
+pub(super) fn searches_of(config: &Config) -> Result<Searches, Failure> {
     let store = Store::new(&config.data_dir);
     match store.look() {
         Ok(Some(Ok(state))) => Ok(state.searches),

@@ -2,9 +2,10 @@
 
 use super::Failure;
 use super::failure::unread;
-use crate::audit::shards_in;
+use crate::audit::{Folder, shards_in};
 use crate::config::{Choice, Config, Environment, Secrets};
 use crate::exit::Exit;
+use crate::state::Store;
 use crate::units::Shard;
 use std::path::{Path, PathBuf};
 
@@ -15,13 +16,13 @@ pub struct Configuration {
     #[arg(long = "config", global = true, value_name = "FILE", default_value = "agent.toml")]
     path: PathBuf,
 
-    /// Work on one of N parts of the strategies, counted from 0, in folders and a group of its own; `none`: on all,
-    /// whatever Slurm or Kubernetes say
-    #[arg(long, global = true, value_name = "I/N")]
+    /// One of N parts of the strategies, counted from 0, with folders and a group of its own; `none`: all strategies,
+    /// whatever Slurm or Kubernetes say. Without it, what only reads takes the folders of all
+    #[arg(long, global = true, value_name = "I/N", help_heading = "Shards")]
     shard: Option<Choice>,
 
     /// Of how many parts this is one; which one, says `JOB_COMPLETION_INDEX` or `SLURM_ARRAY_TASK_ID`
-    #[arg(long, global = true, value_name = "N", conflicts_with = "shard",
+    #[arg(long, global = true, value_name = "N", conflicts_with = "shard", help_heading = "Shards",
         value_parser = clap::value_parser!(u32).range(1..=i64::from(Shard::MOST)))]
     shards: Option<u32>,
 }
@@ -30,6 +31,11 @@ impl Configuration {
     /// The file, as it was named.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the command line says which shard is meant.
+    pub(super) const fn names_a_shard(&self) -> bool {
+        matches!(self.shard, Some(Choice::One(_)))
     }
 
     /// Reads and checks it.
@@ -53,7 +59,7 @@ impl Configuration {
             Config::load(&self.path, &environment, secrets)
         });
         let mut all = shards.collect::<Result<Vec<_>, _>>()?;
-        if all.is_empty() || own.audit.dir.exists() {
+        if all.is_empty() || has_run(&own)? {
             all.insert(0, own);
         }
         Ok(all)
@@ -63,4 +69,10 @@ impl Configuration {
         Environment::read(self.shard, self.shards)
             .map_err(|error| Failure::new(Exit::Usage, &error))
     }
+}
+
+/// Whether an agent for all strategies has left something.
+fn has_run(own: &Config) -> Result<bool, Failure> {
+    let batches = Folder::new(own.audit.dir.clone()).batches().map_err(|error| unread(&error))?;
+    Ok(!batches.is_empty() || Store::new(&own.data_dir).path().exists())
 }

@@ -54,6 +54,13 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let secrets = if args.dry_run { Secrets::Unneeded } else { Secrets::Needed };
     let config = source.load(secrets)?;
+    if let Some(shard) = config.shard {
+        let text = format!(
+            "a log of another program belongs to no shard, and each of them would count it: give `--shard none`, in one \
+             place alone (this is shard {shard})"
+        );
+        return Err(Failure::said(Exit::Usage, text));
+    }
     let zone = args.timezone.clone().unwrap_or_else(here);
     if args.dry_run {
         return dry_run(&config, &open(&args.files, &zone)?, out);

@@ -1,15 +1,13 @@
 //! `promote`: the best candidate in the place of its source, past a gate.
 
-use super::best::{Champion, diff, named};
-use super::failure::unread;
+use super::best::{Champion, diff, named, searches_of};
 use super::{Configuration, Failure};
-use crate::audit::shards_in;
 use crate::batch::{self, BatchPlan, PlannedStrategy, Shutdown, Signal};
 use crate::config::{Config, Secrets};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::Origin;
 use crate::exit::Exit;
-use crate::units::{Digest, Timestamp};
+use crate::units::{BatchId, Digest, Timestamp};
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -77,12 +75,7 @@ enum Checked {
 
 /// Replaces a source. Under the lock, so never while a batch runs.
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = source.load(Secrets::Unneeded)?;
-    let shards = shards_in(&config.data_dir).map_err(|error| unread(&error))?;
-    if !shards.is_empty() && !config.audit.dir.exists() {
-        let told = "the searches here are those of shards: say by `--shard I/N` which one's strategy it is";
-        return Err(Failure::said(Exit::Usage, told.to_owned()));
-    }
+    let config = home(source, &args.strategy)?;
     let shutdown = Shutdown::listen(config.batch.shutdown_timeout.max(2 * GRACE));
     let shutdown = shutdown.map_err(|error| Failure::new(Exit::Internal, &error))?;
     let data = batch::open(&config)?;
@@ -90,7 +83,7 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
     if let Err(error) = disk::remove_tree(&promoting) {
         tracing::warn!(%error, "what an earlier promote left is still there; remove it by hand");
     }
-    let plan = BatchPlan::make(&config, 0)?;
+    let plan = BatchPlan::whole(&config)?;
     let strategy = named(&plan, &args.strategy)?;
     let direction = config.evolution.settings.direction;
     let refused = |why: String| {
@@ -127,6 +120,24 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
         backup.display()
     )?;
     Ok(Exit::Done)
+}
+
+/// The config of the shard that has gone on with a strategy last; where there are no shards, of the one agent.
+fn home(source: &Configuration, strategy: &str) -> Result<Config, Failure> {
+    let own = source.load(Secrets::Unneeded)?;
+    let plan = BatchPlan::whole(&own)?;
+    let strategy = named(&plan, strategy)?;
+    let mut newest: Option<(BatchId, Config)> = None;
+    for config in source.load_all(Secrets::Unneeded)? {
+        let searches = searches_of(&config)?;
+        let digest = strategy.sha256.as_ref();
+        let search = digest.and_then(|digest| searches.latest_of(&strategy.name, digest));
+        let Some(batch) = search.map(|search| search.last_batch().clone()) else { continue };
+        if newest.as_ref().is_none_or(|(known, _)| *known < batch) {
+            newest = Some((batch, config));
+        }
+    }
+    Ok(newest.map_or(own, |(_, config)| config))
 }
 
 fn stopped(signal: Signal, strategy: &PlannedStrategy) -> Failure {

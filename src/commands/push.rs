@@ -4,7 +4,7 @@ use super::{Configuration, Failure, check::clients};
 use crate::batch::{self, Shutdown, Threads};
 use crate::config::{Config, Secrets};
 use crate::exit::Exit;
-use crate::gateway::{Client, Gateway};
+use crate::gateway::{Client, Gateway, Schedule};
 use crate::notify::Notifier;
 use crate::state::{DataDir, State};
 use std::io::{self, Write};
@@ -27,7 +27,15 @@ pub fn run(
     let all = source.load_all(Secrets::Needed)?;
     let mut exit = Exit::Done;
     for config in &all {
-        let ended = push(source, config, args, notifier, out)?;
+        let ended = match push(source, config, args, exit, notifier, out) {
+            Ok(ended) => ended,
+            // Another one's folder that cannot be had is no reason not to deliver this one's totals.
+            Err(failure) if all.len() > 1 && !failure.is_broken_pipe() => {
+                tracing::error!("{}: {failure}", config.data_dir.display());
+                failure.exit()
+            }
+            Err(failure) => return Err(failure),
+        };
         exit = if exit == Exit::Done { ended } else { exit };
     }
     Ok(exit)
@@ -38,6 +46,7 @@ fn push(
     source: &Configuration,
     config: &Config,
     args: &Args,
+    so_far: Exit,
     notifier: &Notifier,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
@@ -66,7 +75,9 @@ fn push(
     let mut exit = Exit::Done;
     if !waiting.is_empty() {
         notifier.status(&format!("pushing to {} gateways", waiting.len()));
-        exit = deliver(config, &waiting, &mut data, &mut lines)?;
+        // A gateway that another shard tried in vain is not waited for again.
+        let patient = so_far == Exit::Done;
+        exit = deliver(config, &waiting, patient, &mut data, &mut lines)?;
     }
     if let Some(shard) = config.shard {
         for line in &mut lines {
@@ -88,6 +99,7 @@ fn is_delivered(state: &State, gateway: &Gateway) -> bool {
 fn deliver(
     config: &Config,
     waiting: &[Client],
+    patient: bool,
     data: &mut DataDir,
     lines: &mut Vec<String>,
 ) -> Result<Exit, Failure> {
@@ -99,7 +111,7 @@ fn deliver(
         waiting,
         data,
         &threads,
-        config.push.schedule(),
+        if patient { config.push.schedule() } else { Schedule::once(config.push.attempt_timeout) },
         shutdown.wait(),
     );
     data.save().map_err(|error| Failure::new(Exit::Io, &error))?;

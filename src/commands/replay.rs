@@ -35,31 +35,35 @@ struct Row {
 
 /// Draws each batch again and says at which record, if any, it differs.
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = source.load(Secrets::Unneeded)?;
-    let folder = Folder::new(config.audit.dir);
-    let sealed = folder.batches().map_err(|error| unread(&error))?;
-    let sealed: Vec<BatchId> =
-        sealed.into_iter().filter(|(_, files)| files.is_sealed()).map(|(id, _)| id).collect();
+    let (mut sealed, mut places) = (Vec::new(), Vec::new());
+    for config in source.load_all(Secrets::Unneeded)? {
+        let folder = Folder::new(config.audit.dir);
+        let batches = folder.batches().map_err(|error| unread(&error))?.into_iter();
+        let batches = batches.filter(|(_, files)| files.is_sealed());
+        sealed.extend(batches.map(|(id, _)| (id, folder.clone())));
+        places.push(folder.path().display().to_string());
+    }
+    sealed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let places = places.join(", ");
     let mut wanted = Vec::new();
     for name in &args.batches {
         let found = match name.as_str() {
             "latest" => sealed.last(),
-            name => sealed.iter().find(|id| id.as_str() == name),
+            name => sealed.iter().find(|(id, _)| id.as_str() == name),
         };
         let none = || {
-            let place = folder.path().display();
             Failure::said(
                 Exit::Usage,
-                format!("no sealed batch `{name}` in {place}; see `mutation-agent audit list`"),
+                format!("no sealed batch `{name}` in {places}; see `mutation-agent audit list`"),
             )
         };
         wanted.push(found.ok_or_else(none)?.clone());
     }
     if sealed.is_empty() && !args.json {
-        writeln!(out, "no batch is sealed in {}", folder.path().display())?;
+        writeln!(out, "no batch is sealed in {places}")?;
     }
     let mut exit = Exit::Done;
-    for id in if args.batches.is_empty() { sealed } else { wanted } {
+    for (id, folder) in if args.batches.is_empty() { sealed } else { wanted } {
         let row = replay(&folder, id)?;
         let was_not_drawn = matches!(row.result, "older" | "ingested");
         if row.result != "same" && (!was_not_drawn || !args.batches.is_empty()) {

@@ -11,7 +11,7 @@ use crate::evolution::{Direction, Searches};
 use crate::exit::Exit;
 use crate::report::{Batch, Bounds, Change, Delivery, Facts, Reading, Surroundings, Verdict, page};
 use crate::state::{self, State, Store};
-use crate::units::{BatchId, Period, printable};
+use crate::units::{BatchId, Period, Shard, printable};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write};
@@ -135,7 +135,7 @@ fn read(log: &Log, period: Period, facts: &mut Facts) -> Result<Option<Manifest>
     let is_night = reading.is_some();
     if let Some(before) = manifest.as_ref().map(|manifest| &manifest.summary).filter(|_| !is_night)
     {
-        let shard = manifest.as_ref().and_then(|one| one.shard).map(|one| one.shard.index());
+        let shard = manifest.as_ref().and_then(|one| one.shard).map(Shard::index);
         facts.remember(before, shard);
     }
     if let Some(reading) = reading {
@@ -152,7 +152,7 @@ fn batch(id: &BatchId, manifest: Option<&Manifest>) -> Batch {
     let baselines = search.into_iter().flat_map(|search| &search.strategies);
     Batch {
         id: id.clone(),
-        shard: manifest.and_then(|one| one.shard).map(|one| one.shard),
+        shard: manifest.and_then(|one| one.shard),
         started: summary.map_or_else(|| id.start(), |summary| summary.started),
         status: summary.map(|summary| summary.status),
         seconds: summary.and_then(|summary| summary.duration_seconds),

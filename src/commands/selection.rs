@@ -27,6 +27,11 @@ pub(super) struct Selection {
 impl Selection {
     /// The logs that are meant; the configuration is read only where none is named.
     pub(super) fn logs(&self, source: &Configuration) -> Result<Logs, Failure> {
+        if !self.files.is_empty() && source.names_a_shard() {
+            let text =
+                "`--shard` says nothing of files and folders that are named: leave one of them out";
+            return Err(Failure::said(Exit::Usage, text.to_owned()));
+        }
         let logs = if self.files.is_empty() {
             let all = source.load_all(Secrets::Unneeded)?.into_iter();
             let folders: Vec<_> = all.map(|config| Folder::new(config.audit.dir)).collect();

@@ -35,7 +35,9 @@ impl Environment {
     )]
     pub fn read(asked: Option<Choice>, shards: Option<u32>) -> Result<Self, FleetError> {
         let directory = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty());
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        // One that cannot be read as text is no number either.
+        let variable =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
         Ok(Self {
             credentials_directory: directory.map(PathBuf::from),
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),

@@ -47,8 +47,8 @@ pub enum FleetError {
     HowMany,
     /// An array that is not counted from 0 or 1 on without a gap: part of another one, perhaps.
     #[error(
-        "the Slurm array {min}-{max} of {count} tasks is not one of shards, which are counted from 0 or 1 on: give \
-         `--shards N` and it is shard SLURM_ARRAY_TASK_ID of N, or `--shard none` for all strategies in each"
+        "the Slurm array {min}-{max} of {count} tasks is not one of all shards, counted from 0 or 1 on: say by \
+         `--shard I/N` which one this is, or give `--shard none` for all strategies in each"
     )]
     Array {
         /// Its first index.
@@ -75,14 +75,12 @@ pub(super) fn shard(
     shards: Option<u32>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Option<Shard>, FleetError> {
-    let number = |name: &'static str| match variable(name) {
-        None => Ok(None),
-        Some(value) => match value.parse::<u32>() {
-            Ok(number) => Ok(Some(number)),
-            Err(error) => {
-                Err(FleetError::Variable { variable: name, value, why: error.to_string() })
-            }
-        },
+    let number = |name: &'static str| {
+        let Some(value) = variable(name) else { return Ok(None) };
+        let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| value.parse::<u32>().ok()).flatten();
+        let why = "it should be a whole number; `--shard I/N` says which shard is meant".to_owned();
+        number.map(Some).ok_or(FleetError::Variable { variable: name, value, why })
     };
     match asked {
         Some(Choice::Whole) => return Ok(None),
@@ -103,16 +101,17 @@ pub(super) fn shard(
         (Some(_), Some(_), _) => Err(FleetError::Both),
         (Some(_), None, None) => Err(FleetError::HowMany),
         (Some(index), None, Some(shards)) => of(INDEX, index, shards),
-        (None, Some(task), Some(shards)) => of(TASK, task, shards),
-        (None, Some(task), None) => {
+        (None, Some(task), shards) => {
             let min = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(task);
             let max = number("SLURM_ARRAY_TASK_MAX")?.unwrap_or(task);
             let count = number("SLURM_ARRAY_TASK_COUNT")?.unwrap_or(1);
-            // A task alone is more likely one of before that is run again.
-            if min > 1 || count < 2 || u64::from(max) + 1 != u64::from(min) + u64::from(count) {
+            let is_whole = u64::from(max) + 1 == u64::from(min) + u64::from(count);
+            // A task alone, or fewer than there are shards, are more likely some of before that are run again.
+            let fits = shards.map_or(count > 1, |shards| shards == count);
+            if min > 1 || !is_whole || !fits || !(min..=max).contains(&task) {
                 return Err(FleetError::Array { min, max, count });
             }
-            of(TASK, task.saturating_sub(min), count)
+            of(TASK, task - min, count)
         }
     }
 }
@@ -165,7 +164,10 @@ mod tests {
             told(&[(INDEX, "8")], Some(8)).unwrap_err(),
             "JOB_COMPLETION_INDEX is `8`: 8 shards are 0/8 to 7/8; there is no 8/8"
         );
-        assert!(told(&[(INDEX, "x")], Some(8)).unwrap_err().contains("is `x`"));
+        for odd in ["x", "", "+1", " 1"] {
+            let error = told(&[(INDEX, odd)], Some(8)).unwrap_err();
+            assert!(error.contains(&format!("is `{odd}`: it should be")), "{error}");
+        }
     }
 
     #[test]
@@ -182,10 +184,15 @@ mod tests {
             [("7", "7", "7", "1"), ("2", "2", "5", "4"), ("4", "0", "6", "4"), ("0", "0", "0", "1")]
         {
             let error = array(task, min, max, count).unwrap_err();
-            assert!(error.contains("`--shards N`"), "{error}");
+            assert!(error.contains("`--shard I/N`"), "{error}");
         }
-        assert_eq!(told(&[(TASK, "7")], Some(8)), Ok(Some(of(7, 8))));
-        assert!(told(&[(TASK, "8")], Some(8)).is_err());
+        // Nor is one of other than the shards that are said to be there.
+        let names = ["_ID", "_MIN", "_MAX", "_COUNT"].map(|end| format!("SLURM_ARRAY_TASK{end}"));
+        let all: Vec<_> = names.iter().map(String::as_str).zip(["2", "1", "4", "4"]).collect();
+        assert_eq!(told(&all, Some(4)), Ok(Some(of(1, 4))));
+        assert!(told(&all, Some(8)).unwrap_err().contains("`--shard I/N`"));
+        assert!(told(&[(TASK, "7")], Some(8)).is_err());
+        assert!(array("0", "1", "4", "4").is_err(), "a task outside of its array");
     }
 
     #[test]

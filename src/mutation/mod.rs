@@ -1,4 +1,5 @@
-//! How a new value is proposed: the grid it lives on, the operators, the bound rules, the random streams.
+//! How a new value is proposed: the grid it lives on, the operators, the bound rules, the random
+//! streams, and whose turn it is.
 //!
 //! The floor is pure. Random numbers come in as a generator, and [`Streams`] makes generators from
 //! a seed, so that the same seed proposes the same values whatever the number of workers.
@@ -9,6 +10,7 @@
 //! once, in the constructors.
 
 mod bounds;
+mod circle;
 mod domain;
 mod grid;
 mod law;
@@ -19,6 +21,7 @@ mod streams;
 mod weights;
 
 pub use bounds::BoundRule;
+pub use circle::Circle;
 pub use domain::{Domain, DomainError};
 pub use mutator::{Mutator, MutatorError, Proposal};
 pub use openings::{LANES, Openings};

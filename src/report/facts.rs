@@ -7,9 +7,13 @@ use crate::metrics::{
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, Shard, Timestamp};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// How many strategies have a fitness of their own in a report.
 const MOST_STRATEGIES: usize = 1_000;
+
+/// Batches that begin within so long are one night's.
+pub(super) const NIGHT: Duration = Duration::from_hours(26);
 
 /// A batch as its manifest has it, before its records are read.
 #[derive(Clone, Debug)]
@@ -220,20 +224,25 @@ impl Facts {
         self.nights.last()
     }
 
-    /// The last batch, where one agent has all strategies; else that of each of the shards that there are by the newest
-    /// one, by number. Each with the batch before it.
+    /// The last batch, where one agent has all strategies; else that of each of the shards that there are, by number, and
+    /// of an agent for all where one was at work as well. Each with the batch before it.
     pub fn last_of_each(&self) -> Vec<(&Night, Option<&Night>)> {
         let Some(newest) = self.newest() else { return Vec::new() };
+        let is_tonight = |night: &Night| newest.batch.started.since(night.batch.started) < NIGHT;
+        let sharded = self.nights.iter().rev().find(|night| night.batch.shard.is_some());
+        let sharded = sharded.filter(|night| is_tonight(night));
+        // With another number of shards those beyond it have ended.
+        let count = sharded.and_then(|night| night.batch.shard).map_or(0, Shard::count);
         let mut last = BTreeMap::<_, (&Night, Option<&Night>)>::new();
         for night in &self.nights {
-            let key = match (newest.batch.shard, night.batch.shard) {
-                (None, None) => None,
-                (Some(of), Some(shard)) if shard.index() < of.count() => Some(shard.index()),
-                (None, Some(_)) | (Some(_), None | Some(_)) => continue,
-            };
+            let key = night.batch.shard.map(Shard::index);
             let before = last.get(&key).map(|(before, _)| *before);
             last.insert(key, (night, before));
         }
-        last.into_values().collect()
+        let counts = |(key, (night, _)): &(Option<u32>, (&Night, Option<&Night>))| match key {
+            Some(index) => *index < count,
+            None => is_tonight(night),
+        };
+        last.into_iter().filter(counts).map(|(_, last)| last).collect()
     }
 }

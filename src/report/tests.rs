@@ -4,7 +4,7 @@ use super::*;
 use crate::metrics::Status;
 use crate::record::tests::sample;
 use crate::record::{Millis, Outcome, Record};
-use crate::units::{BatchId, Number, Timestamp};
+use crate::units::{BatchId, Number, Shard, Timestamp};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -125,6 +125,42 @@ fn what_is_broken_makes_a_night_bad() {
             "{first}"
         );
     }
+}
+
+#[test]
+fn of_shards_the_worst_decides_whichever_began_last() {
+    let of = |day, index, count| Batch {
+        shard: Shard::new(index, count).ok(),
+        ..batch(day, Status::Completed)
+    };
+    let shards = |last: Vec<(Batch, u32)>| {
+        let mut facts = Facts::default();
+        for (batch, successes) in last {
+            night(&mut facts, batch, successes);
+        }
+        grade(&facts, &around(6))
+    };
+    let good = shards(vec![(of(1, 0, 2), 95), (of(10, 0, 2), 95), (of(10, 1, 2), 95)]);
+    assert_eq!(good.0, Grade::Good);
+    assert!(good.1.starts_with("190 of 200 mutations of all shards succeeded"), "{}", good.1);
+    let failed = Batch { status: Some(Status::Failed), ..of(10, 0, 2) };
+    let bad = shards(vec![(failed, 95), (of(10, 1, 2), 95)]);
+    assert_eq!(bad.0, Grade::Bad);
+    assert!(bad.1.starts_with("Shard 0: The batch failed"), "{}", bad.1);
+    let missing = shards(vec![(of(10, 1, 3), 95), (of(10, 0, 3), 95)]);
+    assert_eq!(missing, (Grade::Bad, "Of 3 shards these have no batch: 2.".to_owned()));
+    // A batch of all strategies, or of another program's log, hides no shard that fails.
+    let failed = Batch { status: Some(Status::Failed), ..of(10, 0, 1) };
+    assert_eq!(shards(vec![(failed, 95), (batch(10, Status::Completed), 95)]).0, Grade::Bad);
+    // With fewer shards than before the others have ended, and so has the one agent.
+    let fewer = shards(vec![(batch(1, Status::Failed), 0), (of(2, 1, 2), 95), (of(10, 0, 1), 95)]);
+    assert_eq!(fewer.0, Grade::Good);
+    // One that has no turn is well.
+    let mut facts = Facts::default();
+    night(&mut facts, of(10, 0, 2), 95);
+    let idle = facts.begin(of(10, 1, 2));
+    facts.end(idle);
+    assert_eq!(grade(&facts, &around(6)).0, Grade::Good);
 }
 
 #[test]

@@ -1,13 +1,11 @@
 //! Whether the night was good, and why.
 
+use super::facts::NIGHT;
 use super::{Facts, Night, Surroundings};
 use crate::metrics::Status;
 use crate::units::{Shard, seconds};
 use std::fmt::Write as _;
-use std::time::Duration;
 
-/// After so long without a batch a night is missing.
-const NIGHT: Duration = Duration::from_hours(26);
 /// Fewer attempts than these say nothing about shares.
 const ENOUGH: u64 = 30;
 
@@ -96,6 +94,12 @@ impl Reasons {
     fn of_shards(&mut self, last: &[(&Night, Option<&Night>)]) {
         let shards: Vec<Shard> = last.iter().filter_map(|(night, _)| night.batch.shard).collect();
         let Some(count) = shards.iter().map(|shard| shard.count()).max() else { return };
+        let nights = last.iter().filter(|(night, _)| night.batch.shard.is_some());
+        let figures = nights.map(|(night, _)| (night.figures.attempts, night.figures.successes));
+        let (attempts, successes) = figures.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let rate = percent(successes as f64 / attempts.max(1) as f64);
+        let text = format!("{successes} of {attempts} mutations of all shards succeeded ({rate}).");
+        self.add(if successes == 0 { Grade::Bad } else { Grade::Good }, text);
         let missing: Vec<String> = (0..count)
             .filter(|index| !shards.iter().any(|shard| shard.index() == *index))
             .map(|index| index.to_string())
@@ -124,7 +128,7 @@ impl Reasons {
 
     fn of_success(&mut self, night: &Night) {
         let figures = night.figures;
-        // A shard may have no strategy, or too few turns for a mutation.
+        // A shard may have no turn.
         if figures.attempts == 0 && night.batch.shard.is_some() {
             return;
         }

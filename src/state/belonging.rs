@@ -76,7 +76,7 @@ impl Held<'_> {
         let buckets = summary.tally.duration_histogram().buckets();
         // Where the manifest does not describe its log, the log was counted.
         let order = Order::of(Some(manifest));
-        if let Ok(log) = read_sealed(self.folder, &id, self.files(), buckets, order) {
+        if let Ok(log) = read_sealed(self.folder, &id, self.files(), buckets, &order) {
             summary.tally = log.tally;
             if agrees(&summary) {
                 let why = "it was counted as it is".to_owned();
@@ -92,7 +92,7 @@ impl Held<'_> {
         let buckets = totals.tally().duration_histogram().buckets();
         let unchecked = |why| Ok(Belonging::Kept(Recovery::Unchecked { why }));
         let order = Order::of(changed.as_ref());
-        let log = match read_sealed(self.folder, id, self.files(), buckets, order) {
+        let log = match read_sealed(self.folder, id, self.files(), buckets, &order) {
             Ok(log) => log,
             Err(error) => {
                 return unchecked(format!("the manifest of {id} was changed, and {error}"));

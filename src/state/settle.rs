@@ -45,7 +45,7 @@ pub(super) fn settle(
         Some((first, _)) => first,
         None => nameless(id),
     };
-    let log = read_sealed(folder, id, files, buckets, order)?;
+    let log = read_sealed(folder, id, files, buckets, &order)?;
     let mut manifest = crashed(draft, log, state);
     let sealed = folder.sealed_or_compressed(id);
     let searches = follow_search(&mut manifest, |visit| audit::read_own_records(&sealed, visit))?;
@@ -66,7 +66,7 @@ fn hold_to_log(
     let id = manifest.summary.batch_id.clone();
     let buckets = manifest.summary.tally.duration_histogram().buckets().clone();
     let order = Order::of(Some(&manifest));
-    let log = match read_sealed(folder, &id, files, &buckets, order) {
+    let log = match read_sealed(folder, &id, files, &buckets, &order) {
         Ok(log) if log.is_described_by(&manifest) => return Ok((manifest, digest)),
         Ok(log) => log,
         // The manifest is the best that is left.
@@ -94,7 +94,7 @@ pub(super) fn read_sealed(
     id: &BatchId,
     files: BatchFiles,
     buckets: &Buckets,
-    order: Order,
+    order: &Order,
 ) -> Result<LogFold, RecoveryError> {
     let path = if files.plain { folder.sealed(id) } else { folder.compressed(id) };
     let read = audit::fold_log(&path, id, buckets, order).map_err(ReadError::Disk)?;
@@ -138,7 +138,7 @@ fn seal_killed(
 ) -> Result<Settled, RecoveryError> {
     leave_if_at_work(folder.open_journal(id))?;
     let order = Order::of(known.as_ref().map(|(manifest, _)| manifest));
-    let found = audit::salvage(folder, id, buckets, order, &store.midstates())?;
+    let found = audit::salvage(folder, id, buckets, &order, &store.midstates())?;
     let draft = match known {
         // Killed between the manifest and the last rename: the batch had ended.
         Some((manifest, digest))

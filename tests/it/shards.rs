@@ -2,6 +2,7 @@
 
 use crate::gateway::Gateway;
 use crate::story::Story;
+use mutation_agent::units::Shard;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -222,10 +223,10 @@ fn a_line_that_is_taken_from_a_shard_is_found_from_outside() {
     let (first, rest) = text.split_once('\n').unwrap();
     fs::write(log, rest).unwrap();
     story.expect(65, &["audit", "verify", "mutation-data"]);
-    // Put in another place it is no id that rises.
+    // Put in another place it has an id that does not belong there.
     fs::write(log, format!("{rest}{first}\n")).unwrap();
     let said = story.expect(65, &["audit", "verify"]).stdout;
-    assert!(said.contains("shard-1") && said.contains("which is not above"), "{said}");
+    assert!(said.contains("shard-1") && said.contains("line 1 (and"), "{said}");
 }
 
 #[test]
@@ -280,4 +281,145 @@ fn a_shard_without_a_strategy_has_nothing_to_do_and_is_done() {
     // Where nobody has anything to do, something is wrong.
     let story = Story::of("other = 1\n");
     story.expect(65, &["run", "--shard", "0/3"]);
+}
+
+/// Seven strategies that have turns, of which most rounds see a few.
+fn few_turns() -> Story {
+    let mut story = Story::of("stop_loss_pct = 0.1\n");
+    for number in 0..6 {
+        story.write(&format!("strategies/s{number}.py"), "stop_loss_pct = 0.1\n");
+    }
+    story.set("batch", "rounds", "5");
+    story.set("batch", "mutations_per_round", "3");
+    story
+}
+
+#[test]
+fn rounds_without_a_turn_of_ours_are_completed_all_the_same() {
+    let story = few_turns();
+    for index in 0..5 {
+        let shard = format!("{index}/5");
+        story.expect(0, &["run", "--shard", &shard]);
+        story.expect(0, &["audit", "verify", "--shard", &shard]);
+        // A state that is lost is made again from what is there, and nothing in it is mended.
+        fs::remove_file(story.path(&format!("mutation-data/shard-{index}/state.json"))).unwrap();
+        let said = story.expect(0, &["run", "--shard", &shard]).stderr;
+        assert!(!said.contains("did not say what its log says"), "{said}");
+    }
+    // One round of two attempts: some shards have no turn, and that is no failure.
+    for index in 0..5 {
+        let shard = format!("{index}/5");
+        story.expect(0, &["run", "--rounds", "1", "--mutations", "2", "--shard", &shard]);
+    }
+    story.expect(0, &["audit", "verify"]);
+    story.expect(0, &["replay"]);
+}
+
+#[test]
+fn a_killed_shard_is_sealed_with_what_it_has_and_a_line_that_is_taken_from_it_is_seen() {
+    for taken in [false, true] {
+        let mut story = story();
+        story.set("batch", "rounds", "100000");
+        let running = story.start(&["run", "--shard", "1/3"]);
+        let audit = story.path("mutation-data/shard-1/audit");
+        let lines = || {
+            let open = files(&audit).into_iter();
+            let mut open = open.filter(|path| path.extension() == Some("partial".as_ref()));
+            open.next().map(|path| (fs::read_to_string(&path).unwrap().matches('\n').count(), path))
+        };
+        crate::story::wait_until("there are lines", || {
+            lines().is_some_and(|(count, _)| count > 300)
+        });
+        running.signal(rustix::process::Signal::KILL);
+        running.end();
+        let (mut left, path) = lines().unwrap();
+        if taken {
+            let text = fs::read_to_string(&path).unwrap();
+            let kept: Vec<&str> = text
+                .lines()
+                .enumerate()
+                .filter(|(at, _)| *at != 100)
+                .map(|(_, line)| line)
+                .collect();
+            fs::write(&path, kept.join("\n") + "\n").unwrap();
+            left = 100;
+        }
+        story.set("batch", "rounds", "2");
+        let said = story.expect(0, &["run", "--shard", "1/3"]).stderr;
+        assert!(said.contains(&format!("{left} records are sealed and counted")), "{said}");
+        story.expect(0, &["audit", "verify"]);
+        story.expect(0, &["replay"]);
+    }
+}
+
+#[test]
+fn what_one_agent_made_before_is_not_mixed_up_with_the_shards() {
+    let mut story = story();
+    // The last number in the file: a higher take profit is better.
+    story.write("judge.sh", "while read -r _ _ value; do last=$value; done <$1; echo $last\n");
+    story.set("evaluator", "command", r#"["sh", "judge.sh", "{candidate}"]"#);
+    story.expect(0, &["run", "--seed", "1"]);
+    for seed in ["2", "3"] {
+        for index in 0..SHARDS {
+            story.expect(0, &["run", "--seed", seed, "--shard", &shard(index)]);
+        }
+    }
+    story.expect(0, &["replay"]);
+    // What is promoted is what is shown as the best: of the search that went on last.
+    let said = story.expect(0, &["best", "strategies/s1.py"]).stdout;
+    let best = story.expect(0, &["best", "--diff", "strategies/s1.py"]).stdout;
+    assert!(!best.is_empty(), "{said}");
+    let promoted = story.expect(0, &["promote", "strategies/s1.py"]).stdout;
+    assert!(promoted.starts_with(&best), "{promoted}\nis not\n{best}");
+    let owner =
+        (0..SHARDS).find(|index| Shard::new(*index, SHARDS).unwrap().owns("strategies/s1.py"));
+    let owner = owner.unwrap();
+    assert!(story.path(&format!("mutation-data/shard-{owner}/promotions.jsonl")).exists());
+    assert!(!story.path("mutation-data/promotions.jsonl").exists());
+}
+
+#[test]
+fn totals_of_all_shards_are_pushed_though_one_is_at_work() {
+    let gateway = Gateway::accepting();
+    let mut story = story();
+    for index in 0..SHARDS {
+        story.expect(0, &["run", "--shard", &shard(index)]);
+    }
+    story.table(&format!("[[gateway]]\nurl = \"{}\"\nformat = \"text\"", gateway.url()));
+    let lock = fs::File::open(story.path("mutation-data/shard-0/lock")).unwrap();
+    lock.lock().unwrap();
+    let ended = story.expect(75, &["push"]);
+    let paths: Vec<String> = gateway.requests().into_iter().map(|one| one.path).collect();
+    let groups = ["1", "2"].map(|index| format!("/metrics/job/exit_evolution/shard/{index}"));
+    assert_eq!(paths, groups);
+    assert!(ended.stdout.contains("shard-2: 127.0.0.1"), "{}", ended.stdout);
+    lock.unlock().unwrap();
+    story.expect(0, &["push"]);
+}
+
+#[test]
+fn a_log_of_another_program_belongs_to_no_shard() {
+    let story = story();
+    story.write("old.jsonl", "");
+    let said = story.expect(2, &["ingest", "old.jsonl", "--shard", "1/3"]).stderr;
+    assert!(said.contains("belongs to no shard"), "{said}");
+}
+
+#[test]
+fn folders_that_are_named_are_verified_once_each_and_one_without_an_audit_is_no_pass() {
+    let story = story();
+    for index in 0..SHARDS {
+        story.expect(0, &["run", "--shard", &shard(index)]);
+    }
+    let (all, one) = ("mutation-data", "mutation-data/shard-1");
+    let said = story.expect(0, &["audit", "verify", all, one, all]).stdout;
+    assert!(said.ends_with("3 batches, 148 records verified: sound\n"), "{said}");
+    // An audit alone, without the state beside it, as of a backup.
+    let copy = story.path("copy");
+    fs::rename(story.path("mutation-data/shard-1/audit"), &copy).unwrap();
+    let said = story.expect(0, &["audit", "verify", "copy"]).stdout;
+    assert!(said.contains("note: no state is beside this audit"), "{said}");
+    story.expect(65, &["audit", "verify", "strategies"]);
+    story.expect(65, &["audit", "verify", "mutation-data"]);
+    story.expect(2, &["stats", "--shard", "0/3", "mutation-data"]);
 }

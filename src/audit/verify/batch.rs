@@ -41,7 +41,7 @@ pub(super) fn check(
     let mut logs = Vec::new();
     for path in [(files.plain, folder.sealed(id)), (files.compressed, folder.compressed(id))] {
         let (true, path) = path else { continue };
-        match read_log(&path, id, buckets.clone(), Order::of(described.manifest)) {
+        match read_log(&path, id, buckets.clone(), &Order::of(described.manifest)) {
             Ok(reading) => logs.push((name(&path), reading)),
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
@@ -126,7 +126,7 @@ fn misfits(reading: &LogReading, manifest: &Manifest) -> Vec<String> {
         }
     }
     let rounds = manifest.summary.rounds_completed;
-    if rounds > reading.round {
+    if !manifest.can_have_completed(rounds, reading.round) {
         figures.push(format!(
             "`rounds_completed` is {rounds}, and the last round of the log is {}",
             reading.round

@@ -102,7 +102,7 @@ fn read_open(
     let buckets = manifest.as_ref().map_or_else(Buckets::default, buckets_of);
     let order = Order::of(manifest.as_ref());
     let file = name(&path);
-    let reading = match read_log(&path, id, buckets, order) {
+    let reading = match read_log(&path, id, buckets, &order) {
         Ok(reading) => reading,
         // Sealed while we looked; the caller sees that the folder changed.
         Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(()),

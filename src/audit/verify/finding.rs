@@ -41,8 +41,8 @@ pub enum Fault {
     Repeated { line: u64, found: MutationId, expected: MutationId },
     #[error("line {line}{} has the id {found} a second time", and_more(*more))]
     Twice { line: u64, more: u64, found: MutationId },
-    #[error("line {line}{} has the id {found}, which is not above the ids before it", and_more(*more))]
-    Back { line: u64, more: u64, found: MutationId },
+    #[error("line {line}{} has the id {found} where {expected} belongs", and_more(*more))]
+    OutOfTurn { line: u64, more: u64, found: MutationId, expected: MutationId },
     #[error(
         "line {line} was added: it has the id {found} where {expected} belongs, which comes after it"
     )]

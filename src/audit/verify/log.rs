@@ -62,6 +62,8 @@ struct Reading<'a> {
     /// Where records come in the order in which evaluations end: only that no id comes twice is to be held.
     ids: Option<Ids>,
     twice: Option<Seen<MutationId>>,
+    /// Found where the other belongs, in a shard's log.
+    out_of_turn: Option<Seen<(MutationId, MutationId)>>,
     unreadable: Option<Seen<String>>,
     foreign: Option<Seen<BatchId>>,
     contradicting: Option<Seen<()>>,
@@ -73,7 +75,7 @@ pub(super) fn read_log(
     path: &Path,
     id: &BatchId,
     buckets: Buckets,
-    order: Order,
+    order: &Order,
 ) -> Result<LogReading, DiskError> {
     let mut reading = Reading {
         id,
@@ -84,8 +86,10 @@ pub(super) fn read_log(
         torn: 0,
         round: 0,
         sequence: Sequence::new(),
-        ids: (order != Order::Rising).then(|| Ids::new(order)),
+        // What is wrong with ids that rise by one can be told apart.
+        ids: (!is_whole(order)).then(|| Ids::new(order)),
         twice: None,
+        out_of_turn: None,
         unreadable: None,
         foreign: None,
         contradicting: None,
@@ -108,6 +112,10 @@ pub(super) fn read_log(
         }
     }
     Ok(reading.end(broken))
+}
+
+fn is_whole(order: &Order) -> bool {
+    matches!(order, Order::Rising(circle) if circle.is_whole())
 }
 
 fn is_damage(error: &DiskError) -> bool {
@@ -157,8 +165,14 @@ impl Reading<'_> {
         match &mut self.ids {
             None => self.sequence.next(line, found),
             Some(ids) => {
+                let expected = ids.next();
                 if !ids.take(found) {
-                    Seen::note(&mut self.twice, line, || found);
+                    if *ids.order() == Order::Any {
+                        Seen::note(&mut self.twice, line, || found);
+                    } else {
+                        Seen::note(&mut self.out_of_turn, line, || (found, expected));
+                        ids.go_on_after(found);
+                    }
                 }
                 self.sequence.next(line, self.sequence.awaited());
             }
@@ -168,10 +182,10 @@ impl Reading<'_> {
     fn end(self, broken: Option<Fault>) -> LogReading {
         let (last, mut faults) = self.sequence.end();
         if let Some(Seen { line, more, what: found }) = self.twice {
-            faults.push(match self.ids.map(|ids| ids.order()) {
-                Some(Order::Ascending) => Fault::Back { line, more, found },
-                _ => Fault::Twice { line, more, found },
-            });
+            faults.push(Fault::Twice { line, more, found });
+        }
+        if let Some(Seen { line, more, what: (found, expected) }) = self.out_of_turn {
+            faults.push(Fault::OutOfTurn { line, more, found, expected });
         }
         if let Some(Seen { line, more, what: why }) = self.unreadable {
             faults.push(Fault::NotARecord { line, more, why });

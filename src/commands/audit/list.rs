@@ -8,7 +8,7 @@ use crate::config::Secrets;
 use crate::exit::Exit;
 use crate::metrics::{Buckets, Tally};
 use crate::state::State;
-use crate::units::{BatchId, Timestamp};
+use crate::units::{BatchId, Shard, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -39,6 +39,8 @@ struct Row {
     form: &'static str,
     /// Whether its records are in the totals; `None` where there is no state.
     counted: Option<bool>,
+    /// Which of the strategies were its; null where all were.
+    shard: Option<Shard>,
     /// What is wrong with its manifest.
     problem: Option<String>,
 }
@@ -75,9 +77,9 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
 
 fn row(folder: &Folder, id: BatchId, files: BatchFiles, state: Option<&State>) -> Row {
     let read = Manifest::read(folder, &id);
-    let (summary, problem) = match read {
-        Ok((manifest, _)) => (Some(manifest.summary), None),
-        Err(error) => (None, Some(error.to_string())),
+    let (shard, summary, problem) = match read {
+        Ok((manifest, _)) => (manifest.shard, Some(manifest.summary), None),
+        Err(error) => (None, None, Some(error.to_string())),
     };
     let mut tally = summary.as_ref().map(|summary| summary.tally.clone());
     // The manifest of an open batch says only what was planned.
@@ -101,6 +103,7 @@ fn row(folder: &Folder, id: BatchId, files: BatchFiles, state: Option<&State>) -
             (false, false, false) => "missing",
         },
         counted: last.map(|last| !files.open && last.is_some_and(|last| id <= last.batch_id)),
+        shard,
         problem,
         batch_id: id,
     }
@@ -108,7 +111,7 @@ fn row(folder: &Folder, id: BatchId, files: BatchFiles, state: Option<&State>) -
 
 /// What the next start would count of an open journal; what it would cut off is for `audit verify` to say.
 fn whole_lines(folder: &Folder, id: &BatchId) -> Tally {
-    match look_at_open(folder, id, &Buckets::default(), Order::Any) {
+    match look_at_open(folder, id, &Buckets::default(), &Order::Any) {
         Ok((log, _)) => log.tally,
         Err(error) => {
             tracing::debug!(%error, "the open journal is not read");
@@ -134,9 +137,10 @@ fn in_columns(row: &Row) -> String {
         Some(false) => "no",
         None => "-",
     };
+    let shard = row.shard.map_or(String::new(), |shard| format!("  shard {shard}"));
     let problem = row.problem.as_ref().map_or(String::new(), |problem| format!("  {problem}"));
     format!(
-        "{:<23}  {:<11}  {started:<20}  {duration:>10}  {:>9}  {:>9}  {percent:>7}  {:>9}  {:<7}  {counted}{problem}",
+        "{:<23}  {:<11}  {started:<20}  {duration:>10}  {:>9}  {:>9}  {percent:>7}  {:>9}  {:<7}  {counted}{shard}{problem}",
         row.batch_id.as_str(),
         row.status.unwrap_or("-"),
         row.records,

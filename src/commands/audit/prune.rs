@@ -20,19 +20,25 @@ pub struct Args {
 
 /// Prints the plan, and carries it out unless it is only asked for.
 pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let config = source.load(Secrets::Unneeded)?;
+    let all = source.load_all(Secrets::Unneeded)?;
+    all.iter().try_for_each(|config| prune(config, args, out))?;
+    Ok(Exit::Done)
+}
+
+/// The same of one data folder.
+fn prune(config: &Config, args: &Args, out: &mut dyn Write) -> Result<(), Failure> {
     if !config.data_dir.exists() {
         writeln!(out, "no batch has run in {} yet: nothing to prune", config.data_dir.display())?;
-        return Ok(Exit::Done);
+        return Ok(());
     }
     if args.dry_run {
-        let state = state_of(&config)?;
+        let state = state_of(config)?;
         let folder = Folder::new(config.audit.dir.clone());
         let plan = PrunePlan::make(state.as_ref(), &folder, &config.audit.retention, batch::now());
-        say(&plan.map_err(|error| unread(&error))?, &config, true, out)?;
-        return Ok(Exit::Done);
+        say(&plan.map_err(|error| unread(&error))?, config, true, out)?;
+        return Ok(());
     }
-    let mut data = batch::open(&config)?;
+    let mut data = batch::open(config)?;
     let plan =
         PrunePlan::make(Some(&data.state), &data.folder, &config.audit.retention, batch::now());
     let plan = plan.map_err(|error| unread(&error))?;
@@ -41,10 +47,10 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
         Failure::new(if denied { Exit::Permission } else { Exit::Io }, &error)
     })?;
     // It is done, even to a reader that went away.
-    if let Err(unread) = say(&plan, &config, false, out) {
+    if let Err(unread) = say(&plan, config, false, out) {
         tracing::debug!("{unread}");
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn say(plan: &PrunePlan, config: &Config, only: bool, out: &mut dyn Write) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use super::comparison::{Comparison, Expected, Verdict};
 use super::look::batches;
-use crate::audit::{Fault, Folder, Report, shards_in};
+use crate::audit::{Fault, Folder, Report};
 use crate::batch::Threads;
 use crate::commands::{Configuration, Failure, check::clients, failure::unread};
 use crate::config::{Config, Secrets};
@@ -11,8 +11,9 @@ use crate::exit::Exit;
 use crate::gateway::{Client, Shown};
 use crate::state::{self, Store, VerifyError};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// How many series of a gateway are listed; they mostly differ by one cause.
 const LISTED: usize = 8;
@@ -41,11 +42,21 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
             all.push(Verified::of_config(&config, args.gateway, &threads)?);
         }
     } else {
+        let mut seen = BTreeSet::new();
         for path in &args.folders {
-            std::fs::read_dir(path)
-                .map_err(|error| unread(&DiskError::new("list", path)(error)))?;
+            let mut found = false;
             for folder in Folder::all_in(path).map_err(|error| unread(&error))? {
-                all.extend(Verified::of_folder(folder, path)?);
+                let place = folder.path().canonicalize();
+                let place = place.map_err(DiskError::new("find", folder.path()));
+                // However often it was named.
+                let is_new = seen.insert(place.map_err(|error| unread(&error))?);
+                let verified = if is_new { Verified::of_folder(folder)? } else { None };
+                found |= !is_new || verified.is_some();
+                all.extend(verified);
+            }
+            if !found {
+                let text = format!("no audit is in {}: nothing was verified", path.display());
+                return Err(Failure::said(Exit::NoStrategy, text));
             }
         }
     }
@@ -80,27 +91,25 @@ impl Verified {
         Ok(Self { compared: compared.collect(), folder, report })
     }
 
-    /// Of a folder that was named, or stands below the one that was; none where nothing is in it but shards.
-    fn of_folder(folder: Folder, named: &Path) -> Result<Option<Self>, Failure> {
+    /// Of a folder that was named, or stands below the one that was; `None` where nothing is in it.
+    fn of_folder(folder: Folder) -> Result<Option<Self>, Failure> {
         // The audit stands in the data folder, or is all that there is of it.
         let parent = folder.path().parent().filter(|_| folder.path().ends_with("audit"));
         let store = Store::new(parent.unwrap_or(folder.path()));
         let (mut report, _, ()) = state::verify(&store, &folder, || ()).map_err(failure)?;
-        if parent.is_none() && !store.path().exists() {
-            report.findings.retain(|finding| finding.fault != Fault::StateMissing);
-            report.notes.push(
-                "no state is beside this audit: that its newest batches are there is not known"
-                    .to_owned(),
-            );
+        if !store.path().exists() {
+            if report.batches == 0 && report.open.is_empty() {
+                return Ok(None);
+            }
+            if parent.is_none() {
+                let is_state = |fault: &Fault| *fault == Fault::StateMissing;
+                report.findings.retain(|finding| !is_state(&finding.fault));
+                let told = "no state is beside this audit: whether its newest batches are there is not known";
+                report.notes.push(told.to_owned());
+            }
         }
-        let nothing = report.batches == 0 && report.open.is_empty() && report.findings.is_empty();
-        let only_shards = nothing && folder.path() == named && folder_has_shards(named)?;
-        Ok((!only_shards).then(|| Self { folder, report, compared: Vec::new() }))
+        Ok(Some(Self { folder, report, compared: Vec::new() }))
     }
-}
-
-fn folder_has_shards(folder: &Path) -> Result<bool, Failure> {
-    Ok(!shards_in(folder).map_err(|error| unread(&error))?.is_empty())
 }
 
 fn failure(error: VerifyError) -> Failure {
