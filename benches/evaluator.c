@@ -2,7 +2,9 @@
  *
  *     evaluator FILE         says a number and ends
  *     evaluator --stream N   answers each line once N are unanswered, the oldest first, and all that are left once
- *                            there is nothing to read for a while
+ *                            there is nothing to read for a while; the same values of a strategy have the same
+ *                            fitness every night
+ *     evaluator --drift N    the same with another fitness each night, as of data that go on
  *     evaluator --bare N     starts itself with --stream 1, and asks N times over two pipes what the agent would ask:
  *                            prints nanoseconds per answer, which nobody can beat who asks by pipes */
 #define _GNU_SOURCE
@@ -43,7 +45,7 @@ static int is_any(void) {
     return whole() || poll(&input, 1, 20) > 0;
 }
 
-static int stream(long most) {
+static int stream(long most, const char *until) {
     static char answers[10000][96];
     long first = 0, count = 0;
     if (most < 1 || most > 10000)
@@ -64,8 +66,11 @@ static int stream(long most) {
         if (!line)
             return 0;
         unsigned sum = 0;
-        for (size_t at = 0; at < length; at++)
-            sum += (unsigned char)line[at];
+        const char *from = memmem(line, length, "\"strategy\":", 11), *to = memmem(line, length, until, strlen(until));
+        if (!from || !to)
+            return 1;
+        for (const char *at = from; at < to; at++)
+            sum = sum * 31 + (unsigned char)*at;
         /* The line begins with {"id":"…", and so does the answer. */
         const char *end = memchr(line + 7, '"', length - 7);
         if (strncmp(line, "{\"id\":\"", 7) || !end)
@@ -103,7 +108,9 @@ static int bare(const char *self, long count) {
 
 int main(int count, char **words) {
     if (count == 3 && !strcmp(words[1], "--stream"))
-        return stream(atol(words[2]));
+        return stream(atol(words[2]), "\"seed\":");
+    if (count == 3 && !strcmp(words[1], "--drift"))
+        return stream(atol(words[2]), "}\n");
     if (count == 3 && !strcmp(words[1], "--bare"))
         return bare(words[0], atol(words[2]));
     return puts("1.5") < 0;

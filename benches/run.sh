@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Everything that docs/PERFORMANCE.md says, measured anew: builds, runs the pieces (criterion) and the whole program
+# Everything that docs/PERFORMANCE.md and docs/SCALE.md say, measured anew: builds, runs the pieces (criterion) and the whole program
 # beside others at the same work, and prints a Markdown table for each section.
 #
-#     benches/run.sh                     all of it: some twenty minutes, 9 GB of disk below target/
+#     benches/run.sh                     all of it: some 25 minutes, 9 GB of disk below target/
 #     benches/run.sh writing reading     these sections of side_by_side.py
-#     benches/run.sh --write             and the tables go into docs/PERFORMANCE.md
+#     benches/run.sh --write             and the tables go into these two
 #     benches/run.sh --brief             small sizes, everything once: sees that all rivals agree, judges no time
 #
 # What is missing is installed: Debian or Ubuntu by apt, as root or with sudo; pip into target/benches/venv. Leave the

@@ -4,7 +4,8 @@
     side_by_side.py [--brief] [--write] [SECTION...]
 
 `run.sh` installs and builds what this needs. --brief: small sizes, everything once; it sees that all rivals agree and
-judges no time. --write: the tables go into docs/PERFORMANCE.md, with the machine and the versions.
+judges no time. --write: the tables go into docs/PERFORMANCE.md, those of `scale` into docs/SCALE.md, with the machine
+and the versions.
 """
 
 import argparse
@@ -21,8 +22,8 @@ from pathlib import Path
 
 from measuring import BINARY, ROOT, temporary_folder
 
-SECTIONS = ("writing", "overhead", "memory", "starting", "pushing", "reading", "evaluating", "sealing")
-PAGE = ROOT / "docs/PERFORMANCE.md"
+SECTIONS = ("writing", "overhead", "memory", "starting", "pushing", "reading", "evaluating", "sealing", "scale")
+PAGE = "docs/PERFORMANCE.md"
 # What is said of a program: its name, and how it is asked.
 PROGRAMS = {
     "rustc": ["rustc", "--version"], "Python": [sys.executable, "--version"], "jq": ["jq", "--version"],
@@ -69,12 +70,13 @@ def circumstances():
     )
 
 
-def put(page, name, text):
-    """The page with a section between its markers replaced."""
+def put(path, name, text):
+    """Replaces what stands between a page's markers."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    assert page.count(begin) == page.count(end) == 1, f"{PAGE} has no markers for {name}"
+    page = path.read_text()
+    assert page.count(begin) == page.count(end) == 1, f"{path} has no markers for {name}"
     before, rest = page.split(begin)
-    return f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}"
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end)[1]}")
 
 
 def main():
@@ -96,11 +98,16 @@ def main():
     for name in asked.sections or SECTIONS:
         section = importlib.import_module(f"sections.{name}")
         folder = temporary_folder()
-        table = section.run(asked.brief, folder).markdown()
+        # A section with a page of its own has several tables there, by the names of their markers.
+        page = ROOT / getattr(section, "PAGE", PAGE)
+        found = section.run(asked.brief, folder)
+        tables = found if isinstance(found, dict) else {name: found}
         shutil.rmtree(folder)
-        print(f"\n## {section.TITLE}\n\n{table}", flush=True)
-        if asked.write:
-            PAGE.write_text(put(PAGE.read_text(), name, f"{table}\n\n`benches/run.sh {name}`: {where}"))
+        print(f"\n## {section.TITLE}", flush=True)
+        for marker, table in tables.items():
+            print(f"\n{table.markdown()}", flush=True)
+            if asked.write:
+                put(page, marker, f"{table.markdown()}\n\n`benches/run.sh {name}`: {where}")
     print(f"\n{len(asked.sections or SECTIONS)} sections, all rivals agree" if asked.brief else "")
 
 

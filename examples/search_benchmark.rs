@@ -104,7 +104,7 @@ impl<'a> Night<'a> {
             steps: &steps,
             fits: &|_| true,
         };
-        night.searches.begin(&night.settings, &night.batch, problem.seed, &[start]);
+        night.searches.begin(&night.settings, &night.batch, problem.seed, &[start], 1);
         night
     }
 

@@ -7,7 +7,7 @@
 # that cannot be had is a failure, not a skip; but for a nightly compiler, without which nothing is fuzzed. Any
 # folder will do to start from, and two runs do not disturb each other. The last line is `N passed, N failed`.
 #
-# `benches` sees that what docs/PERFORMANCE.md measures works and that all rivals agree; it judges no time.
+# `benches` sees that what docs/PERFORMANCE.md and docs/SCALE.md measure works and that all rivals agree; it judges no time.
 #
 #     tests/run.sh                          everything
 #     tests/run.sh e2e/judge faults/crash   the build and these checks

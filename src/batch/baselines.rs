@@ -99,7 +99,8 @@ impl<'a> Evolving<'a> {
             },
         );
         let starts: Vec<Start<'_>> = starts.collect();
-        self.searches.begin(&settings, &self.batch.id, plan.seed, &starts);
+        let strategies = plan.strategies.len();
+        self.searches.begin(&settings, &self.batch.id, plan.seed, &starts, strategies);
         self.reassess(desk)
     }
 
@@ -138,9 +139,7 @@ impl<'a> Evolving<'a> {
                 }
                 None => None,
             };
-            if let Some(search) =
-                self.searches.of_mut(&self.batch.id).find(|one| one.name() == name)
-            {
+            if let Some(search) = self.searches.get_mut(&self.batch.id, name) {
                 search.reassess(&settings, fitness);
             }
         }

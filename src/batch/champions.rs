@@ -69,9 +69,7 @@ impl Champions {
             changes: changes.collect(),
             fitness,
         };
-        let mut lineage = draft.parent.lineage.clone();
-        lineage.push(step);
-        let individual = Individual { values: draft.values.clone(), fitness, lineage };
+        let individual = Individual::child(draft.parent, draft.values.clone(), step);
         let champion = Champion { individual, metrics: attempt.metrics.clone() };
         self.take(&attempt.strategy.name, champion);
     }

@@ -250,10 +250,12 @@ impl<'a> Evolving<'a> {
 /// Makes the proposals of one round; the same ones for any number of workers.
 struct Generation<'a, 's> {
     batch: &'a OpenBatch<'a>,
+    searches: &'s Searches,
+    fits: &'s [Fitting<'a>],
     round: u32,
     turns: Turns<'a>,
-    /// By slot; those that are left out have their turns too, and nothing is made of them.
-    slots: Vec<Option<Slot<'a, 's>>>,
+    /// Of the strategies that had a turn; those that are left out have theirs too, and nothing is made of them.
+    slots: HashMap<usize, Option<Slot<'a, 's>>>,
 }
 
 struct Slot<'a, 's> {
@@ -272,30 +274,37 @@ impl<'a, 's> Generation<'a, 's> {
         round: u32,
     ) -> Self {
         let plan = batch.plan;
-        let settings = &batch.config.evolution.settings;
-        let slots = fits.iter().map(|Fitting { strategy, fits }| {
+        let turns = Turns::new(plan.circle(), round, plan.mutations_per_round);
+        Self { batch, searches, fits, round, turns, slots: HashMap::new() }
+    }
+
+    /// What the strategy proposes from, made when its first turn comes: a model takes time, and a round may be shorter than
+    /// the list of strategies.
+    fn slot(&mut self, slot: usize) -> Option<&mut Slot<'a, 's>> {
+        let Self { batch, searches, fits, round, .. } = *self;
+        let make = || {
+            let (plan, settings) = (batch.plan, &batch.config.evolution.settings);
+            let Fitting { strategy, fits } = &fits[slot];
             let search = searches.active(settings, &batch.id, &strategy.name)?;
             let streams = Streams::new(plan.seed, round, &strategy.name);
             let genes = plan.genes(strategy);
             let proposing = Proposing::new(settings, search).within(fits);
             Some(Slot { strategy, streams, genes, proposing })
-        });
-        let slots = slots.collect();
-        let turns = Turns::new(plan.circle(), round, plan.mutations_per_round);
-        Self { batch, round, turns, slots }
+        };
+        self.slots.entry(slot).or_insert_with(make).as_mut()
     }
 
     /// Our attempt number `nth` of the round, from 0, and the text to be judged; no text where there is nothing to judge.
     /// `None` where the strategy whose turn it is was left out.
     fn attempt(&mut self, nth: u32) -> Option<(Attempt<'a, 's>, Option<String>)> {
         let started = Instant::now();
-        let plan = self.batch.plan;
+        let (plan, round) = (self.batch.plan, self.round);
         let Turn { slot, number, index } = self.turns.of(nth);
-        let Slot { strategy, streams, genes, proposing } = self.slots[slot].as_mut()?;
+        let Slot { strategy, streams, genes, proposing } = self.slot(slot)?;
         let (variant, draft) = plan.propose(genes, proposing, &mut streams.attempt(number));
         let (outcome, error, text) = plan.validated(strategy, &draft);
         let attempt = Attempt {
-            mutation: plan.id_of(self.round, index),
+            mutation: plan.id_of(round, index),
             strategy,
             variant,
             draft,

@@ -30,8 +30,10 @@ pub struct Provenance<'a> {
     pub values: &'a Values,
     /// Those in the source.
     pub source_values: Values,
-    /// Each mutation from the source to it, the oldest first.
+    /// Each mutation from the source to it, the oldest first; the last ones where there are many.
     pub lineage: Vec<Link<'a>>,
+    /// How many there were before those of `lineage`.
+    pub earlier: u64,
 }
 
 /// A mutation on the way.
@@ -73,6 +75,7 @@ impl<'a> Provenance<'a> {
             values: &individual.values,
             source_values: strategy.values(),
             lineage: individual.lineage.iter().map(link).collect(),
+            earlier: individual.earlier,
         }
     }
 }

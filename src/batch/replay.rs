@@ -13,7 +13,7 @@ use crate::mutation::{Circle, Streams, Weights};
 use crate::record::{Outcome, Record};
 use crate::units::{BatchId, MutationId, Number};
 use rand::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A batch that cannot be drawn again.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +158,7 @@ impl Replay {
             self.drawn.get(&place)
         } else {
             let turns = Turns::new(&self.circle, self.round, self.per_round);
-            drawn = turns.at(place).and_then(|turn| self.draw(turn, None));
+            drawn = turns.at(place).map(|turn| self.draw(turn, None));
             drawn.as_ref()
         };
         match expected {
@@ -187,35 +187,33 @@ impl Replay {
             .iter()
             .map(|strategy| move |values: &Values| strategy.fits(rules, values))
             .collect();
-        let mut proposing: Vec<Option<Proposing<'_>>> = self
-            .strategies
-            .iter()
-            .zip(&fits)
-            .map(|(strategy, fits)| {
-                let search = searches.active(settings, &self.id, &strategy.name)?;
-                Some(Proposing::new(settings, search).within(fits))
-            })
-            .collect();
-        if proposing.is_empty() {
+        if self.strategies.is_empty() {
             return BTreeMap::new();
         }
+        // Made when the first turn comes, as in the batch: a model takes time.
+        let mut proposing = HashMap::new();
         let turns = Turns::new(&self.circle, self.round, self.per_round);
         let all = (0..turns.count()).map(|nth| turns.of(nth));
-        all.filter_map(|turn| Some((turn.index, self.draw(turn, Some(&mut proposing))?))).collect()
+        let drawn = all.filter_map(|turn| {
+            let make = || {
+                let (strategy, fits) = (&self.strategies[turn.slot], &fits[turn.slot]);
+                let search = searches.active(settings, &self.id, &strategy.name)?;
+                Some(Proposing::new(settings, search).within(fits))
+            };
+            let proposing = proposing.entry(turn.slot).or_insert_with(make).as_mut()?;
+            Some((turn.index, self.draw(turn, Some(proposing))))
+        });
+        drawn.collect()
     }
 
-    /// What the attempt of this turn should be; `None` where its strategy was left out of the search.
+    /// What the attempt of this turn should be.
     fn draw(
         &self,
         Turn { slot, number, .. }: Turn,
-        proposing: Option<&mut [Option<Proposing<'_>>]>,
-    ) -> Option<Expected> {
+        proposing: Option<&mut Proposing<'_>>,
+    ) -> Expected {
         let strategy = &self.strategies[slot];
         let rng = &mut self.streams[slot].attempt(number);
-        let proposing = match proposing {
-            Some(all) => Some(all[slot].as_mut()?),
-            None => None,
-        };
         let variant = self.variants.as_ref().map(|weights| weights.pick(rng));
         let of_variant = variant.map(|index| &self.config.variants[index]);
         let most = of_variant.and_then(|one| one.parameters_per_mutation);
@@ -245,13 +243,13 @@ impl Replay {
             let (operator, clamped) = (mutator.operator().as_str(), one.proposal.clamped);
             Changed { parameter: name.to_owned(), operator, old: one.old, new, clamped }
         });
-        Some(Expected {
+        Expected {
             strategy: strategy.name.clone(),
             variant: of_variant.map(|variant| variant.name.clone()),
             parent,
             outcome: self.foreseen(strategy, fate, &values),
             changes: changes.collect(),
-        })
+        }
     }
 
     fn foreseen(&self, strategy: &Strategy, fate: Fate, values: &Values) -> Foreseen {

@@ -180,7 +180,7 @@ pub(super) fn diff(strategy: &PlannedStrategy, text: &str) -> String {
 
 fn in_words(provenance: &Provenance<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let Provenance { strategy, fitness, baseline_fitness, .. } = provenance;
-    let steps = provenance.lineage.len();
+    let steps = provenance.lineage.len() as u64 + provenance.earlier;
     let plural = if steps == 1 { "" } else { "s" };
     let born = provenance.mutation.map_or_else(String::new, ToString::to_string);
     writeln!(

@@ -34,8 +34,8 @@ impl Search {
                     successes.insert(change.parameter.clone(), (won, 1));
                 }
             }
-            let lineage = vec![self.step(trial, fitness)];
-            offspring.push((Individual { values, fitness, lineage }, place));
+            let (lineage, earlier) = (vec![self.step(trial, fitness)], 0);
+            offspring.push((Individual { values, fitness, lineage, earlier }, place));
         }
         self.select_with(offspring, settings);
         self.learn_directions(round, &centre);
@@ -75,7 +75,8 @@ impl Search {
     /// Selects among the survivors and those who were born. Only who is kept is given the way to its parent: of all that
     /// were born it would be most of the fold.
     fn select_with(&mut self, offspring: Vec<(Individual, usize)>, settings: &Settings) {
-        let lineages: Vec<_> = self.population.iter().map(|one| one.lineage.clone()).collect();
+        let ways = self.population.iter().map(|one| (one.lineage.clone(), one.earlier));
+        let ways: Vec<_> = ways.collect();
         let survivors = self.population.drain(..).map(|one| (one, None));
         let born = offspring.into_iter().map(|(one, parent)| (one, Some(parent)));
         let mut all = survivors.chain(born).collect();
@@ -83,8 +84,10 @@ impl Search {
         self.population = all
             .into_iter()
             .map(|(mut one, parent)| {
-                let way = parent.map_or(&[][..], |parent| &lineages[parent]);
-                one.lineage.splice(0..0, way.iter().cloned());
+                if let Some((way, earlier)) = parent.map(|parent| &ways[parent]) {
+                    one.earlier = *earlier;
+                    one.follow(way);
+                }
                 one
             })
             .collect();

@@ -217,6 +217,11 @@ impl Search {
         self.memory.contains(values) || self.failures.contains(values)
     }
 
+    /// Forgets the oldest of what is more than the settings allow.
+    pub(super) fn remember(&mut self, settings: &Settings) {
+        self.memory.shrink(limit(settings));
+    }
+
     /// How many value sets are remembered.
     pub fn remembered(&self) -> usize {
         self.memory.len()

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const SCHEMA: u32 = 1;
-/// A thousand searches that remember all they may are a hundred megabytes.
-const LONGEST: u64 = 256 << 20;
+/// Ten thousand searches that remember all they may and have gone a long way are six hundred megabytes.
+const LONGEST: u64 = 1 << 30;
 
 /// In the name of a state that was set aside because it is not the one of its audit.
 pub(super) const FOREIGN: &str = "foreign";

@@ -6,7 +6,7 @@ use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
 use std::fmt;
 
 /// A SHA-256 digest as hexadecimal text.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(String);
 

@@ -1,7 +1,7 @@
 //! From night to night.
 
 use super::{batch, search, settings, source, start, steps, trial};
-use crate::evolution::{Search, Searches, Settings, Start, StepSize, Values};
+use crate::evolution::{Search, Searches, Settings, Start, StepSize, Trial, Values};
 use crate::record::Record;
 use crate::units::{Digest, MutationId, Number};
 use std::collections::BTreeMap;
@@ -126,17 +126,38 @@ fn a_step_begins_anew_where_the_config_has_another_sigma() {
 }
 
 fn begin(searches: &mut Searches, night: u8, name: &str, text: &str) {
-    let (digest, steps, values) = (Digest::of(text.as_bytes()), steps(), source());
-    let start = Start {
-        sites: &BTreeMap::from([]),
+    begin_all(searches, &Settings::default(), night, &[(name, text)], 1);
+}
+
+/// A night of `strategies`, of which these have a baseline, given as name and text.
+fn begin_all(
+    searches: &mut Searches,
+    settings: &Settings,
+    night: u8,
+    started: &[(&str, &str)],
+    strategies: usize,
+) {
+    let (steps, sites, values) = (steps(), BTreeMap::from([]), source());
+    let digests: Vec<_> = started.iter().map(|(_, text)| Digest::of(text.as_bytes())).collect();
+    let starts = started.iter().zip(&digests).map(|((name, _), source)| Start {
+        sites: &sites,
         name,
-        source: &digest,
+        source,
         baseline: 1.0,
         values: &values,
         steps: &steps,
         fits: &|_| true,
-    };
-    searches.begin(&Settings::default(), &batch(night), 42, &[start]);
+    });
+    searches.begin(settings, &batch(night), 42, &starts.collect::<Vec<_>>(), strategies);
+}
+
+/// Names of so many strategies, each the text of itself.
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number}.py")).collect()
+}
+
+fn texts(names: &[String]) -> Vec<(&str, &str)> {
+    names.iter().map(|name| (&**name, &**name)).collect()
 }
 
 fn record(night: u8, name: &'static str) -> Record<'static> {
@@ -166,14 +187,44 @@ fn a_strategy_that_was_renamed_goes_on_and_one_that_was_rewritten_begins_anew() 
 
 #[test]
 fn the_longest_unused_are_forgotten() {
-    let mut searches = Searches::default();
-    begin(&mut searches, 2, "0.py", "0");
-    begin(&mut searches, 1, "z.py", "z");
-    for number in 1..Searches::LIMIT {
-        begin(&mut searches, 3, &format!("{number}.py"), &number.to_string());
-    }
+    let (mut searches, names) = (Searches::default(), names(Searches::LIMIT));
+    begin(&mut searches, 2, "old.py", "old");
+    begin(&mut searches, 1, "older.py", "older");
+    begin_all(&mut searches, &Settings::default(), 3, &texts(&names[1..]), 1);
     assert_eq!(searches.len(), Searches::LIMIT);
-    assert!(searches.get(&batch(2), "0.py").is_some() && searches.get(&batch(1), "z.py").is_none());
+    let is_known = |night, name| searches.get(&batch(night), name).is_some();
+    assert!(is_known(2, "old.py") && !is_known(1, "older.py"));
+}
+
+#[test]
+fn of_many_strategies_those_that_cannot_be_judged_for_a_night_are_not_forgotten() {
+    let (mut searches, names) = (Searches::default(), names(2 * Searches::LIMIT));
+    let (all, settings) = (texts(&names), Settings::default());
+    begin_all(&mut searches, &settings, 1, &all, all.len());
+    begin_all(&mut searches, &settings, 2, &all[..1], all.len());
+    assert_eq!((searches.len(), searches.of(&batch(2)).count()), (all.len(), 1));
+    begin_all(&mut searches, &settings, 3, &all, all.len());
+    assert_eq!(searches.of(&batch(3)).count(), all.len());
+}
+
+#[test]
+fn many_strategies_share_what_is_remembered() {
+    let settings = Settings { memory: 10_000, ..Settings::default() };
+    let (mut searches, names) = (Searches::default(), names(Searches::REMEMBERED / 5000));
+    begin_all(&mut searches, &settings, 1, &texts(&names[..1]), 1);
+    for number in 0..6000 {
+        let one = trial(number, None, "a", 0.1 + number as f64 / 1e6, 2.0);
+        searches.take_trial(&settings, &batch(1), &names[0], one);
+    }
+    searches.end_round(&settings);
+    let remembered = |searches: &Searches| searches.iter().map(Search::remembered).max();
+    assert_eq!(remembered(&searches), Some(6000));
+    begin_all(&mut searches, &settings, 2, &texts(&names), names.len());
+    assert_eq!(remembered(&searches), Some(5000));
+    let late = Trial { round: 2, ..trial(6001, None, "a", 0.2, 2.0) };
+    searches.take_trial(&settings, &batch(2), &names[0], late);
+    searches.end_round(&settings);
+    assert_eq!(remembered(&searches), Some(5000));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the end of a round makes of the round's records.
 
 use super::{NAMES, batch, nearness, played, search, searching, settings, source, start, trial};
-use crate::evolution::{Fingerprint, Search, Settings, Trial};
+use crate::evolution::{Fingerprint, Individual, Search, Settings, Step, Trial};
 use crate::record::Outcome;
 use crate::units::Number;
 use proptest::prelude::*;
@@ -103,6 +103,32 @@ fn whoever_survives_has_the_way_of_the_parent_it_was_born_of_and_one_step_more()
     assert_eq!((fitnesses(&search), ways(&search)), (vec![5.0, 4.0, 3.0], vec![2, 1, 2]));
     let born = search.population()[0].lineage.iter().map(|step| step.born.mutation.0);
     assert_eq!(born.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn of_a_long_way_the_end_is_kept_and_the_rest_is_counted() {
+    let settings = settings(1);
+    let first = trial(1, None, "a", 0.1001, 2.0);
+    let mut search = folded([first], &settings);
+    let rounds = u32::try_from(Individual::WAY).unwrap() + 8;
+    for round in 2..=rounds {
+        let (id, value) = (u64::from(round), 0.1 + f64::from(round) / 10_000.0);
+        let next = trial(id, Some(id - 1), "a", value, 1.0 + f64::from(round));
+        let next = Trial { round, ..next };
+        search = folded_into(search, [next], &settings);
+    }
+    let best = &search.population()[0];
+    assert_eq!((best.lineage.len(), best.earlier), (Individual::WAY, 8));
+    assert_eq!(
+        (best.lineage[0].born.mutation.0, best.born().unwrap().mutation.0),
+        (9, rounds.into())
+    );
+    let step = Step { fitness: 99.0, ..best.lineage[0].clone() };
+    let child = Individual::child(best, best.values.clone(), step);
+    assert_eq!((child.lineage.len(), child.earlier, child.fitness), (Individual::WAY, 9, 99.0));
+    assert!(child.lineage[..31] == best.lineage[1..]);
+    let json = serde_json::to_string(&search).unwrap();
+    assert_eq!(serde_json::from_str::<Search>(&json).unwrap(), search);
 }
 
 #[test]
