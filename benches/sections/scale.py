@@ -236,10 +236,10 @@ def by_nights(brief, folder):
     evaluator = built("evaluator")
     table = Table(["nights", "data", "state", "of it the ways", "longest way", "a night", "peak"])
     for data, word in (("the same", "--stream"), ("others each night", "--drift")):
-        agent = agent_of(folder / word, 4, evaluator)
+        agent = agent_of(folder / word, 2, evaluator)
         toml = agent.folder / "agent.toml"
         toml.write_text(toml.read_text().replace("--stream", word))
-        night = agent.command("run", "--rounds", 10, "--mutations", 20)
+        night = agent.command("run", "--rounds", 5, "--mutations", 20)
         for checkpoint, before in zip(checkpoints, (0, *checkpoints)):
             # Where all within reach was tried a night finds nothing, and says so.
             taken = starts(checkpoint - before, night, exits=None, cwd="/")
@@ -252,7 +252,7 @@ def by_nights(brief, folder):
             )
     shutil.rmtree(folder)
     table.notes.append(
-        "Four strategies, ten rounds of 20 attempts a night; the evaluator in C answers at once. With the same data each night what"
+        "Two strategies, five rounds of 20 attempts a night; the evaluator in C answers at once. With the same data each night what"
         " is within reach comes to its end; with others each night (`--drift`) all survivors are judged again, and go on from there."
     )
     return table
