@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// The manifest's form; a greater number is from a later version of the agent.
 const SCHEMA: u32 = 1;
 /// A thousand strategies with ten targets each are some two megabytes, and their searches as much as the state's.
-const LONGEST: u64 = 1 << 30;
+const LONGEST: u64 = 768 << 20;
 
 /// The manifest of a batch. While the batch runs it says `running` and what was planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

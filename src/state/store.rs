@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 const SCHEMA: u32 = 1;
 /// Ten thousand searches that remember all they may and have gone a long way are six hundred megabytes.
-const LONGEST: u64 = 1 << 30;
+const LONGEST: u64 = 768 << 20;
 
 /// In the name of a state that was set aside because it is not the one of its audit.
 pub(super) const FOREIGN: &str = "foreign";
