@@ -10,7 +10,7 @@ use super::rounds::run_round;
 use super::tidy::tidy;
 use super::timing::{CLOCK_SLACK, Timing};
 use super::{BatchPlan, Clock, Progress, Shutdown, Signal, Threads};
-use crate::audit::{Manifest, Order};
+use crate::audit::{Manifest, Order, shards_in};
 use crate::config::Config;
 use crate::disk::DiskError;
 use crate::gateway::Client;
@@ -64,6 +64,7 @@ pub fn run(
 
     announce(plan);
     mind_the_clock(&data, &clock);
+    mind_the_shards(config, &data);
 
     let mut running = batch.start(&mut data, &runtime)?;
     let ended = match &config.evaluator {
@@ -152,6 +153,28 @@ fn announce(plan: &BatchPlan) {
     }
     if !states.is_empty() {
         tracing::warn!(unusable = ?states, "targets are left out; `mutation-agent check` lists them");
+    }
+}
+
+/// Says so where the last batch here was of another number of shards, or where shards have been at work beside us.
+fn mind_the_shards(config: &Config, data: &DataDir) {
+    let Some(shard) = config.shard else {
+        if data.newest.is_none() && shards_in(&config.data_dir).is_ok_and(|all| !all.is_empty()) {
+            let folder = config.data_dir.display();
+            tracing::warn!(
+                "there are shards in {folder}; this batch is of all strategies, and counts beside theirs"
+            );
+        }
+        return;
+    };
+    let last = data.newest.as_ref().and_then(|id| Manifest::read(&data.folder, id).ok());
+    let last = last.and_then(|(manifest, _)| manifest.shard);
+    if let Some(last) = last.filter(|last| *last != shard) {
+        tracing::warn!(
+            %last,
+            now = %shard,
+            "another number of shards than in the last batch: strategies change places, and those that do begin their search anew"
+        );
     }
 }
 

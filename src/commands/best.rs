@@ -115,7 +115,7 @@ impl<'a> Champion<'a> {
 }
 
 /// The searches of all shards, whoever looks.
-fn searches(configs: &[Config]) -> Result<Searches, Failure> {
+pub(super) fn searches(configs: &[Config]) -> Result<Searches, Failure> {
     let mut all = Searches::default();
     for config in configs {
         all.unite(searches_of(config)?);

@@ -1,13 +1,13 @@
 //! `promote`: the best candidate in the place of its source, past a gate.
 
-use super::best::{Champion, diff, named, searches_of};
+use super::best::{Champion, diff, named, searches, searches_of};
 use super::{Configuration, Failure};
 use crate::batch::{self, BatchPlan, PlannedStrategy, Shutdown, Signal};
 use crate::config::{Config, Secrets};
 use crate::disk::{self, DiskError, Mode};
 use crate::evolution::Origin;
 use crate::exit::Exit;
-use crate::units::{BatchId, Digest, Timestamp};
+use crate::units::{Digest, Timestamp};
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -122,22 +122,23 @@ pub fn run(source: &Configuration, args: &Args, out: &mut dyn Write) -> Result<E
     Ok(Exit::Done)
 }
 
-/// The config of the shard that has gone on with a strategy last; where there are no shards, of the one agent.
+/// The config of the shard whose search `best` shows; where there are no shards, of the one agent.
 fn home(source: &Configuration, strategy: &str) -> Result<Config, Failure> {
     let own = source.load(Secrets::Unneeded)?;
     let plan = BatchPlan::whole(&own)?;
     let strategy = named(&plan, strategy)?;
-    let mut newest: Option<(BatchId, Config)> = None;
-    for config in source.load_all(Secrets::Unneeded)? {
-        let searches = searches_of(&config)?;
-        let digest = strategy.sha256.as_ref();
-        let search = digest.and_then(|digest| searches.latest_of(&strategy.name, digest));
-        let Some(batch) = search.map(|search| search.last_batch().clone()) else { continue };
-        if newest.as_ref().is_none_or(|(known, _)| *known < batch) {
-            newest = Some((batch, config));
+    let all = source.load_all(Secrets::Unneeded)?;
+    let united = searches(&all)?;
+    let digest = strategy.sha256.as_ref();
+    let Some(shown) = digest.and_then(|digest| united.latest_of(&strategy.name, digest)) else {
+        return Ok(own);
+    };
+    for config in all {
+        if searches_of(&config)?.iter().any(|search| search == shown) {
+            return Ok(config);
         }
     }
-    Ok(newest.map_or(own, |(_, config)| config))
+    Ok(own)
 }
 
 fn stopped(signal: Signal, strategy: &PlannedStrategy) -> Failure {

@@ -75,11 +75,9 @@ fn dry_run(config: &Config, plan: &BatchPlan, out: &mut dyn Write) -> Result<Exi
         plan.seed,
     )?;
     if let Some((shard, turns)) = plan.shard() {
-        let own = plan.attempts();
-        writeln!(
-            out,
-            "as shard {shard}: {own} of the mutations, for there are {turns} in all shards"
-        )?;
+        let (own, all) =
+            (plan.attempts(), u64::from(plan.rounds) * u64::from(plan.mutations_per_round));
+        writeln!(out, "as shard {shard}: {own} of the {all} mutations of all {turns} strategies")?;
     }
     check::write_strategies(plan, out)?;
     writeln!(out, "would write below {}", config.data_dir.display())?;

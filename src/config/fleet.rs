@@ -58,6 +58,21 @@ pub enum FleetError {
         /// How many tasks it has.
         count: u32,
     },
+    /// Slurm sets it beside the others.
+    #[error(
+        "SLURM_ARRAY_TASK_ID is set, and {0} is not: say by `--shard I/N` which shard is meant"
+    )]
+    Unset(&'static str),
+    /// Perhaps part of an array of before.
+    #[error(
+        "the Slurm array has {count} tasks, and `--shards` says {shards}: say by `--shard I/{shards}` which one this is"
+    )]
+    Other {
+        /// Tasks of the array.
+        count: u32,
+        /// What was asked for.
+        shards: u32,
+    },
     /// Both say that this is one of several.
     #[error(
         "both JOB_COMPLETION_INDEX and SLURM_ARRAY_TASK_ID are set: say which shard is meant by `--shard I/N`"
@@ -102,13 +117,16 @@ pub(super) fn shard(
         (Some(_), None, None) => Err(FleetError::HowMany),
         (Some(index), None, Some(shards)) => of(INDEX, index, shards),
         (None, Some(task), shards) => {
-            let min = number("SLURM_ARRAY_TASK_MIN")?.unwrap_or(task);
-            let max = number("SLURM_ARRAY_TASK_MAX")?.unwrap_or(task);
-            let count = number("SLURM_ARRAY_TASK_COUNT")?.unwrap_or(1);
+            let known = |name| number(name)?.ok_or(FleetError::Unset(name));
+            let (min, max) = (known("SLURM_ARRAY_TASK_MIN")?, known("SLURM_ARRAY_TASK_MAX")?);
+            let count = known("SLURM_ARRAY_TASK_COUNT")?;
+            if let Some(shards) = shards.filter(|shards| *shards != count) {
+                return Err(FleetError::Other { count, shards });
+            }
             let is_whole = u64::from(max) + 1 == u64::from(min) + u64::from(count);
-            // A task alone, or fewer than there are shards, are more likely some of before that are run again.
-            let fits = shards.map_or(count > 1, |shards| shards == count);
-            if min > 1 || !is_whole || !fits || !(min..=max).contains(&task) {
+            // A task alone is more likely one of before that is run again.
+            let is_alone = count < 2 && shards.is_none();
+            if min > 1 || !is_whole || is_alone || !(min..=max).contains(&task) {
                 return Err(FleetError::Array { min, max, count });
             }
             of(TASK, task - min, count)
@@ -190,7 +208,7 @@ mod tests {
         let names = ["_ID", "_MIN", "_MAX", "_COUNT"].map(|end| format!("SLURM_ARRAY_TASK{end}"));
         let all: Vec<_> = names.iter().map(String::as_str).zip(["2", "1", "4", "4"]).collect();
         assert_eq!(told(&all, Some(4)), Ok(Some(of(1, 4))));
-        assert!(told(&all, Some(8)).unwrap_err().contains("`--shard I/N`"));
+        assert!(told(&all, Some(8)).unwrap_err().contains("has 4 tasks, and `--shards` says 8"));
         assert!(told(&[(TASK, "7")], Some(8)).is_err());
         assert!(array("0", "1", "4", "4").is_err(), "a task outside of its array");
     }

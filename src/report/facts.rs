@@ -231,17 +231,17 @@ impl Facts {
         let is_tonight = |night: &Night| newest.batch.started.since(night.batch.started) < NIGHT;
         let sharded = self.nights.iter().rev().find(|night| night.batch.shard.is_some());
         let sharded = sharded.filter(|night| is_tonight(night));
-        // With another number of shards those beyond it have ended.
+        // What there was of another number of shards has ended.
         let count = sharded.and_then(|night| night.batch.shard).map_or(0, Shard::count);
         let mut last = BTreeMap::<_, (&Night, Option<&Night>)>::new();
-        for night in &self.nights {
+        let of_now = |night: &&Night| night.batch.shard.is_none_or(|shard| shard.count() == count);
+        for night in self.nights.iter().filter(of_now) {
             let key = night.batch.shard.map(Shard::index);
             let before = last.get(&key).map(|(before, _)| *before);
             last.insert(key, (night, before));
         }
-        let counts = |(key, (night, _)): &(Option<u32>, (&Night, Option<&Night>))| match key {
-            Some(index) => *index < count,
-            None => is_tonight(night),
+        let counts = |(key, (night, _)): &(Option<u32>, (&Night, Option<&Night>))| {
+            key.is_some() || is_tonight(night)
         };
         last.into_iter().filter(counts).map(|(_, last)| last).collect()
     }

@@ -149,6 +149,12 @@ fn of_shards_the_worst_decides_whichever_began_last() {
     assert!(bad.1.starts_with("Shard 0: The batch failed"), "{}", bad.1);
     let missing = shards(vec![(of(10, 1, 3), 95), (of(10, 0, 3), 95)]);
     assert_eq!(missing, (Grade::Bad, "Of 3 shards these have no batch: 2.".to_owned()));
+    let absent = shards(vec![(of(9, 1, 2), 95), (of(10, 0, 2), 95)]);
+    assert_eq!(absent.0, Grade::Bad);
+    assert!(absent.1.starts_with("Shard 1 was not there tonight"), "{}", absent.1);
+    // What it did when there were more of them is no batch of tonight's.
+    let fewer = shards(vec![(of(10, 1, 3), 95), (of(10, 0, 2), 95)]);
+    assert_eq!(fewer, (Grade::Bad, "Of 2 shards these have no batch: 1.".to_owned()));
     // A batch of all strategies, or of another program's log, hides no shard that fails.
     let failed = Batch { status: Some(Status::Failed), ..of(10, 0, 1) };
     assert_eq!(shards(vec![(failed, 95), (batch(10, Status::Completed), 95)]).0, Grade::Bad);

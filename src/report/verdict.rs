@@ -5,7 +5,10 @@ use super::{Facts, Night, Surroundings};
 use crate::metrics::Status;
 use crate::units::{Shard, seconds};
 use std::fmt::Write as _;
+use std::time::Duration;
 
+/// So much later than the first the last shard of a night may begin.
+const LATEST: Duration = Duration::from_hours(20);
 /// Fewer attempts than these say nothing about shares.
 const ENOUGH: u64 = 30;
 
@@ -104,6 +107,19 @@ impl Reasons {
             .filter(|index| !shards.iter().any(|shard| shard.index() == *index))
             .map(|index| index.to_string())
             .collect();
+        // All of a night begin at its time, but for those that wait for their turn.
+        let newest = last.iter().map(|(night, _)| night.batch.started).max();
+        for (night, _) in last {
+            let (Some(shard), Some(newest)) = (night.batch.shard, newest) else { continue };
+            let age = newest.since(night.batch.started);
+            if age > LATEST {
+                let (index, hours) = (shard.index(), age.as_secs() / 3_600);
+                let text = format!(
+                    "Shard {index} was not there tonight: its last batch began {hours} hours before the newest."
+                );
+                self.add(Grade::Bad, text);
+            }
+        }
         if !missing.is_empty() {
             let missing = missing.join(", ");
             self.add(Grade::Bad, format!("Of {count} shards these have no batch: {missing}."));

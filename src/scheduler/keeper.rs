@@ -7,7 +7,7 @@ use super::in_force::InForce;
 use crate::batch::{self, Signal};
 use crate::exit::Exit;
 use crate::notify::Notifier;
-use crate::schedule::Turn;
+use crate::schedule::{CatchUp, Turn};
 use crate::state::{Considered, Starts};
 use crate::units::Timestamp;
 use std::time::{Duration, Instant};
@@ -146,7 +146,9 @@ impl Keeper<'_> {
                 }
                 Turn::Begin { start, missed } => {
                     let late = now.since(start).as_secs();
-                    if missed.is_any() {
+                    if missed.is_any() && timetable.catch_up() == CatchUp::Skip {
+                        tracing::warn!(%missed, "starts were missed: no batch for them");
+                    } else if missed.is_any() {
                         tracing::warn!(%missed, "starts were missed; this batch is for all of them");
                     }
                     tracing::info!(start = text(start), late_seconds = late, "starting a batch");
@@ -220,6 +222,8 @@ impl Keeper<'_> {
                 let words = new.schedule.in_words();
                 tracing::info!(schedule = words, "the config was read again");
                 self.in_force = new;
+                // Said anew, for it may be another one.
+                self.next = None;
                 self.refused = None;
                 if words != self.considered.schedule {
                     self.considered.schedule = words;

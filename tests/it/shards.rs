@@ -423,3 +423,36 @@ fn folders_that_are_named_are_verified_once_each_and_one_without_an_audit_is_no_
     story.expect(65, &["audit", "verify", "mutation-data"]);
     story.expect(2, &["stats", "--shard", "0/3", "mutation-data"]);
 }
+
+#[test]
+fn what_is_promoted_is_what_best_shows_also_of_copies_in_other_shards() {
+    let mut story = Story::of("stop_loss_pct = 0.1\n");
+    for name in ["a", "b", "c", "d", "e"] {
+        story.write(&format!("strategies/{name}.py"), "stop_loss_pct = 0.1\n");
+    }
+    story.write("judge.sh", "while read -r _ _ value; do last=$value; done <$1; echo $last\n");
+    story.set("evaluator", "command", r#"["sh", "judge.sh", "{candidate}"]"#);
+    for index in 0..SHARDS {
+        story.expect(0, &["run", "--shard", &shard(index)]);
+    }
+    let mut seen = BTreeSet::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        let best = story.expect(0, &["best", "--diff", name]).stdout;
+        let promoted = story.expect(0, &["promote", "--dry-run", name]).stdout;
+        assert!(!best.is_empty() && promoted.starts_with(&best), "{promoted}\nis not\n{best}");
+        seen.insert(best.lines().skip(2).map(str::to_owned).collect::<Vec<_>>());
+    }
+    assert!(seen.len() > 1, "each has a search of its own");
+}
+
+#[test]
+fn another_number_of_shards_is_told() {
+    let story = few_turns();
+    story.expect(0, &["run", "--shard", "0/5"]);
+    let said = story.expect(0, &["run", "--shard", "0/4"]).stderr;
+    assert!(said.contains("another number of shards") && said.contains("last=0/5"), "{said}");
+    let said = story.expect(0, &["run", "--shard", "0/4"]).stderr;
+    assert!(!said.contains("another number"), "{said}");
+    let said = story.expect(0, &["run"]).stderr;
+    assert!(said.contains("there are shards in mutation-data"), "{said}");
+}

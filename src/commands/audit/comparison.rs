@@ -105,7 +105,7 @@ impl Expected {
             }
             Shown::WriteOnly => {
                 let message =
-                    "not compared: what was written by remote write cannot be read back there";
+                    "not compared: what was written by remote write is not asked for again";
                 let (verdict, message) = uncompared(message.to_owned(), delivered);
                 return of(verdict, message);
             }
