@@ -42,6 +42,9 @@ impl OpenBatch<'_> {
             tracing::info!("the batch is done; delivering its totals");
             self.notifier.status(&format!("sealed; pushing to {} gateways", self.clients.len()));
         }
+        for (gateway, newest) in &late.sent {
+            data.state.note_sent(gateway, *newest);
+        }
         let mut delivered = self.deliver(data, &late.written, threads, shutdown, hurry);
         // Like the attempts of the delivery itself: shown by the next push, when they are saved.
         publisher::add_to(&mut data.state.totals, &late.log);
@@ -244,8 +247,9 @@ pub fn deliver_totals(
         let name = client.gateway().name();
         publisher::count(&mut log, name, delivery);
         if delivery.result.as_ref().is_err_and(Undelivered::is_out_of_bounds) {
-            // By a clock that was wrong: the next push shall not have to be later than that.
-            data.state.note_sample(name, None);
+            data.state.take_back_sample(name);
+        } else if let Some(newest) = timing.newest(name) {
+            data.state.note_sent(name, newest);
         }
         results.insert(
             name.to_owned(),

@@ -3,9 +3,10 @@
 use super::{Shutdown, Timing};
 use crate::audit::Pushes;
 use crate::gateway::{
-    Body, Client, Delivery, Ending, Format, Reason, Schedule, Written, deliver_all,
+    Body, Client, Delivery, Ending, Format, Reason, Schedule, Undelivered, Written, deliver_all,
 };
 use crate::metrics::{PushResult, Totals};
+use crate::units::Timestamp;
 use prometheus::proto::MetricFamily;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,6 +30,8 @@ pub(super) struct Background {
     pub(super) unanswered: BTreeMap<String, Instant>,
     /// By gateway, the series that remote write has written or may have.
     pub(super) written: BTreeMap<String, Written>,
+    /// By gateway, the newest time of what was sent.
+    pub(super) sent: BTreeMap<String, Timestamp>,
 }
 
 /// Facts, and since when they are so.
@@ -182,6 +185,10 @@ async fn push_once(
     for ((client, body), delivery) in targets.iter().zip(&deliveries) {
         let gateway = client.gateway().name();
         count(&mut done.log, gateway, delivery);
+        let is_sent = !delivery.result.as_ref().is_err_and(Undelivered::is_out_of_bounds);
+        if let Some(time) = newest.timing.newest(gateway).filter(|_| is_sent) {
+            done.sent.insert(gateway.to_owned(), time);
+        }
         if timed(client) && delivery.result.is_ok() {
             // What ended with this push is no more.
             done.written.insert(gateway.to_owned(), body.written().clone());

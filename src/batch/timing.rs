@@ -54,7 +54,7 @@ impl Timing {
             if gateway.format() == Format::RemoteWrite {
                 let name = gateway.name();
                 timing.at.insert(name.to_owned(), state.time_for(name, now()));
-                state.note_sample(name, Some(timing.moment(name).end()));
+                state.note_sample(name, timing.moment(name).end());
             }
         }
         timing
@@ -68,6 +68,11 @@ impl Timing {
     /// The same push, after those that have `written` something.
     pub(super) fn after(self, written: BTreeMap<String, Written>) -> Self {
         Self { written, ..self }
+    }
+
+    /// The newest time of what a gateway is sent; `None` where it is told none.
+    pub(super) fn newest(&self, gateway: &str) -> Option<Timestamp> {
+        self.at.contains_key(gateway).then(|| self.moment(gateway).end())
     }
 
     /// Of one gateway. Whom no time was noted for is not told any.

@@ -16,6 +16,7 @@ that was in force when it began.
 
 Exit codes:
     0  stopped while idle, or with the batch under way sealed
+   73  cannot create data_dir; 74, 77  schedule.json or its lock cannot be used
    75  another schedule keeps this data_dir
    78  configuration, or no [schedule] in it
   130, 143  a batch was left unsealed, for the next start; else the batch's own code";

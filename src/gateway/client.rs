@@ -111,16 +111,22 @@ impl Client {
     /// The system's look-up of a host cannot be broken off and stays behind on a blocking thread, so leave the
     /// runtime with `shutdown_background`, or a dead name server holds the process.
     pub async fn attempt(&self, body: &Body, limit: Duration) -> Outcome {
+        self.attempt_and_tell(body, limit).await.0
+    }
+
+    /// The same, and whether the body was sent: a receiver of remote write is asked for its time before.
+    pub(super) async fn attempt_and_tell(&self, body: &Body, limit: Duration) -> (Outcome, bool) {
         let until = Instant::now() + limit.min(FAR);
         if let Some(newest) = body.newest()
             && let Err(outcome) = self.hold_to_clock(newest, limit, until).await
         {
-            return outcome;
+            return (outcome, false);
         }
-        match self.exchange(self.request(body), limit, until).await {
+        let outcome = match self.exchange(self.request(body), limit, until).await {
             Ok(response) => self.judge(response, until).await,
             Err(outcome) => outcome,
-        }
+        };
+        (outcome, true)
     }
 
     /// Asks a receiver for its time before it gets samples. Prometheus 2.42 takes what lies ahead, and from then on
@@ -179,10 +185,7 @@ impl Client {
     async fn look_by(&self, request: RequestBuilder, limit: Duration) -> Result<Look, Outcome> {
         let until = Instant::now() + limit.min(FAR);
         let response = self.exchange(request, limit, until).await?;
-        let is_page = response
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
+        let is_page = is_page(&response);
         let (code, date) = (response.status().as_u16(), date_of(response.headers()));
         Ok(Look { code, is_page, date, reason: self.status(response, until).await })
     }
@@ -254,6 +257,15 @@ impl Client {
     async fn judge(&self, response: Response, until: Instant) -> Outcome {
         let status = response.status().as_u16();
         match verdict(status) {
+            // A web server that has a page for people at every path takes no samples.
+            Verdict::Delivered
+                if self.gateway.format() == Format::RemoteWrite && is_page(&response) =>
+            {
+                Outcome::Retryable {
+                    reason: Reason::Garbage { detail: "a page for people".to_owned() },
+                    retry_after: None,
+                }
+            }
             // The answer's text is not waited for: the status alone says that the gateway has it.
             Verdict::Delivered => Outcome::Delivered { status },
             Verdict::Retry => {
@@ -311,6 +323,12 @@ fn nothing() -> Result<Body, Outcome> {
 fn ahead(newest: Timestamp, date: Option<Timestamp>) -> Option<Reason> {
     let by = newest.since(date?);
     (by > MOST_AHEAD).then_some(Reason::Ahead { by })
+}
+
+/// Whether an answer is a page for people.
+fn is_page(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE);
+    kind.is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
 }
 
 /// Ten years: further away, the sum with a clock could overflow.

@@ -199,7 +199,8 @@ impl Effort<'_> {
         loop {
             let left = schedule.deadline.saturating_sub(self.started.elapsed());
             let limit = schedule.attempt_timeout.min(left);
-            let retry_after = match self.attempt(body, limit).await {
+            let (outcome, was_sent) = self.attempt(body, limit).await;
+            let retry_after = match outcome {
                 Outcome::Delivered { .. } => return Ok(()),
                 Outcome::Final { reason } if self.has_arrived(&reason) => return Ok(()),
                 Outcome::Final { reason } => {
@@ -207,7 +208,7 @@ impl Effort<'_> {
                     return Err(Ending::Final);
                 }
                 Outcome::Retryable { reason, retry_after } => {
-                    self.may_have_arrived |= reason.may_have_arrived();
+                    self.may_have_arrived |= was_sent && reason.may_have_arrived();
                     self.keep(reason, limit < schedule.attempt_timeout);
                     retry_after
                 }
@@ -234,10 +235,10 @@ impl Effort<'_> {
         }
     }
 
-    async fn attempt(&mut self, body: &Body, limit: Duration) -> Outcome {
+    async fn attempt(&mut self, body: &Body, limit: Duration) -> (Outcome, bool) {
         self.attempts = self.attempts.saturating_add(1);
         let begun = Instant::now();
-        let outcome = self.client.attempt(body, limit).await;
+        let (outcome, was_sent) = self.client.attempt_and_tell(body, limit).await;
         let (result, status, error) = match &outcome {
             Outcome::Delivered { status } => ("delivered", Some(*status), None),
             Outcome::Retryable { reason, .. } => ("retryable", status(reason), Some(reason)),
@@ -253,7 +254,7 @@ impl Effort<'_> {
             elapsed = %human(begun.elapsed()),
             "push attempt"
         );
-        outcome
+        (outcome, was_sent)
     }
 
     fn announce(&self, wait: Duration) {

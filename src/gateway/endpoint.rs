@@ -153,7 +153,11 @@ impl Gateway {
                 let push_url = below(&url, &grouping.path())?;
                 (push_url.clone(), push_url.to_string())
             }
-            Format::RemoteWrite => (url.clone(), format!("{url} {grouping}")),
+            // Labels without a value are none to it.
+            Format::RemoteWrite => {
+                let place = url.as_str().trim_end_matches('/');
+                (url.clone(), format!("{place} {}", grouping.without_empty()))
+            }
         };
         Ok(Self { name, url, push_url, group, grouping, format, compression, credentials, tls })
     }

@@ -121,6 +121,15 @@ impl GroupingKey {
     }
 }
 
+impl GroupingKey {
+    /// The same key without labels that have no value.
+    pub(super) fn without_empty(&self) -> Self {
+        let mut key = self.clone();
+        key.labels.retain(|(_, value)| !value.is_empty());
+        key
+    }
+}
+
 impl fmt::Display for GroupingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{{job={:?}", self.job)?;

@@ -97,9 +97,13 @@ impl Reason {
     pub fn advice(&self, format: Format) -> Option<&'static str> {
         match self {
             Self::Tls { advice, .. } => *advice,
-            Self::Status { code: 400, .. } if self.is_behind() => Some(
-                "does another agent write series with the same labels, or was the clock set back?",
-            ),
+            Self::Status { code: 400 | 409, .. }
+                if self.is_behind() && format == Format::RemoteWrite =>
+            {
+                Some(
+                    "does another agent write series with the same labels, or was the clock set back?",
+                )
+            }
             Self::Status { .. } if self.is_out_of_bounds() => Some(
                 "is this machine's clock right, and that of all others that write there? What lies ahead shuts out what does not",
             ),
@@ -119,7 +123,9 @@ impl Reason {
     /// Whether a receiver of remote write refused samples because it has some that are not older. The specification
     /// has no code for it, so it is read in the words of Prometheus, which others took over.
     pub(super) fn is_behind(&self) -> bool {
-        self.refuses(&["out of order", "out-of-order", "duplicate sample"])
+        // Thanos has a code for it, and often no more words than "conflict".
+        matches!(self, Self::Status { code: 409, .. })
+            || self.refuses(&["out of order", "out-of-order", "duplicate sample"])
     }
 
     /// Whether it refused them because their time is too far from its own. It has nothing of that time, then.

@@ -140,6 +140,15 @@ fn leap_days_and_weekdays_are_found() {
         ["2028-02-29T02:00Z", "2032-02-29T02:00Z"]
     );
     assert_eq!(starts("0 2 29 2 *", "UTC", "2096-03-01T00:00:00Z", 1), ["2104-02-29T02:00Z"]);
+    // Either day, but both where one of them has a `*`: Mondays that are odd days.
+    assert_eq!(
+        starts("0 2 1,15 * 1", "UTC", "2026-11-29T03:00:00Z", 3),
+        ["2026-11-30T02:00Z", "2026-12-01T02:00Z", "2026-12-07T02:00Z"]
+    );
+    assert_eq!(
+        starts("0 2 */2 * 1", "UTC", "2026-11-29T03:00:00Z", 2),
+        ["2026-12-07T02:00Z", "2026-12-21T02:00Z"]
+    );
     assert_eq!(
         starts("0 2 * * MON-fri", "UTC", "2026-11-27T03:00:00Z", 2),
         ["2026-11-30T02:00Z", "2026-12-01T02:00Z"]
@@ -205,21 +214,21 @@ proptest! {
 fn a_night_begins_when_it_is_due_and_once() {
     let table = nightly("0 2 * * *", "UTC", CatchUp::Skip);
     let (last, due) = (at("2026-11-28T02:00:00Z"), at("2026-11-29T02:00:00Z"));
-    assert_eq!(table.turn(last, at("2026-11-28T02:00:05Z")), Turn::Wait(Some(due)));
-    assert_eq!(table.turn(last, at("2026-11-29T01:59:59.999999Z")), Turn::Wait(Some(due)));
+    assert_eq!(table.turn(last, None, at("2026-11-28T02:00:05Z")), Turn::Wait(Some(due)));
+    assert_eq!(table.turn(last, None, at("2026-11-29T01:59:59.999999Z")), Turn::Wait(Some(due)));
     let begin = Turn::Begin { start: due, missed: Missed(0) };
     for now in ["2026-11-29T02:00:00Z", "2026-11-29T02:00:01Z", "2026-11-29T02:01:00Z"] {
-        assert_eq!(table.turn(last, at(now)), begin, "{now}");
+        assert_eq!(table.turn(last, None, at(now)), begin, "{now}");
     }
     let next = at("2026-11-30T02:00:00Z");
-    assert_eq!(table.turn(due, at("2026-11-29T02:00:00.5Z")), Turn::Wait(Some(next)));
+    assert_eq!(table.turn(due, None, at("2026-11-29T02:00:00.5Z")), Turn::Wait(Some(next)));
 }
 
 #[test]
 fn a_suspend_over_a_start_is_a_missed_start() {
     let (last, due) = (at("2026-11-28T02:00:00Z"), at("2026-11-29T02:00:00Z"));
     let (missed, now) = (Missed(1), at("2026-11-29T07:00:00Z"));
-    let turn = |catch_up| nightly("0 2 * * *", "UTC", catch_up).turn(last, now);
+    let turn = |catch_up| nightly("0 2 * * *", "UTC", catch_up).turn(last, None, now);
     assert_eq!(turn(CatchUp::Skip), Turn::Pass { newest: due, missed });
     assert_eq!(turn(CatchUp::Once(4 * HOUR)), Turn::Pass { newest: due, missed });
     assert_eq!(turn(CatchUp::Once(5 * HOUR)), Turn::Begin { start: due, missed: Missed(0) });
@@ -230,11 +239,11 @@ fn many_missed_nights_are_one_batch_for_the_newest() {
     let last = at("2026-11-20T02:00:00Z");
     let table = nightly("0 2 * * *", "UTC", CatchUp::Once(6 * HOUR));
     assert_eq!(
-        table.turn(last, at("2026-11-28T03:00:00Z")),
+        table.turn(last, None, at("2026-11-28T03:00:00Z")),
         Turn::Begin { start: at("2026-11-28T02:00:00Z"), missed: Missed(7) }
     );
     assert_eq!(
-        table.turn(last, at("2026-11-28T09:00:00Z")),
+        table.turn(last, None, at("2026-11-28T09:00:00Z")),
         Turn::Pass { newest: at("2026-11-28T02:00:00Z"), missed: Missed(8) }
     );
 }
@@ -244,12 +253,12 @@ fn a_batch_longer_than_the_period_swallows_starts() {
     let table = nightly("*/10 * * * *", "UTC", CatchUp::Skip);
     let last = at("2026-11-28T02:00:00Z");
     assert_eq!(
-        table.turn(last, at("2026-11-28T02:25:00Z")),
+        table.turn(last, None, at("2026-11-28T02:25:00Z")),
         Turn::Pass { newest: at("2026-11-28T02:20:00Z"), missed: Missed(2) }
     );
     // It ends just after a start: that one is a little late.
     assert_eq!(
-        table.turn(last, at("2026-11-28T02:20:30Z")),
+        table.turn(last, None, at("2026-11-28T02:20:30Z")),
         Turn::Begin { start: at("2026-11-28T02:20:00Z"), missed: Missed(1) }
     );
 }
@@ -260,18 +269,42 @@ fn a_clock_that_is_set_back_runs_no_night_twice() {
     let considered = at("2026-11-28T02:00:00Z");
     for now in ["2026-11-28T01:59:00Z", "2026-11-27T12:00:00Z", "2026-11-27T02:00:00Z"] {
         let next = at("2026-11-29T02:00:00Z");
-        assert_eq!(table.turn(considered, at(now)), Turn::Wait(Some(next)), "{now}");
+        assert_eq!(
+            table.turn(considered, Some(considered), at(now)),
+            Turn::Wait(Some(next)),
+            "{now}"
+        );
     }
     // It had stood in another year.
     for now in ["2026-11-27T01:59:59Z", "2024-01-01T00:00:00Z"] {
-        assert_eq!(table.turn(considered, at(now)), Turn::Afresh, "{now}");
+        let to = at(now);
+        assert_eq!(table.turn(considered, Some(considered), to), Turn::SetBack { to }, "{now}");
+        let coming = table.next_after(to);
+        assert_eq!(table.turn(to, Some(considered), to), Turn::Wait(coming), "{now}");
     }
+    // A host without a clock of its own begins in 1970, and is then told the time: last night's batch was there.
+    let (start, now) = (at("1970-01-01T00:00:10Z"), at("2026-11-28T05:00:00Z"));
+    let next = at("2026-11-29T02:00:00Z");
+    assert_eq!(table.turn(start, Some(considered), now), Turn::Wait(Some(next)));
+}
+
+#[test]
+fn a_start_that_was_passed_by_a_clock_that_was_ahead_comes_again() {
+    let table = nightly("0 2 * * *", "UTC", CatchUp::Skip);
+    let (passed, begun) = (at("2026-11-29T02:00:00Z"), Some(at("2026-11-28T02:00:00Z")));
+    let to = at("2026-11-28T20:00:00Z");
+    assert_eq!(table.turn(passed, begun, to), Turn::SetBack { to });
+    assert_eq!(table.turn(to, begun, to), Turn::Wait(Some(passed)));
+    assert_eq!(table.turn(passed, None, to), Turn::SetBack { to });
+    // Within the usual of a clock nothing is said.
+    let to = at("2026-11-29T01:59:30Z");
+    assert!(matches!(table.turn(passed, begun, to), Turn::Wait(_)));
 }
 
 #[test]
 fn a_clock_that_is_set_years_ahead_is_answered_at_once() {
     let table = nightly("* * * * *", "UTC", CatchUp::Skip);
-    let turn = table.turn(at("1970-01-01T00:00:00Z"), at("2099-06-01T12:00:30Z"));
+    let turn = table.turn(at("1970-01-01T00:00:00Z"), None, at("2099-06-01T12:00:30Z"));
     let Turn::Begin { start, missed } = turn else { panic!("{turn:?}") };
     assert_eq!(start, at("2099-06-01T12:00:00Z"));
     assert_eq!(missed.to_string(), "1000 or more");

@@ -132,8 +132,11 @@ impl Times {
     }
 }
 
+/// Of day of month and day of week either will do, and both must where one of them has a `*` (`crontab(5)`).
 fn parse(text: &str) -> Result<Cron, CronError> {
-    CronParser::new().parse(text)
+    let mut days = text.split_whitespace().skip(2).step_by(2);
+    let both = days.any(|field| field.contains('*'));
+    CronParser::builder().dom_and_dow(both).build().parse(text)
 }
 
 /// Croner knows more, such as `@daily` in any place and lists with nothing in them.

@@ -76,8 +76,12 @@ pub enum Turn {
         /// How many there were.
         missed: Missed,
     },
-    /// What was considered last lies far ahead: the clock was set back, and starts count from now on.
-    Afresh,
+    /// What was considered last lies ahead: the clock was set back. Starts count from this moment on, but none that had a
+    /// batch begins again.
+    SetBack {
+        /// The moment.
+        to: Timestamp,
+    },
 }
 
 impl Timetable {
@@ -106,11 +110,18 @@ impl Timetable {
         self.times.local_text(moment)
     }
 
-    /// What is to be done at `now`, if all starts until `considered` have been considered.
-    pub fn turn(&self, considered: Timestamp, now: Timestamp) -> Turn {
-        if considered.since(now) > FARTHEST_BACK {
-            return Turn::Afresh;
+    /// What is to be done at `now`, if all starts until `considered` have been considered, and the newest that had a batch
+    /// was `begun`.
+    pub fn turn(&self, considered: Timestamp, begun: Option<Timestamp>, now: Timestamp) -> Turn {
+        // One that lies farther ahead was begun by a clock that was wrong then, or is wrong now: starts count from now on, and
+        // once its time has come it does not come again.
+        let is_near = |begun: Timestamp| considered > now && begun.since(now) <= FARTHEST_BACK;
+        let begun = begun.filter(|begun| *begun <= now || is_near(*begun));
+        let to = begun.map_or(now, |begun| begun.max(now));
+        if considered.since(now) > SLACK && to < considered {
+            return Turn::SetBack { to };
         }
+        let considered = begun.map_or(considered, |begun| begun.max(considered));
         let next = self.next_after(considered);
         let Some(oldest) = next.filter(|start| *start <= now) else { return Turn::Wait(next) };
         let newest = self.newest(oldest, now);

@@ -57,4 +57,14 @@ impl InForce {
             config.schedule.clone().ok_or_else(|| SchedulerError::NoSchedule(path.to_owned()))?;
         Ok(Self { config, schedule, text })
     }
+
+    /// The same while others wait for us: reading a pipe could take for ever.
+    pub(super) fn read_again(launch: &Launch) -> Result<Self, SchedulerError> {
+        let path = &launch.config;
+        if path.metadata().is_ok_and(|known| !known.is_file() && !known.is_dir()) {
+            let os = io::Error::other("not a regular file");
+            return Err(ConfigError::Unreadable { path: path.clone(), os }.into());
+        }
+        Self::read(launch)
+    }
 }

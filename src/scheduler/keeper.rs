@@ -15,6 +15,8 @@ use tokio::runtime::Builder;
 
 /// The longest sleep. The clock is set, and machines are suspended, without anybody telling us.
 const PIECE: Duration = Duration::from_secs(1);
+/// Until a batch whose process could not be started is tried again.
+const BREATH: Duration = Duration::from_secs(10);
 /// A batch leaves by itself when its time to stop is over, and gets this much to do so.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -59,6 +61,7 @@ pub fn keep(
         considered,
         next: None,
         batch: None,
+        held_up: None,
         stopping: None,
         told: String::new(),
     };
@@ -78,6 +81,8 @@ struct Keeper<'a> {
     considered: Considered,
     next: Option<Timestamp>,
     batch: Option<Running>,
+    /// When the process of a batch could not be started.
+    held_up: Option<Instant>,
     /// What asked us to stop, and when.
     stopping: Option<(Signal, Instant)>,
     /// What the service manager was told.
@@ -112,7 +117,8 @@ impl Keeper<'_> {
             batch.tell(*end);
         }
         let Some((signal, since)) = self.stopping else {
-            if self.batch.is_none() {
+            let held_up = self.held_up.is_some_and(|since| since.elapsed() < BREATH);
+            if self.batch.is_none() && !held_up {
                 self.turn();
             }
             return None;
@@ -136,7 +142,7 @@ impl Keeper<'_> {
             let now = batch::now();
             let timetable = &self.in_force.schedule.timetable;
             let text = |moment| timetable.local_text(moment);
-            match timetable.turn(self.considered.until, now) {
+            match timetable.turn(self.considered.until, self.considered.begun, now) {
                 Turn::Wait(next) => {
                     if let Some(next) = next.filter(|_| self.next != next) {
                         tracing::info!(next = text(next), "waiting");
@@ -152,23 +158,30 @@ impl Keeper<'_> {
                         tracing::warn!(%missed, "starts were missed; this batch is for all of them");
                     }
                     tracing::info!(start = text(start), late_seconds = late, "starting a batch");
+                    let before = self.considered.clone();
+                    self.considered.begun = Some(start);
                     self.consider(start);
-                    if self.begin() {
-                        return;
+                    if !self.begin() {
+                        // There was none, and the next moment may have what this one lacks.
+                        self.considered = before;
+                        self.consider(self.considered.until);
+                        self.held_up = Some(Instant::now());
                     }
+                    return;
                 }
                 Turn::Pass { newest, missed } => {
                     let catch_up = timetable.catch_up().as_str();
                     tracing::warn!(%missed, newest = text(newest), catch_up, "starts were missed: no batch for them");
                     self.consider(newest);
                 }
-                Turn::Afresh => {
-                    let last = text(self.considered.until);
+                Turn::SetBack { to } => {
+                    let (last, from) = (text(self.considered.until), text(to));
                     tracing::warn!(
                         last,
-                        "the clock was set back by more than a day: starts count from now on"
+                        from,
+                        "the clock was set back: starts count from there on"
                     );
-                    self.consider(now);
+                    self.consider(to);
                 }
             }
         }
@@ -187,7 +200,9 @@ impl Keeper<'_> {
         let InForce { config, text, .. } = &self.in_force;
         match Running::start(self.launch, text, config.batch.shutdown_timeout) {
             Ok(batch) => self.batch = Some(batch),
-            Err(error) => tracing::error!(%error, "the batch's process cannot be started"),
+            Err(error) => {
+                tracing::error!(%error, "the batch's process cannot be started; tried again in a moment");
+            }
         }
         self.batch.is_some()
     }
@@ -213,7 +228,7 @@ impl Keeper<'_> {
             return;
         }
         self.notifier.reloading();
-        let read = InForce::read(self.launch).and_then(|new| {
+        let read = InForce::read_again(self.launch).and_then(|new| {
             let same = new.config.data_dir == self.in_force.config.data_dir;
             if same { Ok(new) } else { Err(SchedulerError::Moved(self.launch.config.clone())) }
         });

@@ -16,6 +16,9 @@ pub struct Considered {
     schema: u32,
     /// All starts until this moment were considered: a batch began, or it was said that none does.
     pub until: Timestamp,
+    /// The newest start that had a batch: it does not begin again, whatever becomes of the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Timestamp>,
     /// By which schedule, in words. Another one has other starts, and has missed none of them.
     pub schedule: String,
 }
@@ -23,7 +26,7 @@ pub struct Considered {
 impl Considered {
     /// Starts of `schedule` count from `until` on.
     pub const fn new(until: Timestamp, schedule: String) -> Self {
-        Self { schema: SCHEMA, until, schedule }
+        Self { schema: SCHEMA, until, begun: None, schedule }
     }
 }
 

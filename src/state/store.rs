@@ -66,6 +66,9 @@ pub struct GatewayMark {
     /// no later one is older, whatever becomes of this process and of the clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_sample: Option<Timestamp>,
+    /// The newest time of those that were sent: what lay ahead of the receiver's clock never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_sample: Option<Timestamp>,
 }
 
 impl State {
@@ -119,9 +122,22 @@ impl State {
         newest.map_or(now, |newest| now.max(newest.plus(gateway::TICK)))
     }
 
-    /// Notes the newest time of what is about to be sent, or that what was sent did not arrive for its time.
-    pub fn note_sample(&mut self, gateway: &str, newest: Option<Timestamp>) {
-        self.gateways.entry(gateway.to_owned()).or_default().newest_sample = newest;
+    /// Notes the newest time of what is about to be sent.
+    pub fn note_sample(&mut self, gateway: &str, newest: Timestamp) {
+        self.gateways.entry(gateway.to_owned()).or_default().newest_sample = Some(newest);
+    }
+
+    /// Notes the newest time of what was sent, whatever came of it.
+    pub fn note_sent(&mut self, gateway: &str, newest: Timestamp) {
+        let sent = &mut self.gateways.entry(gateway.to_owned()).or_default().sent_sample;
+        *sent = (*sent).max(Some(newest));
+    }
+
+    /// What was about to be sent was not, for its time: by a clock that was wrong, and the next push shall not have to be
+    /// later than that.
+    pub fn take_back_sample(&mut self, gateway: &str) {
+        let mark = self.gateways.entry(gateway.to_owned()).or_default();
+        mark.newest_sample = mark.sent_sample;
     }
 }
 
@@ -200,7 +216,9 @@ impl Store {
         let Ok(mut state) = serde_json::from_slice::<State>(&bytes) else {
             return Some(Digest::of(&bytes));
         };
-        state.gateways.values_mut().for_each(|mark| mark.newest_sample = None);
+        for mark in state.gateways.values_mut() {
+            (mark.newest_sample, mark.sent_sample) = (None, None);
+        }
         serde_json::to_vec(&state).ok().map(|rest| Digest::of(&rest))
     }
 
@@ -271,19 +289,25 @@ mod tests {
     fn each_time_is_later_than_the_one_before_whatever_the_clock_says() {
         let mut state = state();
         assert_eq!(state.time_for("p", at(5_000_999)), at(5_000_000));
-        state.note_sample("p", Some(at(5_000_000)));
+        state.note_sample("p", at(5_000_000));
         assert_eq!(state.time_for("p", at(5_000_999)), at(5_001_000));
         assert_eq!(state.time_for("p", at(-1)), at(5_001_000));
         assert_eq!(state.time_for("p", at(5_002_000)), at(5_002_000));
         assert_eq!(state.time_for("q", at(-1)), at(-1000));
-        state.note_sample("p", None);
+        state.take_back_sample("p");
         assert_eq!(state.time_for("p", at(7)), at(0));
+        // What was sent stays, whatever was not sent after it.
+        state.note_sent("p", at(6_000_000));
+        state.note_sent("p", at(5_000_000));
+        state.note_sample("p", at(9_000_000));
+        state.take_back_sample("p");
+        assert_eq!(state.time_for("p", at(7)), at(6_001_000));
     }
 
     #[test]
     fn a_mark_keeps_its_time_and_older_ones_have_none() {
         let mut state = state();
-        state.note_sample("p", Some(at(5_000_000)));
+        state.note_sample("p", at(5_000_000));
         state.mark("p", "g", Ok(()));
         state.mark("q", "g", Err("no".into()));
         state.mark("p", "g", Err("no".into()));
@@ -301,7 +325,7 @@ mod tests {
         let store = Store::new(folder.path());
         let mut state = state();
         let mut digest = |time: i64, error: &str| {
-            state.note_sample("p", Some(at(time)));
+            state.note_sample("p", at(time));
             state.mark("p", "g", Err(error.into()));
             store.save(&state).unwrap();
             store.digest().unwrap()

@@ -214,7 +214,7 @@ agent.configure(config(door.url, "night", more=LOGIN, others=BESIDE))
 
 # To ask whether it is there writes nothing.
 said = agent("check", "--gateway").stdout
-assert f'{door.url} {{job="exit_evolution",instance="night",none=""}}  ready' in said, said
+assert f'{door.url} {{job="exit_evolution",instance="night"}}  ready' in said, said
 equal("pushes that were handed on", door.answers, [])
 equal("series after the question", prometheus.ask('{__name__=~".+"}'), [])
 

@@ -222,7 +222,7 @@ def check_clock():
     equal("set back", place.begun(), ["2026-11-21T02:00:00+00:00"])
     place.at("2026-11-19T12:00")
     place.turned()
-    assert "the clock was set back by more than a day" in place.said(), place.said()
+    assert "the clock was set back: starts count from there on" in place.said(), place.said()
     place.passes("2026-11-20T02:00")
     place.wait_for_batches(2)
     place.stop()

@@ -79,7 +79,7 @@ def has_begun(shard):
 def submit(*arguments):
     """An array of the example's script as it stands."""
     job = slurm("sbatch", "--parsable", "--array=0-3", SCRIPT, *arguments, cwd=agent.folder,
-                environment={"MUTATION_AGENT": str(BINARY.resolve())})
+                environment={"MUTATION_AGENT": str(BINARY.resolve()), "SHARDS": str(len(SHARDS))})
     return job.strip()
 
 
@@ -147,6 +147,25 @@ wait_for("the end", lambda: {state for state, _ in slurm.tasks(job).values()} ==
 for shard in SHARDS:
     wait_for("the seal", lambda shard=shard: batches(shard)[-1][0] == "interrupted")
 equal("stats", stats()["total"], sum(len(every_record(shard)) for shard in SHARDS))
+gateway_holds()
+
+# With an evaluator the agents alone are told, as the script says: none of what was under way is on record as failed.
+(agent.folder / "slow.py").write_text("""
+import json, sys, time
+for line in sys.stdin:
+    time.sleep(0.05)
+    print(json.dumps({"id": json.loads(line)["id"], "fitness": 1.0}), flush=True)
+""")
+toml = agent.folder / "agent.toml"
+toml.write_text(toml.read_text() + '[evaluator]\ncommand = ["python3", "slow.py"]\nmode = "stream"\nworkers = 2\n')
+job = submit("--rounds", "1000000")
+wait_for("records", lambda: all(has_begun(shard) for shard in SHARDS))
+slurm("scancel", "--batch", "--signal=TERM", job)
+wait_for("the end", lambda: not {state for state, _ in slurm.tasks(job).values()} & {"RUNNING", "PENDING", "COMPLETING"})
+for shard in SHARDS:
+    wait_for("the seal", lambda shard=shard: batches(shard)[-1][0] == "interrupted")
+    outcomes = {record["outcome"] for record in batches(shard)[-1][1]}
+    assert not any(outcome.startswith("evaluator") for outcome in outcomes), outcomes
 gateway_holds()
 
 print(f"four shards as one: 3000 attempts; a task killed after {len(lost)} and queued again, an array cancelled; gateway, "

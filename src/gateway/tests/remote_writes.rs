@@ -271,12 +271,37 @@ async fn what_is_behind_without_a_lost_answer_is_refused() {
             assert!(!why.is_out_of_bounds());
         }
     }
+    // A question without an answer is no push that may have arrived.
+    for question in [Step::status(503, &[], ""), Step::ResetAfterBody] {
+        let steps = vec![question, taken(), Step::status(400, &[], BEHIND[0])];
+        let gateway = ScriptedGateway::start(steps).await;
+        let why = deliver_last(&gateway, quick()).await.result.unwrap_err();
+        assert_eq!(why.ending(), Ending::Final);
+    }
     // After a lost answer too, where the refusal is of another kind.
     let other = Step::status(400, &[], "label value too long");
     let steps = vec![taken(), Step::ResetAfterBody, taken(), other];
     let gateway = ScriptedGateway::start(steps).await;
     let why = deliver_last(&gateway, quick()).await.result.unwrap_err();
     assert!(!why.is_out_of_bounds() && why.to_string().contains("label value too long"), "{why}");
+}
+
+#[tokio::test]
+async fn a_conflict_after_a_lost_answer_is_what_thanos_says_of_samples_that_it_has() {
+    let conflict = Step::status(409, &[], "store locally for endpoint: conflict");
+    let steps = vec![taken(), Step::ResetAfterBody, taken(), conflict.clone()];
+    let gateway = ScriptedGateway::start(steps).await;
+    assert!(deliver_last(&gateway, quick()).await.result.is_ok());
+    let gateway = ScriptedGateway::start(vec![taken(), conflict]).await;
+    let why = deliver_last(&gateway, quick()).await.result.unwrap_err();
+    assert!(why.to_string().contains("another agent"), "{why}");
+}
+
+#[tokio::test]
+async fn a_page_for_people_has_taken_no_samples() {
+    let page = Step::status(200, &["Content-Type: text/html"], "<html>");
+    let gateway = ScriptedGateway::start(vec![taken(), page.clone(), taken(), page]).await;
+    assert!(deliver_last(&gateway, quick()).await.result.is_err());
 }
 
 #[tokio::test]
