@@ -17,7 +17,7 @@ RUNBOOK = (ROOT / "docs/RUNBOOK.md").read_text()
 METRICS = (ROOT / "docs/METRICS.md").read_text()
 # What the gateway, Prometheus and the example's relabelling add to the metrics and labels of the agent.
 GATEWAYS = {"push_time_seconds", "push_failure_time_seconds", "up"}
-ADDED = {"job", "instance", "le", "bound", "alertname"}
+ADDED = {"job", "instance", "le", "bound", "alertname", "shard"}
 WORDS = {
     "and", "or", "unless", "on", "ignoring", "group_left", "without", "by", "sum", "max", "count", "time", "absent",
     "min_over_time", "max_over_time", "last_over_time", "histogram_quantile",
