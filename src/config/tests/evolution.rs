@@ -45,14 +45,6 @@ fn what_makes_no_sense_is_answered_with_what_would() {
             "3:7: `cpu` must be whole seconds, not 1500ms",
         ),
         (
-            "[evaluator]\ncommand = [\"j\", \"{candidate}\"]\nin_flight = 2",
-            "3:13: `in_flight` above 1 needs mode = \"stream\"; a process judges one candidate",
-        ),
-        (
-            "[evaluator]\ncommand = [\"j\"]\nmode = \"stream\"\nin_flight = 10001",
-            "4:13: `in_flight` must be a whole number from 1 to 10000, not 10001",
-        ),
-        (
             "[evolution]\nsurvivors = 0",
             "2:13: `survivors` must be a whole number from 1 to 1000, not 0",
         ),
@@ -76,6 +68,20 @@ fn what_makes_no_sense_is_answered_with_what_would() {
         ),
     ]);
     assert!(first_line("[[constraint]]\nrule = \"a <\"").starts_with("2:8: `rule` "));
+}
+
+#[test]
+fn several_in_flight_are_for_streams_and_not_without_end() {
+    assert_said(&[
+        (
+            "[evaluator]\ncommand = [\"j\", \"{candidate}\"]\nin_flight = 2",
+            "3:13: `in_flight` above 1 needs mode = \"stream\"; a process judges one candidate",
+        ),
+        (
+            "[evaluator]\ncommand = [\"j\"]\nmode = \"stream\"\nin_flight = 10001",
+            "4:13: `in_flight` must be a whole number from 1 to 10000, not 10001",
+        ),
+    ]);
 }
 
 #[test]
