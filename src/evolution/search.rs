@@ -227,6 +227,11 @@ impl Search {
         self.memory.len()
     }
 
+    /// Whether it has gone without a better candidate for as many rounds as patience allows.
+    pub fn is_spent(&self, settings: &Settings) -> bool {
+        settings.patience.is_some_and(|rounds| self.idle_rounds >= rounds)
+    }
+
     /// The last rounds of this batch that gave no better candidate.
     pub const fn idle_rounds(&self) -> u32 {
         self.idle_rounds

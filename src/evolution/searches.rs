@@ -80,9 +80,8 @@ impl Searches {
     /// Whether every strategy of the batch has gone without a better individual for as many rounds
     /// as patience allows.
     pub fn exhausted(&self, settings: &Settings, batch: &BatchId) -> bool {
-        settings
-            .patience
-            .is_some_and(|rounds| self.of(batch).all(|search| search.idle_rounds() >= rounds))
+        // Without patience it never is, even of no strategy.
+        settings.patience.is_some() && self.of(batch).all(|search| search.is_spent(settings))
     }
 
     /// Those that the batch goes on with, by name.
@@ -103,10 +102,7 @@ impl Searches {
     /// The same where it is worth another attempt: not where it has gone without a better individual for as many rounds as
     /// patience allows.
     pub fn active(&self, settings: &Settings, batch: &BatchId, name: &str) -> Option<&Search> {
-        let spent = |search: &Search| {
-            settings.patience.is_some_and(|rounds| search.idle_rounds() >= rounds)
-        };
-        self.get(batch, name).filter(|search| !spent(search))
+        self.get(batch, name).filter(|search| !search.is_spent(settings))
     }
 
     /// What metrics show of a batch's searches.

@@ -136,7 +136,7 @@ impl Keeper<'_> {
         }
     }
 
-    /// Does what is due. Each turn but the last moves what was considered.
+    /// Does what is due: moves what was considered, until there is a batch to wait for, or a start.
     fn turn(&mut self) {
         loop {
             let now = batch::now();
